@@ -1,0 +1,147 @@
+import { base64urlKey, integer, keysByName, oneOf, optionalText, rotatingKey, text, url, urlList } from './variable.ts'
+
+const KEY_BYTES = 32
+const PORT_MAX = 65_535
+const EXAMPLE_KEY = 'replace-with-32-random-bytes-in-base64url'
+
+/** What every service reads. */
+export const common = {
+  listenPort: integer('LISTEN_PORT', 0, PORT_MAX, {
+    description: 'Port of the service; 0 takes a free one',
+    default: '3000',
+    example: '3000',
+  }),
+  opsPort: integer('OPS_PORT', 0, PORT_MAX, {
+    description: 'Port of health, readiness and metrics; 0 takes a free one',
+    default: '9000',
+    example: '9000',
+  }),
+  listenHost: text('LISTEN_HOST', {
+    description: 'Address both ports are bound to',
+    default: '127.0.0.1',
+    example: '127.0.0.1',
+  }),
+  publicUrl: url('PUBLIC_URL', ['http', 'https'], {
+    description: 'Where people reach the shop, without a trailing slash',
+    example: 'http://localhost:8080',
+  }),
+  logLevel: oneOf('LOG_LEVEL', ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+    description: 'The least severe log line that is written',
+    default: 'info',
+    example: 'info',
+  }),
+  connTimeoutSeconds: integer('CONN_TIMEOUT', 1, 300, {
+    description: 'Seconds a call to Postgres, NATS or the object store may take',
+    default: '10',
+    example: '10',
+  }),
+}
+
+/** What a service with a database reads. */
+export const database = {
+  databaseUrl: url('DATABASE_URL', ['postgres', 'postgresql'], {
+    description: 'Postgres as the service role; may go through a pooler in transaction mode',
+    secret: true,
+    example: 'postgres://orders:password@localhost:5432/orders',
+  }),
+  migrateDatabaseUrl: url('MIGRATE_DATABASE_URL', ['postgres', 'postgresql'], {
+    description: 'Postgres as the migrator role, without a pooler',
+    secret: true,
+    example: 'postgres://orders_migrator:password@localhost:5432/orders',
+  }),
+}
+
+/** What a service that publishes or consumes events reads. */
+export const bus = {
+  natsBrokerUrl: url('NATS_BROKER_URL', ['nats', 'tls'], {
+    description: 'NATS, user and password inside the URL',
+    secret: true,
+    example: 'nats://orders:password@localhost:4222',
+  }),
+  natsStreamReplicas: integer('NATS_STREAM_REPLICAS', 1, 5, {
+    description: 'Copies of each message when this service creates the stream',
+    default: '1',
+    example: '1',
+  }),
+}
+
+/** What a service behind the edge reads: the key only it and auth know. */
+export const internalToken = {
+  internalTokenKeys: rotatingKey('INTERNAL_TOKEN_KEY', KEY_BYTES, {
+    description: 'Key of the tokens auth signs for this service; two, comma-separated, during rotation',
+    secret: true,
+    example: EXAMPLE_KEY,
+  }),
+}
+
+/** What a service that stores pictures reads. */
+export const objectStore = {
+  s3Endpoint: url('S3_ENDPOINT', ['http', 'https'], {
+    description: 'S3-compatible object store',
+    example: 'http://localhost:9100',
+  }),
+  s3Region: text('S3_REGION', { description: 'Region of the bucket', default: 'us-east-1', example: 'us-east-1' }),
+  s3Bucket: text('S3_BUCKET', { description: 'Bucket for pictures', default: 'saas', example: 'saas' }),
+  s3AccessKey: text('S3_ACCESS_KEY', {
+    description: 'Access key id of the object store',
+    secret: true,
+    example: 'access-key',
+  }),
+  s3SecretKey: text('S3_SECRET_KEY', {
+    description: 'Secret key of the object store',
+    secret: true,
+    example: 'secret-key',
+  }),
+}
+
+/** What only auth reads. */
+export const auth = {
+  internalTokenKeysByService: keysByName('INTERNAL_TOKEN_KEYS', KEY_BYTES, {
+    description: 'The INTERNAL_TOKEN_KEY of every service, as service=key; a service stands twice during rotation',
+    secret: true,
+    example: `orders=${EXAMPLE_KEY},products=${EXAMPLE_KEY}`,
+  }),
+  keyEncryptionKey: base64urlKey('KEY_ENCRYPTION_KEY', KEY_BYTES, {
+    description: 'Encrypts the private signing keys in the database',
+    secret: true,
+    example: EXAMPLE_KEY,
+  }),
+  bootstrapToken: optionalText('BOOTSTRAP_TOKEN', {
+    description: 'Makes the first admin, once; leave it unset afterwards',
+    secret: true,
+    example: '',
+  }),
+  edge: oneOf('EDGE', ['nginx', 'envoy', 'traefik'], {
+    description: 'The proxy in front, which decides where the original request is read from',
+    default: 'nginx',
+    example: 'nginx',
+  }),
+  trustedHops: integer('TRUSTED_HOPS', 0, 10, {
+    description: 'Proxies in front of the edge whose X-Forwarded-For is believed',
+    default: '0',
+    example: '0',
+  }),
+}
+
+/** What auth (which seals) and notifications (which opens) read. */
+export const mailSecret = {
+  mailSecretKey: base64urlKey('MAIL_SECRET_KEY', KEY_BYTES, {
+    description: 'Seals the codes and links an event carries to notifications (JWE, dir, A256GCM)',
+    secret: true,
+    example: EXAMPLE_KEY,
+  }),
+}
+
+/** What notifications reads. */
+export const smtp = {
+  smtpUrls: urlList('SMTP_URL', ['smtp', 'smtps'], {
+    description: 'Mail servers in the order they are tried, comma-separated',
+    secret: true,
+    example: 'smtp://localhost:1025',
+  }),
+  mailFrom: text('MAIL_FROM', {
+    description: 'Sender of every mail',
+    default: 'Shop <shop@example.com>',
+    example: 'Shop <shop@example.com>',
+  }),
+}

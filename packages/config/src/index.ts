@@ -1,0 +1,18 @@
+export { systemClock, type Clock } from './clock.ts'
+export { envExample } from './env-example.ts'
+export { auth, bus, common, database, internalToken, mailSecret, objectStore, smtp } from './groups.ts'
+export { ConfigError, readConfig, type Config, type ConfigProblem, type Variables } from './read-config.ts'
+export {
+  base64urlKey,
+  integer,
+  keysByName,
+  list,
+  oneOf,
+  optionalText,
+  rotatingKey,
+  text,
+  url,
+  urlList,
+  type Variable,
+  type VariableOptions,
+} from './variable.ts'
