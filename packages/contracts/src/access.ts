@@ -1,0 +1,33 @@
+/**
+ * Who may call a route. `anyone` needs no credentials, `user` any signed-in user, a permission a role that grants it;
+ * `internal` routes exist on the service's own port only and are never reachable through the edge.
+ */
+export type Access = 'anyone' | 'user' | Permission | 'internal'
+
+export const permissions = ['products:write', 'orders:read', 'admin'] as const
+export type Permission = (typeof permissions)[number]
+
+export const roles = ['customer', 'manager', 'admin'] as const
+export type Role = (typeof roles)[number]
+
+/** The one table of what a role may do beyond being signed in. */
+export const permissionsByRole: Readonly<Record<Role, readonly Permission[]>> = {
+  customer: [],
+  manager: ['products:write', 'orders:read'],
+  admin: ['products:write', 'orders:read', 'admin'],
+}
+
+/**
+ * The authorisation decision, made by auth at the edge and again by the service that holds the route.
+ * Unknown role names grant nothing.
+ */
+export function isAllowed(access: Access, callerRoles: readonly string[] | undefined): boolean {
+  if (access === 'anyone') return true
+  if (access === 'internal' || callerRoles === undefined) return false
+  if (access === 'user') return true
+  return callerRoles.some((role) => isRole(role) && permissionsByRole[role].includes(access))
+}
+
+function isRole(name: string): name is Role {
+  return (roles as readonly string[]).includes(name)
+}

@@ -1,0 +1,226 @@
+import { problem, type Problem } from './problem.ts'
+
+// What any route can answer.
+
+export const invalidRequest = problem({
+  name: 'invalid-request',
+  title: 'The request is not valid',
+  status: 400,
+  explanation:
+    'A part of the request does not have the documented form. `errors` lists each place by JSON pointer with what is wrong there. Nothing was changed.',
+})
+export const malformedBody = problem({
+  name: 'malformed-body',
+  title: 'The body cannot be read',
+  status: 400,
+  explanation: 'The body is not valid JSON, or was cut off. Nothing was changed.',
+})
+export const notSignedIn = problem({
+  name: 'not-signed-in',
+  title: 'Sign in first',
+  status: 401,
+  explanation:
+    'The route needs a valid access token: none was sent, or it has expired or was revoked. Refresh it or sign in again.',
+})
+export const forbidden = problem({
+  name: 'forbidden',
+  title: 'You may not do this',
+  status: 403,
+  explanation: 'Your account does not have the role this route needs, or the request did not come through the edge.',
+})
+export const notFound = problem({
+  name: 'not-found',
+  title: 'There is no such thing',
+  status: 404,
+  explanation: 'It does not exist, or it is not yours to see; the two are answered alike on purpose.',
+})
+export const methodNotAllowed = problem({
+  name: 'method-not-allowed',
+  title: 'The method is not allowed here',
+  status: 405,
+  explanation: 'The path exists, but not with this method. `Allow` lists those that do.',
+})
+export const bodyTooLarge = problem({
+  name: 'body-too-large',
+  title: 'The body is too large',
+  status: 413,
+  explanation: 'The body is longer than the route accepts. Nothing was changed.',
+})
+export const unsupportedMediaType = problem({
+  name: 'unsupported-media-type',
+  title: 'The media type is not supported',
+  status: 415,
+  explanation: 'Send the content type that the API description names for this route.',
+})
+export const tooManyRequests = problem({
+  name: 'too-many-requests',
+  title: 'Too many requests',
+  status: 429,
+  explanation: 'Wait for the number of seconds in `Retry-After`, then try again.',
+})
+export const internalError = problem({
+  name: 'internal-error',
+  title: 'Something went wrong on our side',
+  status: 500,
+  explanation:
+    'The request failed for a reason that is not yours. The log has the cause under the request id in `instance`.',
+})
+export const dependencyUnavailable = problem({
+  name: 'dependency-unavailable',
+  title: 'A part of the shop is not available right now',
+  status: 503,
+  explanation:
+    'Something that this route needs is down or overloaded. Try again after `Retry-After` seconds; a write with an idempotency key can be repeated safely.',
+})
+export const preconditionRequired = problem({
+  name: 'precondition-required',
+  title: 'Say which version you are changing',
+  status: 428,
+  explanation: 'Send `If-Match` with the ETag you last read, so that nobody else’s change is overwritten.',
+})
+export const versionChanged = problem({
+  name: 'version-changed',
+  title: 'Somebody changed it in the meantime',
+  status: 412,
+  explanation: 'The thing has a newer version than the one in `If-Match`. Read it again, then repeat your change.',
+})
+
+// auth
+
+export const wrongCredentials = problem({
+  name: 'wrong-credentials',
+  title: 'The email, password or code is not right',
+  status: 401,
+  explanation: 'No account signs in with what was sent. Which part is wrong is not said, on purpose.',
+})
+export const wrongToken = problem({
+  name: 'wrong-token',
+  title: 'The link or code is not valid',
+  status: 400,
+  explanation: 'It was used already, has expired, or a newer one was sent. Ask for a new one.',
+})
+export const weakPassword = problem({
+  name: 'weak-password',
+  title: 'The password is too easy to guess',
+  status: 422,
+  explanation:
+    'Use at least 15 characters that are not a common password, your address or your name. Any characters will do.',
+})
+export const imageNotAccepted = problem({
+  name: 'image-not-accepted',
+  title: 'The picture cannot be used',
+  status: 422,
+  explanation: 'Send a whole PNG, JPEG, WebP or GIF file of at most 2 MB and 24 million pixels.',
+})
+export const bootstrapClosed = problem({
+  name: 'bootstrap-closed',
+  title: 'The first administrator exists already',
+  status: 409,
+  explanation: 'The bootstrap token makes one administrator, once. Ask that administrator to give you the role.',
+})
+export const lastAdministrator = problem({
+  name: 'last-administrator',
+  title: 'This is the last administrator',
+  status: 409,
+  explanation: 'Make somebody else an administrator first.',
+})
+
+// products
+
+export const skuTaken = problem({
+  name: 'sku-taken',
+  title: 'Another product has this SKU',
+  status: 409,
+  explanation: 'A SKU names one product. Choose another, or change the product that has it.',
+})
+export const stockTooLow = problem({
+  name: 'stock-too-low',
+  title: 'There is not so much in stock',
+  status: 409,
+  explanation: 'The change would make the stock negative. Nothing was changed.',
+})
+
+// orders
+
+export const cartEmpty = problem({
+  name: 'cart-empty',
+  title: 'There is nothing to order',
+  status: 422,
+  explanation: 'The cart is empty and the request names no lines.',
+})
+export const productNotForSale = problem({
+  name: 'product-not-for-sale',
+  title: 'A product is not for sale',
+  status: 422,
+  explanation:
+    'A line names a product that does not exist or was taken out of the catalogue. `errors` points at the line.',
+})
+export const mixedCurrencies = problem({
+  name: 'mixed-currencies',
+  title: 'One order, one currency',
+  status: 422,
+  explanation: 'The lines have prices in different currencies. Order them separately.',
+})
+export const idempotencyKeyMissing = problem({
+  name: 'idempotency-key-missing',
+  title: 'Send an Idempotency-Key',
+  status: 400,
+  explanation: 'An order with explicit lines needs a key of your making, so that a repeated request makes one order.',
+})
+export const idempotencyKeyReused = problem({
+  name: 'idempotency-key-reused',
+  title: 'The key was used for something else',
+  status: 422,
+  explanation: 'An earlier request with this Idempotency-Key had another body. Make a new key for each new order.',
+})
+export const orderNotCancellable = problem({
+  name: 'order-not-cancellable',
+  title: 'The order can no longer be cancelled',
+  status: 409,
+  explanation: 'It was rejected or cancelled already.',
+})
+export const cartFull = problem({
+  name: 'cart-full',
+  title: 'The cart is full',
+  status: 422,
+  explanation: 'A cart holds at most 100 different products.',
+})
+export const totalTooLarge = problem({
+  name: 'total-too-large',
+  title: 'The total is too large',
+  status: 422,
+  explanation: 'The sum is more than the largest amount that can be handled exactly. Order less at once.',
+})
+
+/** Every problem there is; each has a page. */
+export const problems: readonly Problem[] = [
+  invalidRequest,
+  malformedBody,
+  notSignedIn,
+  forbidden,
+  notFound,
+  methodNotAllowed,
+  bodyTooLarge,
+  unsupportedMediaType,
+  tooManyRequests,
+  internalError,
+  dependencyUnavailable,
+  preconditionRequired,
+  versionChanged,
+  wrongCredentials,
+  wrongToken,
+  weakPassword,
+  imageNotAccepted,
+  bootstrapClosed,
+  lastAdministrator,
+  skuTaken,
+  stockTooLow,
+  cartEmpty,
+  productNotForSale,
+  mixedCurrencies,
+  idempotencyKeyMissing,
+  idempotencyKeyReused,
+  orderNotCancellable,
+  cartFull,
+  totalTooLarge,
+]

@@ -1,0 +1,50 @@
+import { Type, type Static, type TProperties, type TSchema } from 'typebox'
+
+/** A request object: unknown fields are refused, never dropped silently. */
+export function Strict<P extends TProperties>(properties: P) {
+  return Type.Object(properties, { additionalProperties: false })
+}
+
+/** UUIDv7, made by whoever creates the thing. */
+export const Id = Type.String({ format: 'uuid' })
+
+/** RFC 3339, UTC. */
+export const Time = Type.String({ format: 'date-time' })
+
+export const AMOUNT_MAX = 1_000_000_000_000
+export const QUANTITY_MAX = 10_000
+export const STOCK_MAX = 1_000_000_000
+export const LINES_MAX = 100
+export const PAGE_ITEMS_MAX = 100
+export const PAGE_ITEMS_DEFAULT = 24
+
+export const Currency = Type.String({ pattern: '^[A-Z]{3}$', description: 'ISO 4217 code', examples: ['EUR'] })
+
+/** An integer of minor units with its currency. */
+export const Money = Type.Object(
+  { amount: Type.Integer({ minimum: 0, maximum: AMOUNT_MAX, description: 'Minor units' }), currency: Currency },
+  { additionalProperties: false },
+)
+export type Money = Static<typeof Money>
+
+export const Quantity = Type.Integer({ minimum: 1, maximum: QUANTITY_MAX })
+
+export const Email = Type.String({ format: 'email', maxLength: 254 })
+
+export const Language = Type.Union([Type.Literal('en'), Type.Literal('de')])
+export type Language = Static<typeof Language>
+
+/** IANA name, such as `Europe/Berlin`. Checked against the runtime's own list. */
+export const Zone = Type.String({ maxLength: 64, pattern: '^[A-Za-z0-9_+/-]+$' })
+
+export const IdParams = Strict({ id: Id })
+
+/** A page of a list: `next` is the cursor of the following page, or null on the last. */
+export function Page<S extends TSchema>(item: S) {
+  return Type.Object({ items: Type.Array(item), next: Type.Union([Type.String(), Type.Null()]) })
+}
+
+export const pageQuery = {
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: PAGE_ITEMS_MAX, default: PAGE_ITEMS_DEFAULT })),
+  cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
+}
