@@ -53,13 +53,15 @@ export type BodyOf<R extends Route> = Infer<R['body']>
 
 /** The union of `{status, body}` that the route may answer. */
 export type AnswerOf<R extends Route> = {
-  [S in keyof R['responses'] & number]: R['responses'][S] extends TSchema
-    ? { readonly status: S; readonly body: Static<R['responses'][S]> }
-    : { readonly status: S; readonly body?: undefined }
+  [S in keyof R['responses'] & number]: R['responses'][S] extends OtherContent
+    ? { readonly status: S; readonly body?: undefined }
+    : R['responses'][S] extends TSchema
+      ? { readonly status: S; readonly body: Static<R['responses'][S]> }
+      : never
 }[keyof R['responses'] & number]
 
-export function isSchema(response: TSchema | OtherContent): response is TSchema {
-  return !('content' in response)
+export function isOtherContent(response: TSchema | OtherContent): response is OtherContent {
+  return 'content' in response
 }
 
 /** `/order/{id}` as Fastify and find-my-way write it: `/order/:id`. */
