@@ -1,0 +1,161 @@
+import { colonPath, problems, ProblemError, type Route, type ServiceName } from '@saas/contracts'
+import type { Clock } from '@saas/config'
+import Fastify, { LogController, type FastifyInstance } from 'fastify'
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { Histogram, Registry } from 'prom-client'
+import { v7 as uuidv7 } from 'uuid'
+import type { Identity } from './identity.ts'
+import { BODY_BYTES_MAX, HEADER_BYTES_MAX, KEEP_ALIVE_MS, PARAM_LENGTH_MAX, RECEIVE_TIMEOUT_MS } from './limits.ts'
+import type { Logger } from './logger.ts'
+import { rawProblemResponse, sendProblem, toProblemError } from './problem-response.ts'
+import { isRequestId } from './request-headers.ts'
+import { parseStrictJson } from './strict-json.ts'
+import { validatorCompiler } from './validation.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    route?: Route
+  }
+  interface FastifyRequest {
+    /** Who the verified internal token names. */
+    caller: Identity | undefined
+    traceParent: string
+    /** What was thrown, when it is not a declared problem; for the log only. */
+    failure: unknown
+  }
+}
+
+/** Dependencies by their name in `/readyz`; a check rejects while its dependency cannot be used. */
+export type Checks = Readonly<Record<string, () => Promise<void>>>
+
+/** What an app is made of. */
+export interface AppOptions {
+  readonly service: ServiceName
+  /** Every route the service must serve; the app does not start while one has no handler. */
+  readonly routes: Readonly<Record<string, Route>> | readonly Route[]
+  readonly logger: Logger
+  readonly clock: Clock
+  /** One, or two during rotation. Empty only where every route is for anyone. */
+  readonly internalTokenKeys: readonly Uint8Array[]
+  readonly checks: Checks
+}
+
+/** The HTTP side of a service; `registerRoutes` fills it and `listen` opens it. Tests call `fastify.inject`. */
+export interface App extends AppOptions {
+  readonly fastify: FastifyInstance
+  /** The service's own metrics go in here too. */
+  readonly metrics: Registry
+  /** Aborted when the service begins to stop: event streams end, readiness turns false, connections are not kept. */
+  readonly stopping: AbortController
+}
+
+const HISTOGRAM_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+
+/**
+ * Makes the Fastify app every service starts from: limits, request ids, one log line a request, problem+json for
+ * every error, metrics by route id. It serves nothing until `registerRoutes` was called.
+ */
+export function createApp(options: AppOptions): App {
+  const stopping = new AbortController()
+  const fastify = Fastify({
+    loggerInstance: options.logger,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    genReqId: requestIdOf,
+    bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: RECEIVE_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    http: { maxHeaderSize: HEADER_BYTES_MAX },
+    routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
+    // A request that arrives on an open connection while we stop is still served; see `listen`.
+    return503OnClosing: false,
+    frameworkErrors: (error, request, reply) => {
+      void sendProblem(toProblemError(error), request, reply)
+    },
+    clientErrorHandler: refuseMalformedRequest,
+  }) as unknown as FastifyInstance
+  fastify.decorateRequest('caller', undefined)
+  fastify.decorateRequest('traceParent', '')
+  fastify.decorateRequest('failure', undefined)
+  fastify.setValidatorCompiler(validatorCompiler())
+  fastify.removeAllContentTypeParsers()
+  fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
+    try {
+      done(null, body.length === 0 ? undefined : parseStrictJson(body as Buffer))
+    } catch (error) {
+      done(error as Error)
+    }
+  })
+  const metrics = new Registry()
+  reportRequests(fastify, metrics, stopping.signal)
+  answerProblems(fastify)
+  fastify.addHook('onReady', async () => {
+    refuseUnservedRoutes(options, fastify)
+  })
+  return { ...options, fastify, metrics, stopping }
+}
+
+function requestIdOf(request: IncomingMessage): string {
+  const given = request.headers['x-request-id']
+  return isRequestId(given) ? given : uuidv7()
+}
+
+function answerProblems(fastify: FastifyInstance): void {
+  fastify.setNotFoundHandler(() => {
+    throw new ProblemError(problems.notFound)
+  })
+  fastify.setErrorHandler((error, request, reply) => {
+    const answered = toProblemError(error)
+    if (answered.problem.status >= 500) request.failure = answered.cause ?? error
+    return sendProblem(answered, request, reply)
+  })
+}
+
+/** One line and one measurement a request. The path is the contract's, because ids and tokens stand in real ones. */
+function reportRequests(fastify: FastifyInstance, metrics: Registry, stopping: AbortSignal): void {
+  const durations = new Histogram({
+    name: 'http_request_duration_seconds',
+    help: 'Time from the request to the end of its answer, by route id',
+    labelNames: ['route', 'method', 'status'],
+    buckets: HISTOGRAM_BUCKETS_SECONDS,
+    registers: [metrics],
+  })
+  fastify.addHook('onSend', (request, reply, payload, done) => {
+    reply.header('x-request-id', request.id)
+    if (stopping.aborted) reply.header('connection', 'close')
+    done(null, payload)
+  })
+  fastify.addHook('onResponse', (request, reply, done) => {
+    const route = request.routeOptions.config.route?.id ?? 'none'
+    const status = reply.statusCode
+    durations.observe({ route, method: request.method, status }, reply.elapsedTime / 1000)
+    const line = {
+      route,
+      method: request.method,
+      status,
+      durationMs: Math.round(reply.elapsedTime * 100) / 100,
+      traceParent: request.traceParent,
+      ...(request.caller === undefined ? {} : { userId: request.caller.userId }),
+    }
+    if (request.failure === undefined) request.log.info(line, 'request served')
+    else request.log.error({ ...line, err: request.failure }, 'request failed')
+    done()
+  })
+}
+
+function refuseUnservedRoutes(options: AppOptions, fastify: FastifyInstance): void {
+  const unserved = Object.values(options.routes).filter(
+    (route: Route) => !fastify.hasRoute({ method: route.method, url: colonPath(route.path) }),
+  )
+  if (unserved.length === 0) return
+  throw new Error(`Routes without a handler: ${unserved.map((route: Route) => route.id).join(', ')}`)
+}
+
+/** What Node's parser refuses never becomes a request: answer on the socket itself, then close it. */
+function refuseMalformedRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  socket.end(rawProblemResponse(error.code, uuidv7()))
+}

@@ -1,0 +1,33 @@
+import { problems, ProblemError } from '@saas/contracts'
+import type { FastifyRequest } from 'fastify'
+import { Transform, type Readable } from 'node:stream'
+
+/** Whether the request announces a body. */
+export function hasBody(request: FastifyRequest): boolean {
+  const length = request.headers['content-length']
+  return request.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0')
+}
+
+/**
+ * The payload as a stream that fails with `body-too-large` once more than `bytesMax` bytes came.
+ *
+ * @throws {ProblemError} `body-too-large` at once when Content-Length says so already.
+ */
+export function boundedStream(payload: Readable, contentLength: string | undefined, bytesMax: number): Readable {
+  const tooLarge = () =>
+    new ProblemError(problems.bodyTooLarge, { detail: `The body may have at most ${bytesMax} bytes.` })
+  if (Number(contentLength ?? 0) > bytesMax) throw tooLarge()
+  let bytes = 0
+  const bounded = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length
+      if (bytes > bytesMax) done(tooLarge())
+      else done(null, chunk)
+    },
+  })
+  payload.on('error', (error) => bounded.destroy(error))
+  payload.on('aborted', () =>
+    bounded.destroy(new ProblemError(problems.malformedBody, { detail: 'The body was cut off.' })),
+  )
+  return payload.pipe(bounded)
+}

@@ -1,0 +1,19 @@
+export { createApp, type App, type AppOptions, type Checks } from './app.ts'
+export type { Answer, AnswerExtras, Call, Handler, Handlers } from './call.ts'
+export { etag, isNotModified, parseIfMatch, requireIfMatch, type EntityTags } from './conditional.ts'
+export { streamEvents, type ServerSentEvent } from './event-stream.ts'
+export type { Identity } from './identity.ts'
+export {
+  INTERNAL_TOKEN_HEADER,
+  signInternalToken,
+  verifyInternalToken,
+  type InternalTokenClaims,
+  type InternalTokenRefusal,
+  type InternalTokenVerdict,
+} from './internal-token.ts'
+export { listen, type ListenOptions, type RunningApp, type RunningService } from './listen.ts'
+export { createLogger, type Logger } from './logger.ts'
+export { operatorHandlers, type OperatorState } from './operator-handlers.ts'
+export { registerRoute, registerRoutes } from './register-routes.ts'
+export { parseIdempotencyKey, parsePrefer, type Preferences } from './request-headers.ts'
+export { runService, type ServiceContext } from './run-service.ts'

@@ -1,0 +1,131 @@
+import type { FastifyInstance } from 'fastify'
+import { once } from 'node:events'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { Server as NetServer, type AddressInfo, type Socket } from 'node:net'
+import type { App } from './app.ts'
+import { IDLE_GRACE_MS, STOP_DEADLINE_MS } from './limits.ts'
+import { createOperationsServer } from './operations-server.ts'
+
+/** Where a service listens; port 0 takes a free one. */
+export interface ListenOptions {
+  readonly listenHost: string
+  readonly listenPort: number
+  readonly opsPort: number
+}
+
+/** A service that listens. */
+export interface RunningApp extends AsyncDisposable {
+  readonly app: FastifyInstance
+  readonly url: string
+  readonly opsUrl: string
+  /** Stops without losing a request; the same promise for every caller. */
+  close(): Promise<void>
+}
+
+/** What runs: a server, started, with the state everything else needs. */
+export type RunningService = AsyncDisposable & {
+  readonly app: FastifyInstance
+  readonly url: string
+  readonly opsUrl: string
+}
+
+/**
+ * Opens the service's port and its operations port.
+ *
+ * `close` loses no request that reached a connection we accepted: readiness turns false and event streams end; no new
+ * connections are accepted; requests that run, and those that still arrive on kept connections, are answered with
+ * `Connection: close`; connections that stay idle for IDLE_GRACE_MS are closed; what is left at STOP_DEADLINE_MS is cut.
+ */
+export async function listen(app: App, options: ListenOptions): Promise<RunningApp> {
+  const operations = createOperationsServer(app)
+  operations.listen(options.opsPort, options.listenHost)
+  await once(operations, 'listening')
+  const connections = trackConnections(app.fastify.server)
+  try {
+    await app.fastify.listen({ host: options.listenHost, port: options.listenPort })
+  } catch (error) {
+    operations.close()
+    throw error
+  }
+  const url = urlOf(app.fastify.server)
+  const opsUrl = urlOf(operations)
+  app.logger.info({ url, opsUrl }, 'service listens')
+  let closed: Promise<void> | undefined
+  const close = async (): Promise<void> => {
+    closed ??= stop(app, operations, connections)
+    await closed
+  }
+  return { app: app.fastify, url, opsUrl, close, [Symbol.asyncDispose]: close }
+}
+
+async function stop(app: App, operations: Server, connections: Connections): Promise<void> {
+  app.logger.info('service stops')
+  app.stopping.abort(new Error('The service stops'))
+  // http.Server's own close would also close idle connections, under a request that is on its way.
+  NetServer.prototype.close.call(app.fastify.server)
+  const deadline = AbortSignal.timeout(STOP_DEADLINE_MS)
+  await connections.closed(AbortSignal.any([deadline, AbortSignal.timeout(IDLE_GRACE_MS)]))
+  connections.closeIdle()
+  await connections.closed(deadline)
+  const cut = connections.closeAll()
+  if (cut > 0) app.logger.warn({ cut }, 'connections cut at the deadline')
+  await app.fastify.close()
+  operations.closeAllConnections()
+  operations.close()
+  app.logger.info('service stopped')
+}
+
+interface Connections {
+  /** Resolves when there are none left, or the signal is aborted. */
+  closed(until: AbortSignal): Promise<void>
+  closeIdle(): void
+  /** Cuts what is left and returns how many. */
+  closeAll(): number
+}
+
+/** Knows which connections have a request on them. Node knows as well, but tells nobody when the last one ends. */
+function trackConnections(server: Server): Connections {
+  const running = new Map<Socket, number>()
+  let isClosing = false
+  let wake = (): void => {}
+  server.on('connection', (socket: Socket) => {
+    running.set(socket, 0)
+    socket.once('close', () => {
+      running.delete(socket)
+      if (running.size === 0) wake()
+    })
+  })
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    const { socket } = request
+    running.set(socket, (running.get(socket) ?? 0) + 1)
+    response.once('close', () => {
+      const left = (running.get(socket) ?? 1) - 1
+      if (running.has(socket)) running.set(socket, left)
+      if (isClosing && left === 0) socket.end()
+    })
+  })
+  return {
+    closed: async (until) => {
+      if (running.size === 0 || until.aborted) return
+      const { promise, resolve } = Promise.withResolvers<void>()
+      wake = resolve
+      until.addEventListener('abort', () => resolve(), { once: true })
+      await promise
+    },
+    closeIdle: () => {
+      isClosing = true
+      server.closeIdleConnections()
+    },
+    closeAll: () => {
+      const left = running.size
+      server.closeAllConnections()
+      return left
+    },
+  }
+}
+
+function urlOf(server: Server): string {
+  const { address, port, family } = server.address() as AddressInfo
+  const host = address === '0.0.0.0' || address === '::' ? '127.0.0.1' : address
+  return family === 'IPv6' && host.includes(':') ? `http://[${host}]:${port}` : `http://${host}:${port}`
+}

@@ -1,0 +1,107 @@
+import { createServer, type Server, type ServerResponse } from 'node:http'
+import { collectDefaultMetrics } from 'prom-client'
+import type { App, Checks } from './app.ts'
+import { CHECK_TIMEOUT_MS } from './limits.ts'
+
+/** Why a service is not ready: the names of the dependencies that fail. */
+export interface Readiness {
+  readonly ready: boolean
+  readonly failing: readonly string[]
+}
+
+/**
+ * The server for those who operate the service, on a port of its own: `/healthz` answers while the program lives,
+ * `/readyz` 503 with the failing dependencies (or while stopping), `/metrics` in Prometheus' format.
+ */
+export function createOperationsServer(app: App): Server {
+  collectDefaultMetrics({ register: app.metrics })
+  const readiness = watchReadiness(app)
+  return createServer((request, response) => {
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      return answer(response, 405, { status: 'method-not-allowed' })
+    const path = request.url?.split('?', 1)[0]
+    if (path === '/healthz') return answer(response, 200, { status: 'alive' })
+    if (path === '/readyz') return void answerReadiness(response, readiness)
+    if (path === '/metrics') return void answerMetrics(response, app)
+    return answer(response, 404, { status: 'not-found' })
+  })
+}
+
+/** Asks every dependency at once, each within its time-out. */
+export async function checkReadiness(checks: Checks): Promise<Readiness & { readonly causes: readonly unknown[] }> {
+  const results = await Promise.all(
+    Object.entries(checks).map(async ([name, check]) => ({ name, cause: await failureOf(check) })),
+  )
+  const failed = results.filter(({ cause }) => cause !== undefined)
+  return {
+    ready: failed.length === 0,
+    failing: failed.map(({ name }) => name),
+    causes: failed.map(({ cause }) => cause),
+  }
+}
+
+async function failureOf(check: () => Promise<void>): Promise<unknown> {
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new Error(`No answer within ${CHECK_TIMEOUT_MS} ms`)), CHECK_TIMEOUT_MS)
+  try {
+    await Promise.race([check(), late])
+    return undefined
+  } catch (error) {
+    return error ?? new Error('The check failed without a reason')
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** One check runs at a time, however many ask; what changed is logged. */
+function watchReadiness(app: App): () => Promise<Readiness> {
+  let running: Promise<Readiness> | undefined
+  let known = ''
+  const check = async (): Promise<Readiness> => {
+    const { ready, failing, causes } = await checkReadiness(app.checks)
+    const now = ready ? 'ready' : failing.join(', ')
+    if (now !== known) {
+      if (ready) app.logger.info('service ready')
+      else app.logger.warn({ failing, causes: causes.map(messageOf) }, 'service not ready')
+      known = now
+    }
+    return { ready, failing }
+  }
+  return async () => {
+    if (app.stopping.signal.aborted) return { ready: false, failing: ['stopping'] }
+    running ??= check().finally(() => {
+      running = undefined
+    })
+    return running
+  }
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
+}
+
+async function answerReadiness(response: ServerResponse, readiness: () => Promise<Readiness>): Promise<void> {
+  const { ready, failing } = await readiness()
+  answer(response, ready ? 200 : 503, { status: ready ? 'ready' : 'not-ready', failing })
+}
+
+async function answerMetrics(response: ServerResponse, app: App): Promise<void> {
+  try {
+    const text = await app.metrics.metrics()
+    response.writeHead(200, { 'content-type': app.metrics.contentType }).end(text)
+  } catch (error) {
+    app.logger.error({ err: error }, 'metrics not collected')
+    answer(response, 500, { status: 'internal-error' })
+  }
+}
+
+function answer(response: ServerResponse, status: number, body: object): void {
+  const text = JSON.stringify(body)
+  response
+    .writeHead(status, {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(text),
+      'cache-control': 'no-store',
+    })
+    .end(text)
+}

@@ -1,0 +1,208 @@
+import { colonPath, isAllowed, isOtherContent, problems, ProblemError, type Route } from '@saas/contracts'
+import type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  FastifySchema,
+  HTTPMethods,
+  onRequestHookHandler,
+} from 'fastify'
+import { Type } from 'typebox'
+import type { App } from './app.ts'
+import { boundedStream, hasBody } from './body.ts'
+import type { Answer, AnswerExtras, Call, Handler, Handlers } from './call.ts'
+import type { Identity } from './identity.ts'
+import { INTERNAL_TOKEN_HEADER, verifyInternalToken } from './internal-token.ts'
+import { HANDLER_TIMEOUT_MS, URL_LENGTH_MAX } from './limits.ts'
+import { traceParentOf } from './request-headers.ts'
+import { refusedText } from './strict-json.ts'
+
+const INTERNAL_METHODS: HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
+const NO_QUERY = Type.Object({}, { additionalProperties: false })
+
+/**
+ * Registers every route of `routes` with its handler.
+ *
+ * Before a handler runs, the internal token was verified for this service and this route, the contract's access was
+ * checked against the token's roles, and params, query, headers and body were validated without dropping anything. A
+ * request without a token is served only where access is `anyone` (or `internal`: those routes are never reachable
+ * through the edge). What a handler answers is reduced to the fields of the contract's response schema.
+ */
+export function registerRoutes<const Routes extends Readonly<Record<string, Route>>>(
+  app: App,
+  routes: Routes,
+  handlers: Handlers<NoInfer<Routes>>,
+): void {
+  for (const [name, route] of Object.entries(routes)) {
+    // Handlers<Routes> has exactly the same names, each with the handler of its route.
+    registerRoute(app, route, handlers[name as keyof Routes] as unknown as Handler<Route>)
+  }
+}
+
+/** Registers one route; for routes that are not in a record, such as the front end's pages. */
+export function registerRoute<const R extends Route>(app: App, route: R, handler: Handler<NoInfer<R>>): void {
+  if (route.service !== app.service) throw new Error(`${route.id} is not a route of ${app.service}`)
+  if (route.upload === undefined) {
+    addRoute(app, app.fastify, route, handler as unknown as Handler<Route>)
+    return
+  }
+  const { mediaTypes, bytesMax } = route.upload
+  // Parsers belong to a scope, so that no other route accepts these media types.
+  void app.fastify.register(async (scope) => {
+    scope.removeAllContentTypeParsers()
+    scope.addContentTypeParser([...mediaTypes], (request, payload, done) => {
+      done(null, boundedStream(payload, request.headers['content-length'], bytesMax))
+    })
+    addRoute(app, scope, route, handler as unknown as Handler<Route>)
+  })
+}
+
+function addRoute(app: App, scope: FastifyInstance, route: Route, handler: Handler<Route>): void {
+  const isStream = Object.values(route.responses).some(
+    (response) => isOtherContent(response) && response.content === 'text/event-stream',
+  )
+  scope.route({
+    method: route.access === 'internal' ? INTERNAL_METHODS : route.method,
+    url: colonPath(route.path),
+    schema: fastifySchema(route),
+    config: { route },
+    ...(isStream ? {} : { handlerTimeout: HANDLER_TIMEOUT_MS }),
+    onRequest: admit(app, route),
+    handler: async (request, reply) => {
+      const call = new RouteCall(request, reply, isStream ? app.stopping.signal : undefined)
+      return send(await handler(call as unknown as Call<Route>), reply)
+    },
+  })
+}
+
+function fastifySchema(route: Route): FastifySchema {
+  const isStrict = route.service !== 'frontend' && route.access !== 'internal'
+  const response = Object.fromEntries(Object.entries(route.responses).filter(([, content]) => !isOtherContent(content)))
+  return {
+    ...(route.params === undefined ? {} : { params: route.params }),
+    ...(route.query === undefined && !isStrict ? {} : { querystring: route.query ?? NO_QUERY }),
+    ...(route.headers === undefined ? {} : { headers: route.headers }),
+    ...(route.body === undefined ? {} : { body: route.body }),
+    response,
+  }
+}
+
+/** Decides, before the body is read, whether the request may go on. */
+function admit(app: App, route: Route): onRequestHookHandler {
+  const refusesBody = route.body === undefined && route.upload === undefined
+  return (request, _reply, done) => {
+    request.traceParent = traceParentOf(request.headers.traceparent)
+    try {
+      refuseBadUrl(request)
+      request.caller = authorise(app, route, request)
+      if (refusesBody && hasBody(request)) {
+        throw new ProblemError(problems.invalidRequest, { detail: 'This route takes no body.' })
+      }
+      done()
+    } catch (error) {
+      done(error as Error)
+    }
+  }
+}
+
+function authorise(app: App, route: Route, request: FastifyRequest): Identity | undefined {
+  if (route.access === 'internal') return undefined
+  const token = request.headers[INTERNAL_TOKEN_HEADER]
+  if (token === undefined) {
+    if (route.access === 'anyone') return undefined
+    throw refuse(request, 'missing')
+  }
+  const verdict =
+    typeof token === 'string'
+      ? verifyInternalToken(token, app.internalTokenKeys, app.service, app.clock.now())
+      : ({ refused: 'malformed' } as const)
+  if ('refused' in verdict) throw refuse(request, verdict.refused)
+  const { userId, roles, sessionId, routeId } = verdict.claims
+  if (routeId !== route.id) throw refuse(request, 'route')
+  if (!isAllowed(route.access, roles)) throw refuse(request, 'roles')
+  return { userId, roles, sessionId }
+}
+
+/** The client learns nothing about why; the log does. */
+function refuse(request: FastifyRequest, reason: string): ProblemError {
+  request.log.warn({ route: request.routeOptions.config.route?.id, reason }, 'internal token refused')
+  return new ProblemError(problems.forbidden)
+}
+
+function refuseBadUrl(request: FastifyRequest): void {
+  const { url } = request
+  if (url.length > URL_LENGTH_MAX) {
+    throw new ProblemError(problems.invalidRequest, { detail: `The URL is longer than ${URL_LENGTH_MAX} characters.` })
+  }
+  if (!url.includes('%')) return
+  for (const [part, values] of [
+    ['params', request.params],
+    ['query', request.query],
+  ] as const) {
+    for (const [name, value] of Object.entries(values as Record<string, unknown>)) {
+      for (const text of Array.isArray(value) ? value : [value]) {
+        const detail = refusedText(String(text)) ?? refusedText(name)
+        if (detail === undefined) continue
+        throw new ProblemError(problems.invalidRequest, { errors: [{ pointer: `/${part}/${name}`, detail }] })
+      }
+    }
+  }
+}
+
+function send(answer: Answer<Route>, reply: FastifyReply): FastifyReply {
+  if (answer === 'sent') return reply
+  const { status, body, headers, cookies } = answer as { status: number; body?: unknown } & AnswerExtras
+  reply.code(status)
+  if (headers !== undefined) reply.headers(headers)
+  if (cookies !== undefined) for (const cookie of cookies) reply.header('set-cookie', cookie)
+  return reply.send(body)
+}
+
+/** Reads from Fastify's request only what the handler asks for. */
+class RouteCall {
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  readonly #stopping: AbortSignal | undefined
+
+  constructor(request: FastifyRequest, reply: FastifyReply, stopping: AbortSignal | undefined) {
+    this.request = request
+    this.reply = reply
+    this.#stopping = stopping
+  }
+
+  get params(): unknown {
+    return this.request.params
+  }
+
+  get query(): unknown {
+    return this.request.query
+  }
+
+  get headers(): unknown {
+    return this.request.headers
+  }
+
+  get body(): unknown {
+    return this.request.body
+  }
+
+  get identity(): Identity | undefined {
+    return this.request.caller
+  }
+
+  get requestId(): string {
+    return this.request.id
+  }
+
+  get traceParent(): string {
+    return this.request.traceParent
+  }
+
+  get signal(): AbortSignal {
+    return this.#stopping === undefined ? this.request.signal : AbortSignal.any([this.request.signal, this.#stopping])
+  }
+
+  get log(): FastifyRequest['log'] {
+    return this.request.log
+  }
+}

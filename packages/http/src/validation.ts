@@ -1,0 +1,103 @@
+import { problems, ProblemError, type FieldError } from '@saas/contracts'
+import { Ajv, type ErrorObject, type Options } from 'ajv'
+import formats from 'ajv-formats'
+import type { FastifySchemaCompiler } from 'fastify'
+import { FIELD_ERRORS_MAX } from './limits.ts'
+import { pointerPart } from './strict-json.ts'
+
+const POINTER_LENGTH_MAX = 200
+
+// All errors are collected so that a form can show them at once; the body limit bounds how many there can be.
+const options: Options = { removeAdditional: false, useDefaults: true, allErrors: true, strict: false }
+
+/** A body is taken as it is; text in a URL or a header has no type, so numbers and booleans are read from it. */
+function validators(): { readonly body: Ajv; readonly text: Ajv } {
+  const body = new Ajv({ ...options, coerceTypes: false })
+  const text = new Ajv({ ...options, coerceTypes: 'array' })
+  formats.default(body)
+  formats.default(text)
+  return { body, text }
+}
+
+/** Compiles the contract's schemas for Fastify; a refused value throws `invalid-request` with JSON pointers. */
+export function validatorCompiler(): FastifySchemaCompiler<object> {
+  const { body, text } = validators()
+  return ({ schema, httpPart }) => {
+    const validate = (httpPart === 'body' ? body : text).compile(schema)
+    const prefix = pointerPrefix(httpPart)
+    return (data: unknown) => {
+      if (validate(data)) return { value: data }
+      return {
+        error: new ProblemError(problems.invalidRequest, { errors: toFieldErrors(validate.errors ?? [], prefix) }),
+      }
+    }
+  }
+}
+
+function pointerPrefix(httpPart: string | undefined): string {
+  if (httpPart === 'body') return ''
+  return httpPart === 'querystring' ? '/query' : `/${httpPart}`
+}
+
+/** Ajv's errors as pointers with a sentence each; of a union only the alternative that fits best is reported. */
+export function toFieldErrors(errors: readonly ErrorObject[], prefix: string): readonly FieldError[] {
+  const fields = new Map<string, FieldError>()
+  for (const error of bestAlternatives(errors)) {
+    const pointer = `${prefix}${pointerOf(error)}`.slice(0, POINTER_LENGTH_MAX)
+    const detail = detailOf(error)
+    fields.set(`${pointer} ${detail}`, { pointer, detail })
+    if (fields.size === FIELD_ERRORS_MAX) break
+  }
+  return [...fields.values()]
+}
+
+function pointerOf(error: ErrorObject): string {
+  const name: unknown = error.params['missingProperty'] ?? error.params['additionalProperty']
+  return typeof name === 'string' ? `${error.instancePath}/${pointerPart(name)}` : error.instancePath
+}
+
+function detailOf(error: ErrorObject): string {
+  if (error.keyword === 'required') return 'is required'
+  if (error.keyword === 'additionalProperties') return 'is not a known field'
+  const values: unknown = error.params['allowedValues']
+  if (Array.isArray(values)) return `must be one of ${values.join(', ')}`
+  if (error.keyword === 'const') return `must be ${String(error.params['allowedValue'])}`
+  if (error.keyword === 'pattern') return `must match ${String(error.params['pattern'])}`
+  return error.message ?? 'is not valid'
+}
+
+/** Replaces the errors of each union, innermost first, by those of the alternative with the fewest. */
+function bestAlternatives(errors: readonly ErrorObject[]): readonly ErrorObject[] {
+  let kept = [...errors]
+  for (const union of errors.filter((error) => error.keyword === 'anyOf')) {
+    const branches = new Map<string, ErrorObject[]>()
+    for (const error of kept) {
+      const branch = branchOf(error, union)
+      if (branch !== undefined) branches.set(branch, [...(branches.get(branch) ?? []), error])
+    }
+    const all = [...branches.values()]
+    const best = all.toSorted((a, b) => cost(a) - cost(b))[0]
+    if (best === undefined) continue
+    const isChoice = all.every((branch) => branch.every((error) => error.keyword === 'const'))
+    const choice = {
+      ...union,
+      params: { allowedValues: all.flat().map((error) => String(error.params['allowedValue'])) },
+    }
+    kept = [
+      ...kept.filter((error) => error !== union && branchOf(error, union) === undefined),
+      ...(isChoice ? [choice] : best),
+    ]
+  }
+  return kept
+}
+
+/** A wrong type tells less about what was meant than a wrong field, so it counts more. */
+function cost(branch: readonly ErrorObject[]): number {
+  return branch.reduce((sum, error) => sum + (error.keyword === 'type' ? 10 : 1), 0)
+}
+
+function branchOf(error: ErrorObject, union: ErrorObject): string | undefined {
+  const prefix = `${union.schemaPath}/`
+  if (!error.schemaPath.startsWith(prefix) || !error.instancePath.startsWith(union.instancePath)) return undefined
+  return error.schemaPath.slice(prefix.length).split('/', 1)[0]
+}
