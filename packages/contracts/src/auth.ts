@@ -427,7 +427,10 @@ export const authEvents = {
     data: Type.Object({
       ...Recipient,
       sessionId: Id,
-      newDevice: Type.Boolean({ description: 'No earlier session of the user came from this kind of device' }),
+      newDevice: Type.Boolean({
+        description:
+          'The user has had sessions before, none of them from this kind of device; false for the very first',
+      }),
       device: Type.String(),
       address: Type.String(),
       openedAt: Time,

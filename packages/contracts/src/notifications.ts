@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox'
+import * as problems from './problems.ts'
 import { route } from './route.ts'
 import { Id, Page, Strict, Time, pageQuery } from './shapes.ts'
 
@@ -52,9 +53,10 @@ export const notificationsRoutes = {
     method: 'POST',
     path: '/admin/notifications/mail/{id}/resend',
     access: 'admin',
-    summary: 'Try a dead mail again',
+    summary: 'Try a dead mail again; one that is due or sent already is answered as it is',
     params: Strict({ id: Id }),
     responses: { 200: Mail },
+    problems: [problems.mailNotResendable],
     repeatable: true,
   }),
 }

@@ -192,6 +192,16 @@ export const totalTooLarge = problem({
   explanation: 'The sum is more than the largest amount that can be handled exactly. Order less at once.',
 })
 
+// notifications
+
+export const mailNotResendable = problem({
+  name: 'mail-not-resendable',
+  title: 'The mail cannot be sent again',
+  status: 409,
+  explanation:
+    'It carried a code or link, which is erased once the mail is sent, refused or expired. The person it was for can ask for a new one.',
+})
+
 /** Every problem there is; each has a page. */
 export const problems: readonly Problem[] = [
   invalidRequest,
@@ -223,4 +233,5 @@ export const problems: readonly Problem[] = [
   orderNotCancellable,
   cartFull,
   totalTooLarge,
+  mailNotResendable,
 ]

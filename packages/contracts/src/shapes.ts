@@ -8,6 +8,14 @@ export function Strict<P extends TProperties>(properties: P) {
 /** UUIDv7, made by whoever creates the thing. */
 export const Id = Type.String({ format: 'uuid' })
 
+/**
+ * How people are told an id, in mails and on pages: the last eight characters, which are random. The first ones of a
+ * UUIDv7 are its time and look alike for hours.
+ */
+export function shortId(id: string): string {
+  return id.slice(-8).toUpperCase()
+}
+
 /** RFC 3339, UTC. */
 export const Time = Type.String({ format: 'date-time' })
 
