@@ -1,0 +1,106 @@
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { run, findProgram } from './run.ts'
+
+const DEFAULT_MIRROR = 'http://deb.debian.org/debian'
+
+/** Where a package is taken from: a suite of the Debian archive, or whatever the machine itself is set up for. */
+export type Suite = 'sid' | 'trixie' | 'own'
+
+/** Whether this machine can fetch and unpack Debian packages at all. */
+export function hasApt(): boolean {
+  return ['apt-get', 'apt-config', 'dpkg'].every((program) => findProgram(program) !== undefined)
+}
+
+/**
+ * Fetches a Debian package and unpacks it into a folder, without installing anything: a private apt configuration, so
+ * neither root nor the machine's package lists are needed, and apt still checks signature and digest. Every package named
+ * after the first is unpacked into the same folder (libraries the first one needs).
+ */
+export async function unpackDebianPackages(packages: readonly string[], suite: Suite, target: string): Promise<void> {
+  await mkdir(dirname(target), { recursive: true })
+  const work = await mkdtemp(`${target}.part-`)
+  try {
+    const environment = await privateApt(work, suite)
+    await run('apt-get', ['update', '-q'], { environment })
+    const downloads = join(work, 'downloads')
+    await mkdir(downloads)
+    await run('apt-get', ['download', '-q', ...packages], { environment, directory: downloads })
+    const root = join(work, 'root')
+    await mkdir(root)
+    for (const archive of await readdir(downloads)) await run('dpkg', ['-x', join(downloads, archive), root])
+    await putInPlace(root, target)
+  } finally {
+    await rm(work, { recursive: true, force: true })
+  }
+}
+
+/** The libraries a package names as dependencies, as the suite's own list has them. */
+export async function librariesOf(name: string, suite: Suite, workBase: string): Promise<string[]> {
+  await mkdir(dirname(workBase), { recursive: true })
+  const work = await mkdtemp(`${workBase}.part-`)
+  try {
+    const environment = await privateApt(work, suite)
+    await run('apt-get', ['update', '-q'], { environment })
+    const listed = await run('apt-cache', ['depends', '--no-recommends', '--no-suggests', '--no-conflicts', name], {
+      environment,
+    })
+    const names = [...listed.matchAll(/Depends: (\S+)/g)].map((match) => match[1] ?? '')
+    return names.filter((dependency) => /^(lib(?!c6$)|zlib)/.test(dependency))
+  } finally {
+    await rm(work, { recursive: true, force: true })
+  }
+}
+
+/** Moves a finished folder to its place. Another process may have been faster; its result is as good. */
+export async function putInPlace(source: string, target: string): Promise<void> {
+  await rm(target, { recursive: true, force: true })
+  await rename(source, target).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
+  })
+}
+
+async function privateApt(work: string, suite: Suite): Promise<Record<string, string>> {
+  await mkdir(join(work, 'state/lists/partial'), { recursive: true })
+  await mkdir(join(work, 'cache/archives/partial'), { recursive: true })
+  await writeFile(join(work, 'status'), '')
+  const settings = [
+    ...(await machineSettings()),
+    `Dir::State "${work}/state";`,
+    `Dir::State::status "${work}/status";`,
+    `Dir::Cache "${work}/cache";`,
+    // The machine's own configuration files may hold hooks that only root can run.
+    'Dir::Etc::Main "/dev/null";',
+    'Dir::Etc::Parts "/dev/null";',
+    'APT::Sandbox::User "";',
+    'Acquire::Languages "none";',
+    'Acquire::Retries "2";',
+    'Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";',
+    'Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";',
+  ]
+  if (suite !== 'own') {
+    await writeFile(join(work, 'sources.list'), `deb ${await debianMirror()} ${suite} main\n`)
+    settings.push(`Dir::Etc::sourcelist "${work}/sources.list";`, 'Dir::Etc::sourceparts "/dev/null";')
+  }
+  await writeFile(join(work, 'apt.conf'), `${settings.join('\n')}\n`)
+  return { APT_CONFIG: join(work, 'apt.conf'), LC_ALL: 'C.UTF-8', DEBIAN_FRONTEND: 'noninteractive' }
+}
+
+/** How the machine reaches its mirrors (proxies, time-outs, certificates, snapshots whose lists have expired). */
+async function machineSettings(): Promise<string[]> {
+  const settings = await run('apt-config', ['dump']).catch(() => '')
+  return settings
+    .split('\n')
+    .filter((line) => /^Acquire::(https?|ftp|Retries|ForceIPv4|Check-Valid-Until)\b/i.test(line))
+}
+
+/** The mirror the machine's own apt sources name, so that a fast or local mirror is used for other suites too. */
+async function debianMirror(): Promise<string> {
+  const format = '$(REPO_URI) $(COMPONENT)'
+  const targets = await run('apt-get', ['indextargets', '--format', format]).catch(() => '')
+  const mirror = targets
+    .split('\n')
+    .map((line) => line.split(' '))
+    .find(([uri, component]) => component === 'main' && /\/debian\/?$/.test(uri ?? ''))?.[0]
+  return mirror?.replace(/\/$/, '') ?? DEFAULT_MIRROR
+}

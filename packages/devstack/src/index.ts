@@ -1,0 +1,27 @@
+export { brokerUsers } from './broker-users.ts'
+export { Child, ServerStartError, type ChildOptions } from './child.ts'
+export { findProgram } from './fetch/run.ts'
+export { DirectoryInUseError, stopLeftovers } from './ledger.ts'
+export { cacheDirectory, cloneDirectory, devstackDirectory } from './locations.ts'
+export {
+  brokerPermissions,
+  natsConfiguration,
+  type BrokerUser,
+  type NatsConfigurationOptions,
+} from './nats-configuration.ts'
+export { freePort, isPortFree, portHolder, type PortHolder } from './ports.ts'
+export { silentProgress, type Progress, type ProgressStep } from './progress.ts'
+export {
+  randomServerSecrets,
+  serverNames,
+  startServers,
+  type ServerName,
+  type Servers,
+  type ServerSecrets,
+  type StartServersOptions,
+} from './servers.ts'
+export { startMailbox, type MailboxOptions, type MailboxServer } from './servers/mailbox.ts'
+export { startNats, type NatsOptions, type NatsServer } from './servers/nats.ts'
+export { startNginx, type NginxOptions, type NginxServer } from './servers/nginx.ts'
+export { startObjectStore, type ObjectStoreOptions, type ObjectStoreServer } from './servers/object-store.ts'
+export { startPostgres, type PostgresOptions, type PostgresServer } from './servers/postgres.ts'
