@@ -21,28 +21,18 @@ export const pages = {
 } as const
 export type PageName = keyof typeof pages
 
-function file<const P extends string>(id: string, path: P, summary: string, params?: ReturnType<typeof Strict>) {
-  return route({
-    id,
-    service: 'frontend',
-    method: 'GET',
-    path,
-    access: 'anyone',
-    summary,
-    ...(params === undefined ? {} : { params }),
-    responses: { 200: { content: 'file' } },
-  })
-}
+const file = { service: 'frontend', method: 'GET', access: 'anyone', responses: { 200: { content: 'file' } } } as const
 
 export const frontendRoutes = {
-  getAsset: file(
-    'frontend.getAsset',
-    '/assets/{file}',
-    'A built script, style, font or picture; immutable',
-    Strict({ file: Type.String({ maxLength: 200, pattern: '^[A-Za-z0-9_.-]+$' }) }),
-  ),
-  getIcon: file('frontend.getIcon', '/favicon.svg', 'The icon'),
-  getRobots: file('frontend.getRobots', '/robots.txt', 'What crawlers may read'),
+  getAsset: route({
+    ...file,
+    id: 'frontend.getAsset',
+    path: '/assets/{file}',
+    summary: 'A built script, style, font or picture; immutable',
+    params: Strict({ file: Type.String({ maxLength: 200, pattern: '^[A-Za-z0-9_.-]+$' }) }),
+  }),
+  getIcon: route({ ...file, id: 'frontend.getIcon', path: '/favicon.svg', summary: 'The icon' }),
+  getRobots: route({ ...file, id: 'frontend.getRobots', path: '/robots.txt', summary: 'What crawlers may read' }),
 }
 
 /** One route a page: each answers the same document, in which the browser's router shows the page. */

@@ -1,0 +1,32 @@
+import preact from '@preact/preset-vite'
+import { join } from 'node:path'
+import { defineConfig } from 'vite'
+
+const here = import.meta.dirname
+
+/**
+ * `vite build` writes `dist/`, which src/main.ts serves. `vite --port N --host 127.0.0.1 --strictPort` is the page with
+ * hot reload; the edge stands in front of it at the shop's own root, so links, cookies and API calls are the real ones.
+ */
+export default defineConfig({
+  root: join(here, 'web'),
+  cacheDir: join(here, 'node_modules/.vite'),
+  plugins: [preact({ devToolsEnabled: false, reactAliasesEnabled: false })],
+  build: {
+    outDir: join(here, 'dist'),
+    emptyOutDir: true,
+    target: 'es2023',
+    // The content security policy allows no data: scripts, styles or fonts.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+    rolldownOptions: {
+      // The contract's modules only declare: what a page does not use of them is left out.
+      treeshake: { moduleSideEffects: [{ test: /packages\/contracts\/|\/typebox\//, sideEffects: false }] },
+    },
+  },
+  server: {
+    // Without host and port the browser connects back to where it loaded the page from: the edge.
+    hmr: { path: '/@hmr' },
+  },
+})
