@@ -1,0 +1,149 @@
+import type { NatsConnection } from '@nats-io/transport-node'
+import type { Logger } from 'pino'
+import type { Clock } from '@saas/config'
+import type { Event, Lag, ServiceName } from '@saas/contracts'
+import { Broker } from './broker.ts'
+import { decode } from './codec.ts'
+import { Consumer, type ConsumeOptions } from './consumer.ts'
+import type { Database } from './database.ts'
+import { DeadLetters } from './dead-letters.ts'
+import { DependencyUnavailable, Unprocessable } from './errors.ts'
+import type { MessageOf } from './message.ts'
+import { Pruner } from './pruner.ts'
+import { Relay } from './relay.ts'
+import { sql } from './statement.ts'
+import { STREAM, Stream } from './stream.ts'
+
+export type { ConsumeOptions } from './consumer.ts'
+
+/** What a bus is reached with. */
+export interface BusOptions {
+  /** User and password inside. */
+  readonly url: string
+  readonly streamReplicas: number
+  readonly service: ServiceName
+  readonly timeoutMs: number
+  readonly database: Database
+  readonly logger: Logger
+  readonly clock: Clock
+}
+
+/** A plain subscription; disposing ends it. */
+export type Subscription = Disposable
+
+const countPending = sql<{ pending: number }>(
+  'state.count_pending',
+  'select count(*) as pending from outbox where published_at is null',
+)
+
+/**
+ * The messages of a service: its outbox goes to the stream, its consumers apply what comes. Postgres is the truth: what
+ * NATS loses is published again from the outbox, and what it delivers twice is applied once.
+ */
+export class Bus implements AsyncDisposable {
+  readonly #options: BusOptions
+  readonly #broker: Broker
+  readonly #stream: Stream
+  readonly #relay: Relay
+  readonly #pruner: Pruner
+  readonly #consumers = new Map<string, Consumer>()
+  /** Messages that could not be applied, and how to apply them after all. */
+  readonly deadLetters: DeadLetters
+
+  constructor(options: BusOptions) {
+    this.#options = options
+    const { database, logger, service, clock, streamReplicas } = options
+    this.#broker = new Broker(options)
+    this.#stream = new Stream(this.#broker, streamReplicas)
+    this.#relay = new Relay({ database, broker: this.#broker, stream: this.#stream, logger, service })
+    this.#pruner = new Pruner({ database, logger, clock })
+    this.deadLetters = new DeadLetters(database, (durable) => this.#consumers.get(durable))
+  }
+
+  /** Starts publishing the outbox, and deleting rows of outbox and inbox that are past their retention. */
+  startRelay(): void {
+    this.#relay.start()
+    this.#pruner.start()
+  }
+
+  /** Says that rows were just written to the outbox; without it they leave at the next poll, within 200 ms. */
+  nudge(): void {
+    this.#relay.nudge()
+  }
+
+  /**
+   * Starts applying events: batches of at most 256 in one transaction together with their inbox rows, so that each message has
+   * one effect. Two messages of one aggregate (or one `keyOf`) never share a batch. A batch that fails is tried again one by one.
+   */
+  consume<const E extends Event>(options: ConsumeOptions<E>): Consumer {
+    if (this.#consumers.has(options.durable)) throw new Error(`There is a consumer ${options.durable} already`)
+    const { database, logger, service } = this.#options
+    const consumer = new Consumer(options as unknown as ConsumeOptions<Event>, {
+      database,
+      broker: this.#broker,
+      stream: this.#stream,
+      logger,
+      service,
+      onCommit: () => this.#relay.nudge(),
+    })
+    this.#consumers.set(options.durable, consumer)
+    consumer.start()
+    return consumer
+  }
+
+  /**
+   * Calls the listener with each event as it is published, in every replica, best effort: one that is missed is mended by
+   * reading rows. What cannot be understood is left out. The listener must not throw.
+   */
+  subscribe<const E extends Event>(events: readonly E[], listener: (message: MessageOf<E>) => void): Subscription {
+    const { logger } = this.#options
+    return this.#broker.subscribe(
+      events.map(({ subject }) => subject),
+      (message) => {
+        try {
+          listener(decode(events, message) as MessageOf<E>)
+        } catch (error) {
+          if (!(error instanceof Unprocessable)) throw error
+          logger.warn({ subject: message.subject, reason: error.message }, 'A broadcast was not understood')
+        }
+      },
+    )
+  }
+
+  /** Creates the stream when it is missing. @throws {Error} when there is one that promises less than ours must. */
+  async ensureStream(): Promise<void> {
+    await this.#stream.ensure()
+  }
+
+  /** How far the outbox and the consumers are behind. */
+  async lag(): Promise<Lag> {
+    const [[row], stream, consumers] = await Promise.all([
+      this.#options.database.read(countPending),
+      this.#stream.ensure(),
+      Promise.all([...this.#consumers.values()].map((consumer) => consumer.lag())),
+    ])
+    const { messages, bytes, bytesMax } = stream
+    return { outboxPending: row?.pending ?? 0, stream: { messages, bytes, bytesMax }, consumers }
+  }
+
+  /** Resolves when NATS answers and the stream is as it must be. @throws {DependencyUnavailable} */
+  async check(): Promise<void> {
+    await this.#stream.ensure().catch((error: unknown) => {
+      throw new DependencyUnavailable(`The stream ${STREAM} is not usable`, { cause: error })
+    })
+  }
+
+  /** The connection, for tests that break things; waits until there is one. */
+  async connection(): Promise<NatsConnection> {
+    return await this.#broker.connected()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([
+      this.#relay[Symbol.asyncDispose](),
+      this.#pruner[Symbol.asyncDispose](),
+      ...[...this.#consumers.values()].map((consumer) => consumer[Symbol.asyncDispose]()),
+    ])
+    await this.#broker[Symbol.asyncDispose]()
+  }
+}

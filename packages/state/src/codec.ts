@@ -1,0 +1,102 @@
+import { headers, type MsgHdrs } from '@nats-io/transport-node'
+import { Compile, type Validator } from 'typebox/compile'
+import { allEvents, type DataOf, type Event } from '@saas/contracts'
+import { Unprocessable } from './errors.ts'
+import type { Message, MessageOf } from './message.ts'
+
+/** A row of the outbox on its way to the stream. */
+export interface OutgoingRow {
+  readonly id: string
+  readonly aggregate_type: string
+  readonly aggregate_id: string
+  readonly aggregate_version: number
+  readonly subject: string
+  readonly body: string
+  readonly trace_parent: string | null
+  readonly created_at: Date
+}
+
+/** What arrived, as far as decoding looks at it. */
+export interface IncomingMessage {
+  readonly subject: string
+  readonly data: Uint8Array
+  readonly headers?: MsgHdrs | undefined
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+const VERSION = /^[1-9]\d{0,15}$/
+const REASON_ERRORS_MAX = 3
+
+const validators = new WeakMap<Event['data'], Validator>()
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/** The headers of a message: CloudEvents 1.0 in binary mode over NATS, and the id by which the stream drops repetitions. */
+export function encodeHeaders(row: OutgoingRow, service: string): MsgHdrs {
+  const encoded = headers()
+  encoded.set('Nats-Msg-Id', row.id)
+  encoded.set('ce-specversion', '1.0')
+  encoded.set('ce-id', row.id)
+  encoded.set('ce-source', `/${service}`)
+  encoded.set('ce-type', typeOfSubject(row.subject))
+  encoded.set('ce-time', row.created_at.toISOString())
+  encoded.set('ce-subject', row.aggregate_id)
+  encoded.set('ce-aggregateversion', String(row.aggregate_version))
+  encoded.set('ce-datacontenttype', 'application/json')
+  if (row.trace_parent !== null) encoded.set('traceparent', row.trace_parent)
+  return encoded
+}
+
+/**
+ * Understands a message: its subject is one of `events`, its type is of the major version we know, and its data fits
+ * the schema. Fields we do not know are kept.
+ *
+ * @throws {Unprocessable} naming what is wrong, never a value.
+ */
+export function decode(events: readonly Event[], message: IncomingMessage): Message {
+  const event = events.find(({ subject }) => subject === message.subject)
+  if (event === undefined) throw new Unprocessable(`The subject ${message.subject} is not one this consumer knows`)
+  const header = (name: string): string => message.headers?.get(name) ?? ''
+  const id = header('ce-id')
+  const version = header('ce-aggregateversion')
+  const time = new Date(header('ce-time'))
+  if (header('ce-type') !== event.type) throw new Unprocessable(`ce-type is not ${event.type}`)
+  if (!UUID.test(id)) throw new Unprocessable('ce-id is not a UUID')
+  if (!VERSION.test(version)) throw new Unprocessable('ce-aggregateversion is not a positive number')
+  if (header('ce-subject') === '') throw new Unprocessable('ce-subject is missing')
+  if (Number.isNaN(time.getTime())) throw new Unprocessable('ce-time is not a time')
+  const decoded = {
+    id,
+    event,
+    subject: event.subject,
+    data: parse(event, message.data),
+    aggregateId: header('ce-subject'),
+    aggregateVersion: Number(version),
+    time,
+    traceParent: header('traceparent') || undefined,
+  }
+  return decoded satisfies MessageOf<Event>
+}
+
+function parse<E extends Event>(event: E, body: Uint8Array): DataOf<E> {
+  let data: unknown
+  try {
+    data = JSON.parse(utf8.decode(body))
+  } catch (error) {
+    throw new Unprocessable('The body is not JSON in UTF-8', { cause: error })
+  }
+  let validator = validators.get(event.data)
+  if (validator === undefined) {
+    validator = Compile(event.data)
+    validators.set(event.data, validator)
+  }
+  if (!validator.Check(data)) {
+    const errors = [...validator.Errors(data)].slice(0, REASON_ERRORS_MAX)
+    throw new Unprocessable(errors.map(({ instancePath, message }) => `${instancePath || '/'} ${message}`).join('; '))
+  }
+  return data as DataOf<E>
+}
+
+/** An event that a newer version of the contracts no longer has keeps its first type. */
+function typeOfSubject(subject: string): string {
+  return allEvents.get(subject)?.type ?? `saas.${subject.slice('msg.'.length)}.v1`
+}

@@ -1,0 +1,290 @@
+import { AckPolicy, DeliverPolicy, jetstream, JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream'
+import { nanos } from '@nats-io/transport-node'
+import type { Logger } from 'pino'
+import type { Event, Lag, ServiceName } from '@saas/contracts'
+import type { Broker } from './broker.ts'
+import { decode, type IncomingMessage } from './codec.ts'
+import type { Database, Transaction } from './database.ts'
+import { insertDeadLetter } from './dead-letters.ts'
+import { Delivery, DeliveryQueue } from './delivery.ts'
+import { DatabaseUnavailable, Unprocessable } from './errors.ts'
+import type { Message, MessageOf } from './message.ts'
+import { batchSize, consumed } from './metrics.ts'
+import { pause } from './pause.ts'
+import { sql } from './statement.ts'
+import { STREAM, type Stream } from './stream.ts'
+
+const BATCH_MESSAGES_MAX = 256
+const PREFETCH_MESSAGES = 512
+const ACK_WAIT_MS = 30_000
+const ACK_TIMEOUT_MS = 3_000
+const UNACKNOWLEDGED_MAX = 1_024
+const PULL_EXPIRES_MS = 10_000
+const SESSION_PAUSE_MS = 250
+const BACKOFF_FIRST_MS = 100
+const BACKOFF_MAX_MS = 30_000
+const CONSUMER_NOT_FOUND = 10_014
+
+/** What is applied, under which name, and how. */
+export interface ConsumeOptions<E extends Event> {
+  /** The durable's name: the service's own, as the contracts say. */
+  readonly durable: string
+  readonly events: readonly E[]
+  /**
+   * Applies messages that were never applied before. Whatever it writes through `tx` commits together with their inbox
+   * rows. Throw `Unprocessable` for what can never be applied; any other error is tried again.
+   */
+  readonly apply: (tx: Transaction, messages: readonly MessageOf<E>[]) => Promise<void>
+  /** Messages with the same key never share a batch. Default: the aggregate. */
+  readonly keyOf?: (message: MessageOf<E>) => string
+}
+
+export interface ConsumerContext {
+  readonly database: Database
+  readonly broker: Broker
+  readonly stream: Stream
+  readonly logger: Logger
+  readonly service: ServiceName
+  /** Called after a commit: `apply` may have written to the outbox. */
+  readonly onCommit: () => void
+}
+
+// Sorted, so that two replicas that got the same messages wait for each other instead of deadlocking.
+const insertInbox = sql<{ message_id: string }>(
+  'state.insert_inbox',
+  `insert into inbox (consumer, message_id)
+   select $1, id
+   from unnest($2::uuid[]) as id
+   order by id
+   on conflict (consumer, message_id) do nothing
+   returning message_id`,
+)
+
+/** Applies the events of one durable consumer, each with one effect, until it is disposed. */
+export class Consumer implements AsyncDisposable {
+  readonly durable: string
+  readonly #events: readonly Event[]
+  readonly #apply: (tx: Transaction, messages: readonly Message[]) => Promise<void>
+  readonly #context: ConsumerContext
+  readonly #closed = new AbortController()
+  readonly #queue: DeliveryQueue
+  readonly #acknowledging = new Set<Promise<void>>()
+  #endSession = (): void => undefined
+  #running: Promise<unknown> | undefined
+
+  constructor(options: ConsumeOptions<Event>, context: ConsumerContext) {
+    this.durable = options.durable
+    this.#events = options.events
+    this.#apply = options.apply
+    this.#context = context
+    this.#queue = new DeliveryQueue(
+      options.keyOf ?? ((message) => `${message.event.aggregate} ${message.aggregateId}`),
+      BATCH_MESSAGES_MAX,
+    )
+    context.broker.onReconnect(() => this.#endSession())
+  }
+
+  start(): void {
+    this.#running ??= Promise.all([this.#receiveAll(), this.#applyAll()])
+  }
+
+  /** How far this consumer is behind. @throws {DependencyUnavailable} */
+  async lag(): Promise<Lag['consumers'][number]> {
+    const api = await this.#context.stream.api()
+    const info = await api.consumers.info(STREAM, this.durable)
+    return {
+      durable: this.durable,
+      pending: info.num_pending,
+      unacknowledged: info.num_ack_pending,
+      redelivered: info.num_redelivered,
+    }
+  }
+
+  /**
+   * Applies one message in its own transaction, together with what `also` writes; `false` when it had been applied before.
+   *
+   * @throws {Unprocessable} when it cannot be understood or applied.
+   */
+  async applyOne(incoming: IncomingMessage, also?: (tx: Transaction) => Promise<void>): Promise<boolean> {
+    const message = decode(this.#events, incoming)
+    const count = await this.#commit([message], also)
+    return count === 1
+  }
+
+  /** Takes no more messages, finishes the batch that is under way, and gives the rest back at once. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed.abort()
+    this.#endSession()
+    this.#queue.close()
+    await this.#running
+    await Promise.all(this.#acknowledging)
+  }
+
+  /** Keeps a session with the stream; one that ends for whatever reason is followed by another. */
+  async #receiveAll(): Promise<void> {
+    let isFailing = false
+    while (!this.#closed.signal.aborted) {
+      try {
+        await this.#session()
+        isFailing = false
+      } catch (error) {
+        if (!isFailing)
+          this.#context.logger.warn({ err: error, durable: this.durable }, 'The consumer gets no messages')
+        isFailing = true
+        await pause(SESSION_PAUSE_MS, this.#closed.signal)
+      }
+    }
+  }
+
+  async #session(): Promise<void> {
+    const { broker, stream, logger } = this.#context
+    await stream.ensure()
+    await this.#ensureDurable(await stream.api())
+    const consumer = await jetstream(await broker.usable()).consumers.get(STREAM, this.durable)
+    const messages = await consumer.consume({
+      max_messages: PREFETCH_MESSAGES,
+      expires: PULL_EXPIRES_MS,
+      callback: (raw) => this.#queue.add(new Delivery(raw, this.#events)),
+    })
+    this.#endSession = () => messages.stop()
+    if (this.#closed.signal.aborted) messages.stop()
+    logger.debug({ durable: this.durable }, 'The consumer gets messages')
+    for await (const { type } of messages.status()) {
+      // Deleted with its stream, or with a server that lost it: the next session makes both again.
+      if (['consumer_deleted', 'consumer_not_found', 'stream_not_found', 'heartbeats_missed'].includes(type)) break
+    }
+    messages.stop()
+    this.#endSession = () => undefined
+  }
+
+  async #ensureDurable(api: JetStreamManager): Promise<void> {
+    const subjects = this.#events.map(({ subject }) => subject)
+    const existing = await api.consumers.info(STREAM, this.durable).catch((error: unknown) => {
+      if (error instanceof JetStreamApiError && error.code === CONSUMER_NOT_FOUND) return undefined
+      throw error
+    })
+    if (existing === undefined) {
+      await api.consumers.add(STREAM, {
+        durable_name: this.durable,
+        filter_subjects: subjects,
+        deliver_policy: DeliverPolicy.All,
+        ack_policy: AckPolicy.Explicit,
+        ack_wait: nanos(ACK_WAIT_MS),
+        max_deliver: -1,
+        max_ack_pending: UNACKNOWLEDGED_MAX,
+      })
+      return
+    }
+    // Subjects are only ever added: a version that knows fewer may still run beside this one.
+    const known = existing.config.filter_subjects ?? [existing.config.filter_subject ?? '']
+    const missing = subjects.filter((subject) => !known.includes(subject))
+    if (missing.length > 0) {
+      await api.consumers.update(STREAM, this.durable, { filter_subjects: [...known.filter(Boolean), ...missing] })
+    }
+  }
+
+  async #applyAll(): Promise<void> {
+    while (!this.#closed.signal.aborted) {
+      const { understood, refused } = await this.#queue.next()
+      for (const delivery of refused) await this.#bury(delivery, delivery.refusal ?? 'unknown')
+      if (understood.length > 0) await this.#applyBatch(understood)
+    }
+    for (const delivery of this.#queue.drain()) delivery.raw.nak()
+  }
+
+  async #applyBatch(batch: readonly Delivery[]): Promise<void> {
+    const { service, logger } = this.#context
+    batchSize.observe({ service, kind: 'consumer' }, batch.length)
+    try {
+      const count = await this.#whenDatabaseIsThere(() => this.#commit(batch.map((delivery) => delivery.message)))
+      this.#count('applied', count)
+      this.#count('repeated', batch.length - count)
+      this.#acknowledge(batch)
+    } catch (error) {
+      if (this.#closed.signal.aborted) return this.#giveBack(batch)
+      if (batch.length > 1)
+        logger.warn({ err: error, size: batch.length }, 'A batch failed; its messages go one by one')
+      for (const delivery of batch) await this.#applySingly(delivery)
+    }
+  }
+
+  async #applySingly(delivery: Delivery): Promise<void> {
+    try {
+      const count = await this.#whenDatabaseIsThere(() => this.#commit([delivery.message]))
+      this.#count(count === 1 ? 'applied' : 'repeated', 1)
+      this.#acknowledge([delivery])
+    } catch (error) {
+      if (error instanceof Unprocessable) return await this.#bury(delivery, error.message)
+      if (this.#closed.signal.aborted) return this.#giveBack([delivery])
+      const delayMs = Math.min(BACKOFF_FIRST_MS * 2 ** (delivery.raw.info.deliveryCount - 1), BACKOFF_MAX_MS)
+      this.#context.logger.error({ err: error, ...this.#describe(delivery), delayMs }, 'A message is tried again later')
+      this.#count('retried', 1)
+      delivery.raw.nak(delayMs)
+    }
+  }
+
+  /** An outage of the database is nobody's fault: the same messages wait for its end, in their order. */
+  async #whenDatabaseIsThere<T>(work: () => Promise<T>): Promise<T> {
+    for (let delayMs = BACKOFF_FIRST_MS; ; delayMs = Math.min(delayMs * 2, BACKOFF_MAX_MS / 10)) {
+      try {
+        return await work()
+      } catch (error) {
+        if (!(error instanceof DatabaseUnavailable) || this.#closed.signal.aborted) throw error
+        await pause(delayMs, this.#closed.signal)
+      }
+    }
+  }
+
+  async #commit(messages: readonly Message[], also?: (tx: Transaction) => Promise<void>): Promise<number> {
+    const { database, onCommit } = this.#context
+    const count = await database.transaction(async (tx) => {
+      const rows = await tx.query(insertInbox, [this.durable, messages.map(({ id }) => id)])
+      const unseen = new Set(rows.map((row) => row.message_id))
+      const fresh = messages.filter(({ id }) => unseen.has(id))
+      if (fresh.length > 0) await this.#apply(tx, fresh)
+      await also?.(tx)
+      return fresh.length
+    })
+    if (count > 0) onCommit()
+    return count
+  }
+
+  /** Moves a message that nobody can apply out of the way of the others. */
+  async #bury(delivery: Delivery, reason: string): Promise<void> {
+    try {
+      await this.#whenDatabaseIsThere(() =>
+        insertDeadLetter(this.#context.database, this.durable, delivery.raw, reason),
+      )
+      this.#context.logger.error({ reason, ...this.#describe(delivery) }, 'A message became a dead letter')
+      this.#count('dead', 1)
+      delivery.raw.term('dead letter')
+    } catch (error) {
+      this.#context.logger.error({ err: error, ...this.#describe(delivery) }, 'A dead letter could not be kept')
+      delivery.raw.nak(BACKOFF_FIRST_MS)
+    }
+  }
+
+  /** Tells the stream, and is told that it knows; when that fails the message comes again and the inbox recognises it. */
+  #acknowledge(batch: readonly Delivery[]): void {
+    const acknowledged = this.#acknowledgeAll(batch).finally(() => this.#acknowledging.delete(acknowledged))
+    this.#acknowledging.add(acknowledged)
+  }
+
+  async #acknowledgeAll(batch: readonly Delivery[]): Promise<void> {
+    const results = await Promise.allSettled(batch.map(({ raw }) => raw.ackAck({ timeout: ACK_TIMEOUT_MS })))
+    const failed = results.filter(({ status }) => status === 'rejected').length
+    if (failed > 0) this.#context.logger.warn({ durable: this.durable, failed }, 'Messages could not be acknowledged')
+  }
+
+  #giveBack(batch: readonly Delivery[]): void {
+    for (const { raw } of batch) raw.nak()
+  }
+
+  #count(outcome: string, count: number): void {
+    if (count > 0) consumed.inc({ service: this.#context.service, durable: this.durable, outcome }, count)
+  }
+
+  #describe({ raw }: Delivery): object {
+    return { durable: this.durable, subject: raw.subject, sequence: raw.seq, messageId: raw.headers?.get('ce-id') }
+  }
+}

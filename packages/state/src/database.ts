@@ -1,0 +1,185 @@
+import { Pool, type PoolClient, type QueryResultRow, type types } from 'pg'
+import type { Logger } from 'pino'
+import { CoalescedRead, CoalescedWrite, type CoalescedReadOptions, type CoalescedWriteOptions } from './coalescer.ts'
+import { DatabaseUnavailable, isConnectionLoss, sqlState } from './errors.ts'
+import { Lane } from './lane.ts'
+import { sql, type Statement } from './statement.ts'
+import { typeParsers } from './types.ts'
+
+const READ_LANES = 2
+const WRITE_LANES = 2
+const POOL_CONNECTIONS_MAX = 10
+const POOL_IDLE_MS = 30_000
+const TRANSACTION_RETRIES_MAX = 3
+const CHECK_TIMEOUT_MS = 2_000
+const LOCK_TIMEOUT_MS = 500
+
+/** What a database is reached with. */
+export interface DatabaseOptions {
+  /** The service role's URL; it may go through PgBouncer in transaction mode. */
+  readonly url: string
+  readonly service: string
+  /** Longest time a call may take. */
+  readonly timeoutMs: number
+  readonly logger: Logger
+}
+
+/** The statements of one transaction, run one after another on one connection. */
+export interface Transaction {
+  /** Runs the statement and returns its rows. */
+  query<Row>(statement: Statement<Row>, values?: readonly unknown[]): Promise<Row[]>
+}
+
+const selectOne = sql('state.check', 'select 1')
+
+/**
+ * A service's Postgres: pipelined connections for reads, others for single-statement writes, and a pool for
+ * transactions. Every call has a time-out, and every connection that breaks is opened again.
+ *
+ * Nothing here needs a session: only named statements (PgBouncer ≥ 1.21 keeps those), `set local`, and
+ * transaction-scoped locks. Time-outs of single statements are settings of the role (see `provisionService`).
+ */
+export class Database implements AsyncDisposable {
+  readonly #options: DatabaseOptions
+  readonly #reads: readonly Lane[]
+  readonly #writes: readonly Lane[]
+  readonly #pool: Pool
+
+  constructor(options: DatabaseOptions) {
+    this.#options = options
+    this.#reads = Array.from({ length: READ_LANES }, (_, index) => this.#lane(`read ${index + 1}`))
+    this.#writes = Array.from({ length: WRITE_LANES }, (_, index) => this.#lane(`write ${index + 1}`))
+    this.#reads[0]?.open()
+    this.#writes[0]?.open()
+    this.#pool = new Pool({
+      connectionString: options.url,
+      application_name: `${options.service} transaction`,
+      max: POOL_CONNECTIONS_MAX,
+      idleTimeoutMillis: POOL_IDLE_MS,
+      connectionTimeoutMillis: options.timeoutMs,
+      query_timeout: options.timeoutMs,
+      keepAlive: true,
+      types: { getTypeParser: typeParsers as typeof types.getTypeParser },
+    })
+    // Without a listener an idle connection that breaks would end the program.
+    this.#pool.on('error', (error) => {
+      options.logger.warn({ problem: error.message }, 'An idle connection to Postgres broke')
+    })
+  }
+
+  /**
+   * Runs a read-only statement. A read whose connection broke is sent once more.
+   *
+   * @throws {DatabaseUnavailable} when Postgres cannot be reached or answers too late.
+   */
+  async read<Row>(statement: Statement<Row>, values: readonly unknown[] = []): Promise<Row[]> {
+    try {
+      return await leastLoaded(this.#reads).query(statement, values)
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailable) || error.cause === undefined) throw error
+      return await leastLoaded(this.#reads).query(statement, values)
+    }
+  }
+
+  /**
+   * Runs one statement as one transaction.
+   *
+   * @throws {DatabaseUnavailable} when Postgres cannot be reached, or the connection broke: then it is unknown
+   *   whether the statement took effect.
+   */
+  async write<Row>(statement: Statement<Row>, values: readonly unknown[] = []): Promise<Row[]> {
+    return await leastLoaded(this.#writes).query(statement, values)
+  }
+
+  /**
+   * Runs `work` in a transaction (read committed) and commits it. After a serialization failure or a deadlock
+   * (40001, 40P01) it is run again, at most three times, so it must have no effect outside the transaction.
+   *
+   * @throws {DatabaseUnavailable} when Postgres cannot be reached, or the connection broke: then it is unknown
+   *   whether the transaction was committed.
+   */
+  async transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    for (let retries = 0; ; retries += 1) {
+      try {
+        return await this.#attempt(work)
+      } catch (error) {
+        const state = sqlState(error)
+        if ((state !== '40001' && state !== '40P01') || retries >= TRANSACTION_RETRIES_MAX) throw error
+      }
+    }
+  }
+
+  /** Makes a read by key whose concurrent calls share one statement. */
+  coalescedRead<Row>(options: CoalescedReadOptions<Row>): CoalescedRead<Row> {
+    return new CoalescedRead(options, (statement, values) => this.read(statement, values))
+  }
+
+  /** Makes a write whose concurrent calls share one statement and one commit. */
+  coalescedWrite<Call, Row extends { n: number }>(
+    options: CoalescedWriteOptions<Call, Row>,
+  ): CoalescedWrite<Call, Row> {
+    return new CoalescedWrite(options, (statement, values) => this.write(statement, values))
+  }
+
+  /** Resolves when Postgres answers. @throws {DatabaseUnavailable} when it does not within two seconds. */
+  async check(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new DatabaseUnavailable('Postgres does not answer')), CHECK_TIMEOUT_MS)
+    })
+    try {
+      await Promise.race([this.read(selectOne), late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#reads, ...this.#writes].map((lane) => lane[Symbol.asyncDispose]()))
+    await this.#pool.end()
+  }
+
+  #lane(purpose: string): Lane {
+    const { url, service, timeoutMs, logger } = this.#options
+    return new Lane({ url, applicationName: `${service} ${purpose}`, timeoutMs, logger })
+  }
+
+  async #attempt<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    const client = await this.#pool.connect().catch((error: unknown) => {
+      throw isConnectionLoss(error) ? new DatabaseUnavailable('Postgres is not reachable', { cause: error }) : error
+    })
+    // A connection that breaks while it is held reports it here as well as through the running query.
+    const ignore = (): void => undefined
+    client.on('error', ignore)
+    let broken = false
+    try {
+      await client.query(`begin; set local lock_timeout = ${LOCK_TIMEOUT_MS}`)
+      const result = await work({ query: (statement, values = []) => query(client, statement, values) })
+      await client.query('commit')
+      return result
+    } catch (error) {
+      broken = isConnectionLoss(error)
+      if (!broken) await client.query('rollback').catch(() => (broken = true))
+      if (broken && !(error instanceof DatabaseUnavailable)) {
+        throw new DatabaseUnavailable('The connection to Postgres broke during a transaction', { cause: error })
+      }
+      throw error
+    } finally {
+      client.off('error', ignore)
+      client.release(broken)
+    }
+  }
+}
+
+async function query<Row>(client: PoolClient, statement: Statement<Row>, values: readonly unknown[]): Promise<Row[]> {
+  const result = await client.query<QueryResultRow>({
+    name: statement.name,
+    text: statement.text,
+    values: values as unknown[],
+  })
+  return result.rows as Row[]
+}
+
+function leastLoaded(lanes: readonly Lane[]): Lane {
+  return lanes.reduce((best, lane) => (lane.load < best.load ? lane : best))
+}

@@ -1,0 +1,161 @@
+import { headers as emptyHeaders, type MsgHdrs } from '@nats-io/transport-node'
+import { createHash } from 'node:crypto'
+import { v7 as uuidv7 } from 'uuid'
+import type { DeadLetter } from '@saas/contracts'
+import type { IncomingMessage } from './codec.ts'
+import type { Consumer } from './consumer.ts'
+import type { Database } from './database.ts'
+import { ProblemError, problems } from '@saas/contracts'
+import { Unprocessable } from './errors.ts'
+import { sql } from './statement.ts'
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+const FIRST_PAGE = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+const REASON_LENGTH_MAX = 1_000
+
+interface Row {
+  readonly id: string
+  readonly consumer: string
+  readonly message_id: string
+  readonly subject: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Buffer
+  readonly reason: string
+  readonly created_at: Date
+  readonly replayed_at: Date | null
+}
+
+const columns = 'id, consumer, message_id, subject, headers, body, reason, created_at, replayed_at'
+
+const insertRow = sql(
+  'state.insert_dead_letter',
+  `insert into dead_letter (id, consumer, message_id, subject, headers, body, reason)
+   values ($1, $2, $3, $4, $5::jsonb, $6, $7)
+   on conflict (consumer, message_id) do update
+   set reason = excluded.reason, replayed_at = null`,
+)
+
+const selectPage = sql<Row>(
+  'state.select_dead_letters',
+  `select ${columns}
+   from dead_letter
+   where id < $1
+   order by id desc
+   limit $2`,
+)
+
+const selectOne = sql<Row>('state.select_dead_letter', `select ${columns} from dead_letter where id = $1`)
+
+const markReplayed = sql('state.mark_replayed', 'update dead_letter set replayed_at = clock_timestamp() where id = $1')
+
+const changeReason = sql('state.change_reason', 'update dead_letter set reason = $2 where id = $1')
+
+/** Keeps a message that cannot be applied, with the reason. The same message again changes only the reason. */
+export async function insertDeadLetter(
+  database: Database,
+  consumer: string,
+  message: IncomingMessage,
+  reason: string,
+): Promise<void> {
+  const headers = Object.fromEntries([...(message.headers ?? [])].map(([name, values]) => [name, values.at(-1) ?? '']))
+  await database.write(insertRow, [
+    uuidv7(),
+    consumer,
+    messageId(headers, message),
+    message.subject.replaceAll('\0', ''),
+    JSON.stringify(headers).replaceAll('\\u0000', ''),
+    Buffer.from(message.data),
+    reason.replaceAll('\0', '').slice(0, REASON_LENGTH_MAX),
+  ])
+}
+
+/** A message without a usable id gets one made of what it holds, so that it too is kept once. */
+function messageId(headers: Readonly<Record<string, string>>, { subject, data }: IncomingMessage): string {
+  const id = headers['ce-id'] ?? ''
+  if (UUID.test(id)) return id
+  const hash = createHash('sha256').update(subject).update('\0').update(data).digest('hex')
+  return `${hash.slice(0, 8)}-${hash.slice(8, 12)}-8${hash.slice(13, 16)}-8${hash.slice(17, 20)}-${hash.slice(20, 32)}`
+}
+
+/** Messages that could not be applied, for operators. */
+export class DeadLetters {
+  readonly #database: Database
+  readonly #consumerOf: (durable: string) => Consumer | undefined
+
+  constructor(database: Database, consumerOf: (durable: string) => Consumer | undefined) {
+    this.#database = database
+    this.#consumerOf = consumerOf
+  }
+
+  /** A page, newest first. `cursor` is the `next` of the page before. */
+  async list({ limit, cursor }: { limit: number; cursor?: string | undefined }): Promise<{
+    items: DeadLetter[]
+    next: string | null
+  }> {
+    if (cursor !== undefined && !UUID.test(cursor)) {
+      throw new ProblemError(problems.invalidRequest, {
+        errors: [{ pointer: '/query/cursor', detail: 'is not a cursor of this list' }],
+      })
+    }
+    const rows = await this.#database.read(selectPage, [cursor ?? FIRST_PAGE, limit + 1])
+    const items = rows.slice(0, limit)
+    return { items: items.map(toDeadLetter), next: rows.length > limit ? (items.at(-1)?.id ?? null) : null }
+  }
+
+  /**
+   * Applies a dead letter again, once. What cannot be applied still comes back with the new reason and no `replayedAt`; one
+   * that was replayed before, or whose effect is there already, is only marked.
+   *
+   * @throws {ProblemError} `not-found` when there is none with this id, or no consumer of its name in this service.
+   */
+  async replay(id: string): Promise<DeadLetter> {
+    const row = await this.#find(id)
+    const consumer = this.#consumerOf(row.consumer)
+    if (consumer === undefined) {
+      throw new ProblemError(problems.notFound, { detail: `This service has no consumer ${row.consumer} any more.` })
+    }
+    try {
+      await consumer.applyOne({ subject: row.subject, data: row.body, headers: toHeaders(row.headers) }, async (tx) => {
+        await tx.query(markReplayed, [id])
+      })
+    } catch (error) {
+      if (!(error instanceof Unprocessable)) throw error
+      await this.#database.write(changeReason, [id, error.message.slice(0, REASON_LENGTH_MAX)])
+    }
+    return toDeadLetter(await this.#find(id))
+  }
+
+  async #find(id: string): Promise<Row> {
+    const [row] = await this.#database.read(selectOne, [id])
+    if (row === undefined) throw new ProblemError(problems.notFound)
+    return row
+  }
+}
+
+function toHeaders(kept: Readonly<Record<string, string>>): MsgHdrs {
+  const headers = emptyHeaders()
+  for (const [name, value] of Object.entries(kept)) headers.set(name, value)
+  return headers
+}
+
+function toDeadLetter(row: Row): DeadLetter {
+  return {
+    id: row.id,
+    consumer: row.consumer,
+    subject: row.subject,
+    messageId: row.message_id,
+    reason: row.reason,
+    data: readable(row.body),
+    createdAt: row.created_at.toISOString(),
+    replayedAt: row.replayed_at?.toISOString() ?? null,
+  }
+}
+
+function readable(body: Buffer): unknown {
+  const text = body.toString('utf8')
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}

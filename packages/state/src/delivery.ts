@@ -1,0 +1,100 @@
+import type { JsMsg } from '@nats-io/jetstream'
+import type { Event } from '@saas/contracts'
+import { decode } from './codec.ts'
+import { Unprocessable } from './errors.ts'
+import type { Message } from './message.ts'
+
+/** One delivery of a message: what was understood of it, or why nothing was. */
+export class Delivery {
+  readonly raw: JsMsg
+  readonly refusal: string | undefined
+  readonly #message: Message | undefined
+
+  constructor(raw: JsMsg, events: readonly Event[]) {
+    this.raw = raw
+    try {
+      this.#message = decode(events, raw)
+    } catch (error) {
+      if (!(error instanceof Unprocessable)) throw error
+      this.refusal = error.message
+    }
+  }
+
+  /** What was understood. Asked only of a delivery without refusal. */
+  get message(): Message {
+    if (this.#message === undefined) throw new Error('Nothing was understood of this delivery')
+    return this.#message
+  }
+}
+
+/** Deliveries that may be applied in one transaction, and those that nothing was understood of. */
+export interface Batch {
+  readonly understood: readonly Delivery[]
+  readonly refused: readonly Delivery[]
+}
+
+/**
+ * Deliveries in the order they came. The stream bounds it: it sends no more than `max_ack_pending` before an
+ * acknowledgement.
+ */
+export class DeliveryQueue {
+  readonly #keyOf: (message: Message) => string
+  readonly #sizeMax: number
+  #waiting: Delivery[] = []
+  #isClosed = false
+  #resume = (): void => undefined
+
+  constructor(keyOf: (message: Message) => string, sizeMax: number) {
+    this.#keyOf = keyOf
+    this.#sizeMax = sizeMax
+  }
+
+  /** A second delivery of a message that still waits takes the place of the first. */
+  add(delivery: Delivery): void {
+    const id = delivery.raw.headers?.get('ce-id') ?? ''
+    const index = delivery.raw.redelivered
+      ? this.#waiting.findIndex(({ raw }) => id !== '' && raw.headers?.get('ce-id') === id)
+      : -1
+    if (index === -1) this.#waiting.push(delivery)
+    else this.#waiting[index] = delivery
+    this.#resume()
+  }
+
+  /** The next batch: in order, but of each key only the first. Empty when the queue was closed. */
+  async next(): Promise<Batch> {
+    while (this.#waiting.length === 0 && !this.#isClosed) {
+      await new Promise<void>((resolve) => {
+        this.#resume = resolve
+      })
+    }
+    if (this.#isClosed) return { understood: [], refused: [] }
+    const keys = new Set<string>()
+    const understood: Delivery[] = []
+    const refused: Delivery[] = []
+    const later: Delivery[] = []
+    for (const delivery of this.#waiting) {
+      if (delivery.refusal !== undefined) {
+        refused.push(delivery)
+        continue
+      }
+      const key = this.#keyOf(delivery.message)
+      if (understood.length >= this.#sizeMax || keys.has(key)) later.push(delivery)
+      else understood.push(delivery)
+      keys.add(key)
+    }
+    this.#waiting = later
+    return { understood, refused }
+  }
+
+  /** What was not taken. */
+  drain(): Delivery[] {
+    const rest = this.#waiting
+    this.#waiting = []
+    return rest
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#resume()
+  }
+}

@@ -1,0 +1,191 @@
+import { Client, types, type QueryResultRow } from 'pg'
+import type { Logger } from 'pino'
+import { DatabaseUnavailable, isConnectionLoss, Overloaded } from './errors.ts'
+import { pause } from './pause.ts'
+import type { Statement } from './statement.ts'
+import { typeParsers } from './types.ts'
+
+const IN_FLIGHT_MAX = 4_096
+const RECONNECT_FIRST_MS = 50
+const RECONNECT_MAX_MS = 2_000
+const CONNECT_WAIT_MS = 1_000
+const WATCH_INTERVAL_MS = 250
+
+/** How a lane reaches Postgres. */
+export interface LaneOptions {
+  readonly url: string
+  readonly applicationName: string
+  readonly timeoutMs: number
+  readonly logger: Logger
+}
+
+interface Connected {
+  readonly client: Client
+  /** Start times of the calls that are under way, oldest first: a pipeline answers in order. */
+  readonly startedAt: number[]
+}
+
+/**
+ * One pipelined connection: a statement is sent without waiting for the answer of the one before, and each is its
+ * own transaction. It reconnects for ever, with backoff. Answers come in order, so when the oldest call is
+ * older than the time-out the whole connection is given up.
+ */
+export class Lane implements AsyncDisposable {
+  readonly #options: LaneOptions
+  readonly #closed = new AbortController()
+  #connected: Connected | undefined
+  #connecting: Promise<void> | undefined
+  #waiting: (() => void)[] = []
+  #lastProblem = 'not connected yet'
+  #watch: NodeJS.Timeout | undefined
+
+  constructor(options: LaneOptions) {
+    this.#options = options
+  }
+
+  /** Calls under way. */
+  get load(): number {
+    return this.#connected?.startedAt.length ?? this.#waiting.length
+  }
+
+  /** Starts connecting and keeps at it; a call does it too. */
+  open(): void {
+    if (this.#closed.signal.aborted || this.#connected !== undefined) return
+    this.#connecting ??= this.#connect().finally(() => {
+      this.#connecting = undefined
+    })
+  }
+
+  /**
+   * Runs the statement as its own transaction.
+   *
+   * @throws {DatabaseUnavailable} when there is no connection within a second, it breaks, or the answer is late.
+   * @throws {Overloaded} when 4096 calls are under way.
+   */
+  async query<Row>(statement: Statement<Row>, values: readonly unknown[]): Promise<Row[]> {
+    const connected = this.#connected ?? (await this.#connection())
+    if (connected.startedAt.length >= IN_FLIGHT_MAX) throw new Overloaded('Too many statements are under way')
+    connected.startedAt.push(performance.now())
+    try {
+      const result = await connected.client.query<QueryResultRow>({
+        name: statement.name,
+        text: statement.text,
+        values: values as unknown[],
+      })
+      return result.rows as Row[]
+    } catch (error) {
+      if (isConnectionLoss(error)) {
+        throw new DatabaseUnavailable('The connection to Postgres broke while it worked', { cause: error })
+      }
+      throw error
+    } finally {
+      connected.startedAt.shift()
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed.abort()
+    clearInterval(this.#watch)
+    this.#wake()
+    await this.#connecting
+    const client = this.#connected?.client
+    this.#connected = undefined
+    if (client !== undefined) await endWithin(client, CONNECT_WAIT_MS)
+  }
+
+  async #connection(): Promise<Connected> {
+    this.open()
+    if (this.#waiting.length >= IN_FLIGHT_MAX) throw new Overloaded('Too many statements wait for a connection')
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, CONNECT_WAIT_MS)
+      this.#waiting.push(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+    if (this.#connected === undefined) throw new DatabaseUnavailable(`Postgres is not reachable: ${this.#lastProblem}`)
+    return this.#connected
+  }
+
+  async #connect(): Promise<void> {
+    const { logger, applicationName } = this.#options
+    let pauseMs = RECONNECT_FIRST_MS
+    for (let attempt = 1; !this.#closed.signal.aborted; attempt += 1) {
+      const client = this.#newClient()
+      try {
+        await client.connect()
+        if (this.#closed.signal.aborted) {
+          await endWithin(client, CONNECT_WAIT_MS)
+          return
+        }
+        this.#accept(client)
+        if (attempt > 1) logger.info({ lane: applicationName, attempt }, 'Postgres is back')
+        return
+      } catch (error) {
+        this.#lastProblem = error instanceof Error ? error.message : String(error)
+        if (attempt === 1)
+          logger.warn({ lane: applicationName, problem: this.#lastProblem }, 'Postgres is not reachable')
+        await endWithin(client, CONNECT_WAIT_MS)
+        // A closed lane ends the pause early; the loop's condition sees it.
+        await pause(pauseMs, this.#closed.signal)
+        pauseMs = Math.min(pauseMs * 2, RECONNECT_MAX_MS)
+      }
+    }
+  }
+
+  #newClient(): Client {
+    const { url, applicationName, timeoutMs } = this.#options
+    const client = new Client({
+      connectionString: url,
+      application_name: applicationName,
+      connectionTimeoutMillis: timeoutMs,
+      keepAlive: true,
+      pipeline: true,
+      types: { getTypeParser: typeParsers as typeof types.getTypeParser },
+    })
+    // Without a listener an idle connection that breaks would end the program.
+    client.on('error', (error) => this.#lose(client, error))
+    client.on('end', () => this.#lose(client, new Error('Connection terminated')))
+    return client
+  }
+
+  #accept(client: Client): void {
+    const connected: Connected = { client, startedAt: [] }
+    this.#connected = connected
+    this.#watch = setInterval(() => this.#giveUpWhenLate(connected), WATCH_INTERVAL_MS)
+    this.#watch.unref()
+    this.#wake()
+  }
+
+  #giveUpWhenLate({ client, startedAt }: Connected): void {
+    const oldest = startedAt[0]
+    if (oldest !== undefined && performance.now() - oldest > this.#options.timeoutMs) {
+      this.#lose(client, new Error('An answer is late'))
+    }
+  }
+
+  #lose(client: Client, error: Error): void {
+    if (this.#connected?.client !== client) return
+    this.#connected = undefined
+    clearInterval(this.#watch)
+    this.#lastProblem = error.message
+    this.#options.logger.warn(
+      { lane: this.#options.applicationName, problem: error.message },
+      'The connection to Postgres broke',
+    )
+    client.connection.stream.destroy()
+    this.open()
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const resume of waiting) resume()
+  }
+}
+
+async function endWithin(client: Client, milliseconds: number): Promise<void> {
+  const timer = setTimeout(() => client.connection.stream.destroy(), milliseconds)
+  await client.end().catch(() => undefined)
+  clearTimeout(timer)
+}

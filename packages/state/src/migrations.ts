@@ -1,0 +1,84 @@
+import { fileURLToPath } from 'node:url'
+import { runner } from 'node-pg-migrate'
+import { Client } from 'pg'
+import { database, readConfig } from '@saas/config'
+import type { ServiceName } from '@saas/contracts'
+import { isConnectionLoss } from './errors.ts'
+import { pause } from './pause.ts'
+
+const MESSAGES_DIRECTORY = fileURLToPath(new URL('../migrations', import.meta.url))
+const MESSAGES_TABLE = 'messages_migration'
+const SERVICE_TABLE = 'service_migration'
+const CONNECT_TIMEOUT_MS = 10_000
+const WAIT_MAX_MS = 300_000
+const WAIT_STEP_MS = 500
+/** A migration that cannot get its lock fails and is run again, instead of making every request queue behind it. */
+const LOCK_TIMEOUT_MS = 5_000
+
+/** Which migrations to run and where. */
+export interface MigrationOptions {
+  readonly service: ServiceName
+  /** Folder of numbered SQL files: forward only, never edited once landed. */
+  readonly directory: string
+  /** Wait up to five minutes for Postgres to be reachable. Default: whether `--wait` was given to the program. */
+  readonly wait?: boolean
+  /** The migrator role's URL. Default: MIGRATE_DATABASE_URL. */
+  readonly url?: string
+  /** Gets a line for each migration that was run. Default: standard output. */
+  readonly report?: (line: string) => void
+}
+
+/**
+ * Brings a service's database up to date: first the tables of messages, which all services share, then its own. Several
+ * may start at once: one runs them, the others wait for it. Each run is one transaction.
+ */
+export async function runMigrations(options: MigrationOptions): Promise<void> {
+  const { service, directory, report = (line) => process.stdout.write(`${line}\n`) } = options
+  const url = options.url ?? readConfig({ url: database.migrateDatabaseUrl }).url
+  const client = await connect(url, options.wait ?? process.argv.includes('--wait'))
+  try {
+    await client.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}`)
+    const run = [
+      ...(await migrate(client, MESSAGES_DIRECTORY, MESSAGES_TABLE)),
+      ...(await migrate(client, directory, SERVICE_TABLE)),
+    ]
+    for (const name of run) report(`${service}: migrated ${name}`)
+    if (run.length === 0) report(`${service}: nothing to migrate`)
+  } finally {
+    await client.end()
+  }
+}
+
+async function migrate(client: Client, directory: string, migrationsTable: string): Promise<string[]> {
+  const silent = (): void => undefined
+  const run = await runner({
+    dbClient: client,
+    dir: directory,
+    migrationsTable,
+    direction: 'up',
+    singleTransaction: true,
+    checkOrder: true,
+    advisoryLockMode: 'wait',
+    logger: { info: silent, warn: silent, error: silent, debug: silent },
+  })
+  return run.map(({ name }) => name)
+}
+
+async function connect(url: string, wait: boolean): Promise<Client> {
+  const deadline = performance.now() + WAIT_MAX_MS
+  for (;;) {
+    const client = new Client({
+      connectionString: url,
+      application_name: 'migrate',
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    })
+    client.on('error', () => undefined)
+    try {
+      await client.connect()
+      return client
+    } catch (error) {
+      if (!wait || !isConnectionLoss(error) || performance.now() > deadline) throw error
+      await pause(WAIT_STEP_MS, new AbortController().signal)
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import { Client, escapeIdentifier, escapeLiteral } from 'pg'
+
+const STATEMENT_TIMEOUT_MS = 8_000
+const LOCK_TIMEOUT_MS = 500
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
+
+/** What one service owns in a Postgres cluster. */
+export interface ServiceProvision {
+  readonly database: string
+  /** The role the service runs as: it reads and writes rows and can change no table. */
+  readonly role: string
+  readonly rolePassword: string
+  /** The role that owns the database and runs migrations. */
+  readonly migratorRole: string
+  readonly migratorPassword: string
+}
+
+/**
+ * Creates the database, both roles and their privileges, as the administrator of `adminUrl`. Running it again
+ * repairs what differs, passwords included, so it is safe at every start.
+ *
+ * Time-outs are settings of the service role and not of its connections, because a pooler drops the latter.
+ */
+export async function provisionService(adminUrl: string, provision: ServiceProvision): Promise<void> {
+  const { database, role, rolePassword, migratorRole, migratorPassword } = provision
+  const [db, service, migrator] = [database, role, migratorRole].map((name) => escapeIdentifier(name)) as [
+    string,
+    string,
+    string,
+  ]
+  await using admin = await connect(adminUrl)
+  await createRole(admin.client, migratorRole, migratorPassword)
+  await createRole(admin.client, role, rolePassword)
+  await admin.client.query(`grant ${migrator} to current_user`)
+  await tolerate(admin.client.query(`create database ${db} owner ${migrator}`), '42P04', '23505')
+  for (const statement of [
+    `alter database ${db} owner to ${migrator}`,
+    `revoke all on database ${db} from public`,
+    `grant connect on database ${db} to ${service}`,
+    `alter role ${service} in database ${db} set statement_timeout = ${STATEMENT_TIMEOUT_MS}`,
+    `alter role ${service} in database ${db} set lock_timeout = ${LOCK_TIMEOUT_MS}`,
+    `alter role ${service} in database ${db} set idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_TIMEOUT_MS}`,
+  ]) {
+    await admin.client.query(statement)
+  }
+
+  await using inside = await connect(withDatabase(adminUrl, database))
+  for (const statement of [
+    `alter schema public owner to ${migrator}`,
+    'revoke all on schema public from public',
+    `grant usage on schema public to ${service}`,
+    `alter default privileges for role ${migrator} in schema public grant select, insert, update, delete on tables to ${service}`,
+    `alter default privileges for role ${migrator} in schema public grant usage, select on sequences to ${service}`,
+    `grant select, insert, update, delete on all tables in schema public to ${service}`,
+    `grant usage, select on all sequences in schema public to ${service}`,
+  ]) {
+    await inside.client.query(statement)
+  }
+}
+
+async function createRole(client: Client, role: string, password: string): Promise<void> {
+  const name = escapeIdentifier(role)
+  await tolerate(client.query(`create role ${name} login`), '42710', '23505')
+  await client.query(
+    `alter role ${name} with login nosuperuser nocreatedb nocreaterole password ${escapeLiteral(password)}`,
+  )
+}
+
+/** Two starts at once may both find a thing missing: the second one's error is as good as success. */
+async function tolerate(statement: Promise<unknown>, ...states: string[]): Promise<void> {
+  try {
+    await statement
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && states.includes(String(error.code)))) throw error
+  }
+}
+
+async function connect(url: string): Promise<AsyncDisposable & { client: Client }> {
+  const client = new Client({ connectionString: url, application_name: 'provision' })
+  await client.connect()
+  return { client, [Symbol.asyncDispose]: () => client.end() }
+}
+
+function withDatabase(url: string, database: string): string {
+  const parsed = new URL(url)
+  parsed.pathname = `/${encodeURIComponent(database)}`
+  return parsed.href
+}

@@ -1,0 +1,109 @@
+import type { Logger } from 'pino'
+import type { Clock } from '@saas/config'
+import type { Database } from './database.ts'
+import { pause } from './pause.ts'
+import { sql, type Statement } from './statement.ts'
+
+const OUTBOX_RETENTION_MS = 7 * 86_400_000
+const INBOX_RETENTION_MS = 30 * 86_400_000
+const ROWS_PER_STATEMENT = 1_000
+const INTERVAL_MS = 60_000
+
+// Ids are UUIDs of version 7, so their order is the order of their making and the primary key finds the oldest.
+const pruneOutbox = sql<{ pruned: number }>(
+  'state.prune_outbox',
+  `with pruned as (
+     delete from outbox
+     where id in (
+       select id
+       from outbox
+       where id < $1
+         and published_at is not null
+       order by id
+       limit ${ROWS_PER_STATEMENT}
+       for update skip locked
+     )
+     returning 1
+   )
+   select count(*) as pruned from pruned`,
+)
+
+const pruneInbox = sql<{ pruned: number }>(
+  'state.prune_inbox',
+  `with pruned as (
+     delete from inbox
+     where (consumer, message_id) in (
+       select consumer, message_id
+       from inbox
+       where message_id < $1
+       limit ${ROWS_PER_STATEMENT}
+       for update skip locked
+     )
+     returning 1
+   )
+   select count(*) as pruned from pruned`,
+)
+
+export interface PrunerOptions {
+  readonly database: Database
+  readonly logger: Logger
+  readonly clock: Clock
+}
+
+/** Deletes what is past its retention, a bounded batch a statement: published outbox rows after 7 days, inbox rows after 30. */
+export class Pruner implements AsyncDisposable {
+  readonly #options: PrunerOptions
+  readonly #closed = new AbortController()
+  #running: Promise<void> | undefined
+
+  constructor(options: PrunerOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  /** Deletes everything that is due now and says how many rows that were. */
+  async prune(): Promise<{ outbox: number; inbox: number }> {
+    const now = this.#options.clock.now().getTime()
+    return {
+      outbox: await this.#pruneAll(pruneOutbox, now - OUTBOX_RETENTION_MS),
+      inbox: await this.#pruneAll(pruneInbox, now - INBOX_RETENTION_MS),
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed.abort()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#closed.signal.aborted) {
+      await pause(INTERVAL_MS, this.#closed.signal)
+      if (this.#closed.signal.aborted) return
+      await this.prune().catch((error: unknown) => {
+        this.#options.logger.warn({ err: error }, 'Old messages could not be pruned')
+      })
+    }
+  }
+
+  async #pruneAll(statement: Statement<{ pruned: number }>, beforeMs: number): Promise<number> {
+    let total = 0
+    for (
+      let pruned = ROWS_PER_STATEMENT;
+      pruned === ROWS_PER_STATEMENT && !this.#closed.signal.aborted;
+      total += pruned
+    ) {
+      const [row] = await this.#options.database.write(statement, [firstIdAt(beforeMs)])
+      pruned = row?.pruned ?? 0
+    }
+    return total
+  }
+}
+
+/** The lowest UUID of version 7 made at this time (RFC 9562 section 5.7: the first 48 bits are milliseconds). */
+function firstIdAt(milliseconds: number): string {
+  const time = Math.max(0, milliseconds).toString(16).padStart(12, '0')
+  return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000000`
+}

@@ -1,0 +1,235 @@
+import { jetstream, type PubAck } from '@nats-io/jetstream'
+import type { Logger } from 'pino'
+import type { ServiceName } from '@saas/contracts'
+import type { Broker } from './broker.ts'
+import { encodeHeaders, type OutgoingRow } from './codec.ts'
+import type { Database, Transaction } from './database.ts'
+import { DependencyUnavailable } from './errors.ts'
+import { batchSize, outboxPending, published, publishFailures } from './metrics.ts'
+import { pause } from './pause.ts'
+import { SHARD_LOCK_CLASS, SHARDS } from './relay-shards.ts'
+import { Republication } from './republication.ts'
+import { sql } from './statement.ts'
+import { STREAM, type Stream, type StreamState } from './stream.ts'
+import { Wake } from './wake.ts'
+
+const BATCH_ROWS_MAX = 512
+const POLL_INTERVAL_MS = 200
+const ACK_TIMEOUT_MS = 3_000
+const STREAM_CHECK_INTERVAL_MS = 5_000
+const BACKOFF_FIRST_MS = 100
+const BACKOFF_MAX_MS = 2_000
+const STREAM_FULL_ALARM = 0.7
+
+export interface RelayOptions {
+  readonly database: Database
+  readonly broker: Broker
+  readonly stream: Stream
+  readonly logger: Logger
+  readonly service: ServiceName
+}
+
+const existsPending = sql<{ pending: boolean }>(
+  'state.exists_pending',
+  'select exists (select from outbox where published_at is null) as pending',
+)
+
+// Locks are the transaction's own, so a pooler in transaction mode does no harm and a killed replica leaves none.
+const lockShards = sql<{ shard: number }>(
+  'state.lock_shards',
+  `select shard
+   from generate_series(0, ${SHARDS - 1}) as shard
+   where pg_try_advisory_xact_lock(${SHARD_LOCK_CLASS}, shard)`,
+)
+
+// A statement of its own after the locks: its snapshot then has what the replica that held them before has marked.
+// Only the lowest unpublished version of an aggregate goes out, so its events arrive in order whatever fails.
+// There is no cursor: a row that commits late with a lower id is simply still unpublished.
+const selectPending = sql<OutgoingRow>(
+  'state.select_pending',
+  `select distinct on (shard, aggregate_type, aggregate_id)
+     id, aggregate_type, aggregate_id, aggregate_version, subject, data::text as body, trace_parent, created_at
+   from outbox
+   where published_at is null
+     and shard = any($1)
+   order by shard, aggregate_type, aggregate_id, aggregate_version
+   limit $2`,
+)
+
+const selectPosition = sql<{ last_sequence: number }>(
+  'state.select_position',
+  `select last_sequence
+   from stream_position
+   where stream = '${STREAM}'
+     and stream_created_at = $1::timestamptz`,
+)
+
+const markPublished = sql(
+  'state.mark_published',
+  `with marked as (
+     update outbox
+     set published_at = clock_timestamp(), stream_created_at = $3::timestamptz, stream_sequence = ack.sequence
+     from unnest($1::uuid[], $2::bigint[]) as ack(id, sequence)
+     where outbox.id = ack.id
+   )
+   insert into stream_position (stream, stream_created_at, last_sequence)
+   values ('${STREAM}', $3::timestamptz, $4)
+   on conflict (stream) do update
+   set last_sequence = greatest(stream_position.last_sequence, excluded.last_sequence)
+   where stream_position.stream_created_at = excluded.stream_created_at`,
+)
+
+/** The stream has fewer messages than it acknowledged to us before. */
+class StreamWentBack extends Error {}
+
+/**
+ * Publishes the outbox. Runs in every replica: each pass takes the shards nobody else holds, publishes their lowest unpublished
+ * versions as one batch, waits for the acknowledgements and marks what was acknowledged. Whatever fails in between is
+ * published again under the same id, which the stream and the inboxes recognise.
+ */
+export class Relay implements AsyncDisposable {
+  readonly #options: RelayOptions
+  readonly #republication: Republication
+  readonly #closed = new AbortController()
+  readonly #wake = new Wake()
+  #running: Promise<void> | undefined
+  #known: StreamState | undefined
+  #checkedAtMs = 0
+  #failing = false
+
+  constructor(options: RelayOptions) {
+    this.#options = options
+    this.#republication = new Republication(options.database, options.logger)
+    options.broker.onReconnect(() => {
+      this.#known = undefined
+      this.nudge()
+    })
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  nudge(): void {
+    this.#wake.signal()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed.abort()
+    this.#wake.signal()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    let backoffMs = BACKOFF_FIRST_MS
+    while (!this.#closed.signal.aborted) {
+      try {
+        const stream = await this.#checkedStream()
+        if (await this.#isPending()) {
+          const count = await this.#pass(stream)
+          if (count === 0) await this.#wake.wait(POLL_INTERVAL_MS)
+        }
+        backoffMs = BACKOFF_FIRST_MS
+        if (this.#failing) this.#options.logger.info('The outbox is published again')
+        this.#failing = false
+      } catch (error) {
+        if (this.#closed.signal.aborted) return
+        this.#known = undefined
+        await this.#report(error).catch((cause: unknown) => {
+          this.#options.logger.warn({ err: cause }, 'The stream went back and is not reachable')
+        })
+        await pause(backoffMs, this.#closed.signal)
+        backoffMs = Math.min(backoffMs * 2, BACKOFF_MAX_MS)
+      }
+    }
+  }
+
+  /** Waits for a nudge or the next poll, unless rows are known to wait. */
+  async #isPending(): Promise<boolean> {
+    const look = async (): Promise<boolean> => {
+      const [row] = await this.#options.database.read(existsPending)
+      return row?.pending === true
+    }
+    if (await look()) return true
+    outboxPending.set({ service: this.#options.service }, 0)
+    await this.#wake.wait(POLL_INTERVAL_MS)
+    return !this.#closed.signal.aborted && (await look())
+  }
+
+  /** Looks at the stream at the start, after every reconnection and failure, and every five seconds. */
+  async #checkedStream(): Promise<StreamState> {
+    const isRecent = performance.now() - this.#checkedAtMs < STREAM_CHECK_INTERVAL_MS
+    if (this.#known !== undefined && isRecent) return this.#known
+    const stream = await this.#options.stream.ensure()
+    await this.#republication.whenNeeded(stream)
+    if (stream.bytesMax > 0 && stream.bytes / stream.bytesMax >= STREAM_FULL_ALARM) {
+      this.#options.logger.warn({ bytes: stream.bytes, bytesMax: stream.bytesMax }, 'The stream is nearly full')
+    }
+    this.#known = stream
+    this.#checkedAtMs = performance.now()
+    return stream
+  }
+
+  async #pass(stream: StreamState): Promise<number> {
+    const { database, service } = this.#options
+    return await database.transaction(async (tx) => {
+      const shards = (await tx.query(lockShards)).map(({ shard }) => shard)
+      if (shards.length === 0) return 0
+      const rows = await tx.query(selectPending, [shards, BATCH_ROWS_MAX])
+      if (rows.length === 0) return 0
+      batchSize.observe({ service, kind: 'relay' }, rows.length)
+      outboxPending.set({ service }, rows.length)
+      const [position] = await tx.query(selectPosition, [stream.createdAt])
+      const failure = await this.#publish(tx, rows, stream, position?.last_sequence ?? 0)
+      if (failure !== undefined) this.#known = undefined
+      return rows.length
+    })
+  }
+
+  /** Publishes the rows and marks those that were acknowledged; the others stay as they are. */
+  async #publish(
+    tx: Transaction,
+    rows: readonly OutgoingRow[],
+    stream: StreamState,
+    lastSequence: number,
+  ): Promise<unknown> {
+    const { broker, service, logger } = this.#options
+    const client = jetstream(await broker.usable())
+    const acks = await Promise.allSettled(
+      rows.map((row) =>
+        client.publish(row.subject, row.body, { headers: encodeHeaders(row, service), timeout: ACK_TIMEOUT_MS }),
+      ),
+    )
+    const marked: { id: string; ack: PubAck }[] = []
+    let failure: unknown
+    for (const [index, result] of acks.entries()) {
+      const row = rows[index]
+      if (row === undefined) continue
+      if (result.status === 'rejected') failure = result.reason
+      else marked.push({ id: row.id, ack: result.value })
+    }
+    if (marked.some(({ ack }) => !ack.duplicate && ack.seq <= lastSequence)) throw new StreamWentBack()
+    if (marked.length > 0) {
+      const sequences = marked.map(({ ack }) => ack.seq)
+      await tx.query(markPublished, [
+        marked.map(({ id }) => id),
+        sequences,
+        stream.createdAt,
+        sequences.reduce((highest, sequence) => Math.max(highest, sequence), 0),
+      ])
+    }
+    published.inc({ service }, marked.length)
+    if (failure !== undefined) {
+      publishFailures.inc({ service }, rows.length - marked.length)
+      logger.warn({ err: failure, failed: rows.length - marked.length }, 'Messages were not acknowledged')
+      if (marked.length === 0) throw new DependencyUnavailable('The stream acknowledges nothing', { cause: failure })
+    }
+    return failure
+  }
+
+  async #report(error: unknown): Promise<void> {
+    if (!this.#failing) this.#options.logger.warn({ err: error }, 'The outbox cannot be published')
+    this.#failing = true
+    if (error instanceof StreamWentBack) await this.#republication.force(await this.#options.stream.ensure())
+  }
+}

@@ -1,0 +1,100 @@
+import type { Logger } from 'pino'
+import type { Clock } from '@saas/config'
+import type { ServiceName } from '@saas/contracts'
+import { Bus } from './bus.ts'
+import { Database } from './database.ts'
+import { ObjectStore } from './object-store.ts'
+
+/** What `State.connect` reads: the groups `common`, `database`, `bus` and, where there is one, `objectStore` of config. */
+export interface StateConfig {
+  readonly databaseUrl: string
+  readonly natsBrokerUrl: string
+  readonly natsStreamReplicas: number
+  readonly connTimeoutSeconds: number
+  readonly s3Endpoint?: string
+  readonly s3Region?: string
+  readonly s3Bucket?: string
+  readonly s3AccessKey?: string
+  readonly s3SecretKey?: string
+}
+
+/** Who holds the state. */
+export interface StateContext {
+  readonly service: ServiceName
+  readonly logger: Logger
+  readonly clock: Clock
+}
+
+/**
+ * What a service holds while it runs: its database, the bus and, where it has one, the object store.
+ *
+ * Connecting never fails and nothing waits for it: what is down is tried again for ever, `checks` say what is
+ * missing, and calls fail with a 503 problem until it is there. Disposing ends the consumers and the relay first,
+ * then the connections.
+ */
+export class State implements AsyncDisposable {
+  readonly database: Database
+  readonly bus: Bus
+  /** One check a dependency, for `/readyz`: rejects while it is not usable. */
+  readonly checks: Readonly<Record<string, () => Promise<void>>>
+  readonly #objects: ObjectStore | undefined
+
+  private constructor(database: Database, bus: Bus, objects: ObjectStore | undefined) {
+    this.database = database
+    this.bus = bus
+    this.#objects = objects
+    this.checks = {
+      database: () => database.check(),
+      bus: () => bus.check(),
+      ...(objects === undefined ? {} : { objects: () => objects.check() }),
+    }
+  }
+
+  /** Starts connecting to everything the configuration names. */
+  static connect(config: StateConfig, { service, logger, clock }: StateContext): State {
+    const timeoutMs = config.connTimeoutSeconds * 1_000
+    const database = new Database({ url: config.databaseUrl, service, timeoutMs, logger })
+    const bus = new Bus({
+      url: config.natsBrokerUrl,
+      streamReplicas: config.natsStreamReplicas,
+      service,
+      timeoutMs,
+      database,
+      logger,
+      clock,
+    })
+    return new State(database, bus, objectStoreOf(config, timeoutMs))
+  }
+
+  /** The object store. @throws {Error} in a service whose configuration names none. */
+  get objects(): ObjectStore {
+    if (this.#objects === undefined) throw new Error('This service has no object store configured')
+    return this.#objects
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.bus[Symbol.asyncDispose]()
+    await this.database[Symbol.asyncDispose]()
+  }
+}
+
+function objectStoreOf(config: StateConfig, timeoutMs: number): ObjectStore | undefined {
+  const { s3Endpoint, s3Region, s3Bucket, s3AccessKey, s3SecretKey } = config
+  if (
+    s3Endpoint === undefined ||
+    s3Region === undefined ||
+    s3Bucket === undefined ||
+    s3AccessKey === undefined ||
+    s3SecretKey === undefined
+  ) {
+    return undefined
+  }
+  return new ObjectStore({
+    endpoint: s3Endpoint,
+    region: s3Region,
+    bucket: s3Bucket,
+    accessKey: s3AccessKey,
+    secretKey: s3SecretKey,
+    timeoutMs,
+  })
+}

@@ -1,0 +1,110 @@
+import { nanos } from '@nats-io/transport-node'
+import {
+  DiscardPolicy,
+  jetstreamManager,
+  JetStreamApiError,
+  RetentionPolicy,
+  StorageType,
+  type JetStreamManager,
+  type StreamConfig,
+  type StreamInfo,
+} from '@nats-io/jetstream'
+import type { Broker } from './broker.ts'
+
+export const STREAM = 'messages'
+const SUBJECTS = 'msg.>'
+const API_TIMEOUT_MS = 3_000
+const MAX_AGE_MS = 72 * 3_600_000
+const DUPLICATE_WINDOW_MS = 15 * 60_000
+const BYTES_MAX = 1024 ** 3
+const STREAM_NOT_FOUND = 10_059
+const STREAM_NAME_IN_USE = 10_058
+
+/** The stream at one moment. */
+export interface StreamState {
+  /** RFC 3339 with nanoseconds: another one is another stream, even under the same name. */
+  readonly createdAt: string
+  readonly lastSequence: number
+  readonly messages: number
+  readonly bytes: number
+  readonly bytesMax: number
+}
+
+/** The one stream of all messages. Whoever finds it missing creates it. */
+export class Stream {
+  readonly #broker: Broker
+  readonly #replicas: number
+
+  constructor(broker: Broker, replicas: number) {
+    this.#broker = broker
+    this.#replicas = replicas
+  }
+
+  /** The stream's management calls, for the consumers. They need no other right than those on `messages`. */
+  async api(): Promise<JetStreamManager> {
+    const connection = await this.#broker.usable()
+    return await jetstreamManager(connection, { checkAPI: false, timeout: API_TIMEOUT_MS })
+  }
+
+  /**
+   * The stream's state; creates the stream when it is missing.
+   *
+   * @throws {Error} when the stream promises less than ours must. More is fine, so that two versions of the product can run
+   *   side by side.
+   */
+  async ensure(): Promise<StreamState> {
+    const api = await this.api()
+    const info = (await this.#find(api)) ?? (await this.#create(api))
+    const missing = missingPromises(info.config)
+    if (missing.length > 0) throw new Error(`The stream ${STREAM} exists without ${missing.join(', ')}`)
+    return {
+      createdAt: info.created,
+      lastSequence: info.state.last_seq,
+      messages: info.state.messages,
+      bytes: info.state.bytes,
+      bytesMax: info.config.max_bytes,
+    }
+  }
+
+  async #find(api: JetStreamManager): Promise<StreamInfo | undefined> {
+    try {
+      return await api.streams.info(STREAM)
+    } catch (error) {
+      if (error instanceof JetStreamApiError && error.code === STREAM_NOT_FOUND) return undefined
+      throw error
+    }
+  }
+
+  async #create(api: JetStreamManager): Promise<StreamInfo> {
+    try {
+      return await api.streams.add({
+        name: STREAM,
+        subjects: [SUBJECTS],
+        storage: StorageType.File,
+        retention: RetentionPolicy.Limits,
+        discard: DiscardPolicy.New,
+        num_replicas: this.#replicas,
+        max_age: nanos(MAX_AGE_MS),
+        max_bytes: BYTES_MAX,
+        duplicate_window: nanos(DUPLICATE_WINDOW_MS),
+        deny_delete: true,
+        deny_purge: true,
+      })
+    } catch (error) {
+      // Another service, maybe of another version, was quicker.
+      if (error instanceof JetStreamApiError && error.code === STREAM_NAME_IN_USE) return await api.streams.info(STREAM)
+      throw error
+    }
+  }
+}
+
+function missingPromises(config: StreamConfig): string[] {
+  const promises: Record<string, boolean> = {
+    [`subjects ${SUBJECTS}`]: config.subjects?.includes(SUBJECTS) ?? false,
+    'file storage': config.storage === StorageType.File,
+    'limits retention': config.retention === RetentionPolicy.Limits,
+    'denied deletion': config.deny_delete,
+    'denied purging': config.deny_purge,
+  }
+  return Object.keys(promises).filter((promise) => !promises[promise])
+}
