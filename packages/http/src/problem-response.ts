@@ -47,7 +47,8 @@ export function sendProblem(error: ProblemError, request: FastifyRequest, reply:
   if (status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
   if (status === 413) reply.header('connection', 'close')
   reply.headers(error.headers)
-  return reply.send(JSON.stringify(problemBody(error, request.id)))
+  // To text Fastify would add a charset, which this media type does not have.
+  return reply.send(Buffer.from(JSON.stringify(problemBody(error, request.id))))
 }
 
 /** The whole HTTP/1.1 answer to what Node's parser refused, when there is no request to answer to. */

@@ -28,19 +28,18 @@ const NO_QUERY = Type.Object({}, { additionalProperties: false })
  * request without a token is served only where access is `anyone` (or `internal`: those routes are never reachable
  * through the edge). What a handler answers is reduced to the fields of the contract's response schema.
  */
-export function registerRoutes<const Routes extends Readonly<Record<string, Route>>>(
-  app: App,
-  routes: Routes,
-  handlers: Handlers<NoInfer<Routes>>,
-): void {
+export function registerRoutes<
+  Routes extends Readonly<Record<string, Route>>,
+  // A parameter of its own, because only then a handler that takes no argument keeps its literal status.
+  Given extends Handlers<Routes>,
+>(app: App, routes: Routes, handlers: Given & { readonly [K in Exclude<keyof Given, keyof Routes>]: never }): void {
   for (const [name, route] of Object.entries(routes)) {
-    // Handlers<Routes> has exactly the same names, each with the handler of its route.
-    registerRoute(app, route, handlers[name as keyof Routes] as unknown as Handler<Route>)
+    registerRoute(app, route, handlers[name as keyof Given] as unknown as Handler<Route>)
   }
 }
 
 /** Registers one route; for routes that are not in a record, such as the front end's pages. */
-export function registerRoute<const R extends Route>(app: App, route: R, handler: Handler<NoInfer<R>>): void {
+export function registerRoute<const R extends Route>(app: App, route: R, handler: Handler<R>): void {
   if (route.service !== app.service) throw new Error(`${route.id} is not a route of ${app.service}`)
   if (route.upload === undefined) {
     addRoute(app, app.fastify, route, handler as unknown as Handler<Route>)

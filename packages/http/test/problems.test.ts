@@ -1,0 +1,78 @@
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { expect, test } from 'vitest'
+import { createApp, listen } from '../src/index.ts'
+import { sampleApp, sampleRoutes } from './sample.ts'
+
+const anyPort = { listenHost: '127.0.0.1', listenPort: 0, opsPort: 0 }
+
+test('a declared problem is answered with all it says', async () => {
+  const { app, lines } = sampleApp()
+  const response = await app.fastify.inject({ method: 'POST', url: '/fail/declared' })
+  expect(response.statusCode).toBe(409)
+  expect(response.headers).toMatchObject({ 'content-type': 'application/problem+json', 'x-left': '0' })
+  expect(response.json()).toEqual({
+    type: '/problems/sold-out',
+    title: 'Sold out',
+    status: 409,
+    detail: 'No more tea.',
+    instance: `urn:uuid:${String(response.headers['x-request-id'])}`,
+  })
+  expect(lines.filter((line) => line['level'] === 'error')).toEqual([])
+})
+
+test('an unexpected error is a 500 whose cause is logged under the request id and never sent', async () => {
+  const { app, lines } = sampleApp()
+  const response = await app.fastify.inject({ method: 'POST', url: '/fail/other' })
+  expect(response.statusCode).toBe(500)
+  expect(response.body).not.toMatch(/postgres|hunter2|stack/)
+  expect(lines).toContainEqual(
+    expect.objectContaining({
+      message: 'request failed',
+      level: 'error',
+      requestId: response.headers['x-request-id'],
+      route: 'orders.fail',
+      err: expect.objectContaining({ message: 'connect postgres://orders:[redacted]@db failed' }),
+    }),
+  )
+  expect(JSON.stringify(lines)).not.toContain('hunter2')
+})
+
+test.each([
+  ['an unknown path', 'GET', '/nothing', 404, 'not-found'],
+  ['a known path with another method', 'PUT', '/look', 404, 'not-found'],
+  ['a trailing slash', 'GET', '/look/', 404, 'not-found'],
+  ['another case', 'GET', '/Look', 404, 'not-found'],
+  ['a path that is not percent-encoded', 'GET', '/thing/%zz', 400, 'invalid-request'],
+  ['a parameter that is too long', 'GET', `/thing/${'x'.repeat(600)}`, 400, 'invalid-request'],
+  ['a URL that is too long', 'GET', `/look?q=${'x'.repeat(9000)}`, 400, 'invalid-request'],
+] as const)('%s gets problem+json', async (_what, method, url, status, name) => {
+  const { app } = sampleApp()
+  const response = await app.fastify.inject({ method, url })
+  expect(response.statusCode).toBe(status)
+  expect(response.headers['content-type']).toBe('application/problem+json')
+  expect(response.json()).toMatchObject({ type: `/problems/${name}`, status })
+})
+
+test.each([
+  ['headers beyond the limit', `GET /look HTTP/1.1\r\nhost: a\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`],
+  ['no HTTP', 'HELO shop\r\n\r\n'],
+  [
+    'both a length and chunks',
+    'POST /thing HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n',
+  ],
+])('%s gets problem+json and a closed connection', async (_what, bytes) => {
+  await using running = await listen(sampleApp().app, anyPort)
+  const socket = connect(Number(new URL(running.url).port), '127.0.0.1')
+  socket.write(bytes)
+  const answer = await text(socket)
+  expect(answer).toMatch(/^HTTP\/1\.1 400 /)
+  expect(answer).toContain('Content-Type: application/problem+json')
+  expect(answer).toContain('"type":"/problems/invalid-request"')
+})
+
+test('a route without a handler stops the start', async () => {
+  const { app } = sampleApp()
+  const bare = createApp({ ...app, routes: sampleRoutes })
+  await expect(bare.fastify.ready()).rejects.toThrow('Routes without a handler: orders.look, orders.read')
+})
