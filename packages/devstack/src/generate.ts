@@ -1,0 +1,72 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { allProblems, serviceNames } from '@saas/contracts'
+import { asyncapi } from '@saas/contracts/asyncapi'
+import { openapi } from '@saas/contracts/openapi'
+import { environmentExample } from './generate/environment.ts'
+import { problemIndex, problemPage } from './generate/problem-pages.ts'
+import { serviceReadme } from './generate/service-readme.ts'
+import { cloneDirectory } from './locations.ts'
+
+/** One generated file: where it stands in the repository, and its text made from the sources. */
+interface Target {
+  readonly path: string
+  /** Gets the file as it is, for those of which only a part is generated. */
+  readonly content: (present: string) => string
+}
+
+const PROBLEM_PAGES = 'docs/problems'
+
+/** Everything that `pnpm generate` writes. Add a line to add a file. */
+const targets: readonly Target[] = [
+  { path: 'docs/api/openapi.json', content: () => json(openapi()) },
+  { path: 'docs/api/asyncapi.json', content: () => json(asyncapi()) },
+  { path: '.env.example', content: environmentExample },
+  { path: `${PROBLEM_PAGES}/README.md`, content: problemIndex },
+  ...Object.values(allProblems).map((problem) => ({
+    path: `${PROBLEM_PAGES}/${problem.name}.md`,
+    content: () => problemPage(problem),
+  })),
+  ...serviceNames.map((service) => ({
+    path: `services/${service}/README.md`,
+    content: (present: string) => serviceReadme(service, present),
+  })),
+]
+
+if (import.meta.main) generate(process.argv.includes('--check'))
+
+/** Writes every generated file, or, to check, names those that differ from their sources and exits with 1. */
+function generate(check: boolean): void {
+  const drifted = targets.filter(({ path, content }) => read(path) !== content(read(path)))
+  const stale = readdirSync(join(cloneDirectory, PROBLEM_PAGES), { withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.md'))
+    .map(({ name }) => `${PROBLEM_PAGES}/${name}`)
+    .filter((path) => !targets.some((target) => target.path === path))
+  if (check) {
+    if (drifted.length + stale.length === 0) return
+    process.stderr.write('These files differ from what they are generated from; run `pnpm generate`:\n')
+    for (const path of [...drifted.map((target) => target.path), ...stale]) process.stderr.write(`  ${path}\n`)
+    process.exitCode = 1
+    return
+  }
+  for (const { path, content } of drifted) {
+    const file = join(cloneDirectory, path)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, content(read(path)))
+    process.stdout.write(`wrote ${path}\n`)
+  }
+  for (const path of stale) {
+    rmSync(join(cloneDirectory, path))
+    process.stdout.write(`removed ${path}\n`)
+  }
+  if (drifted.length + stale.length === 0) process.stdout.write('everything is up to date\n')
+}
+
+function read(path: string): string {
+  const file = join(cloneDirectory, path)
+  return existsSync(file) ? readFileSync(file, 'utf8') : ''
+}
+
+function json(content: object): string {
+  return `${JSON.stringify(content, undefined, 2)}\n`
+}
