@@ -37,6 +37,8 @@ export interface ConsumeOptions<E extends Event> {
   readonly apply: (tx: Transaction, messages: readonly MessageOf<E>[]) => Promise<void>
   /** Messages with the same key never share a batch. Default: the aggregate. */
   readonly keyOf?: (message: MessageOf<E>) => string
+  /** Called after what `apply` wrote was committed, to wake whoever works on it. Must not throw. */
+  readonly afterCommit?: () => void
 }
 
 export interface ConsumerContext {
@@ -65,6 +67,7 @@ export class Consumer implements AsyncDisposable {
   readonly durable: string
   readonly #events: readonly Event[]
   readonly #apply: (tx: Transaction, messages: readonly Message[]) => Promise<void>
+  readonly #afterCommit: (() => void) | undefined
   readonly #context: ConsumerContext
   readonly #closed = new AbortController()
   readonly #queue: DeliveryQueue
@@ -76,6 +79,7 @@ export class Consumer implements AsyncDisposable {
     this.durable = options.durable
     this.#events = options.events
     this.#apply = options.apply
+    this.#afterCommit = options.afterCommit
     this.#context = context
     this.#queue = new DeliveryQueue(
       options.keyOf ?? ((message) => `${message.event.aggregate} ${message.aggregateId}`),
@@ -245,7 +249,10 @@ export class Consumer implements AsyncDisposable {
       await also?.(tx)
       return fresh.length
     })
-    if (count > 0) onCommit()
+    if (count > 0) {
+      onCommit()
+      this.#afterCommit?.()
+    }
     return count
   }
 
