@@ -47,7 +47,7 @@ export const Cart = Type.Object({
     }),
   ),
   total: Type.Union([Money, Type.Null()], {
-    description: 'Of the available items; null when there are none or currencies differ',
+    description: 'Of the available items; null when there are none, currencies differ, or it is too large to order',
   }),
 })
 export type Cart = Static<typeof Cart>

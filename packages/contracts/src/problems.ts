@@ -177,7 +177,7 @@ export const orderNotCancellable = problem({
   name: 'order-not-cancellable',
   title: 'The order can no longer be cancelled',
   status: 409,
-  explanation: 'It was rejected or cancelled already.',
+  explanation: 'It was rejected, so there is nothing to cancel. Cancelling an order twice is no error.',
 })
 export const cartFull = problem({
   name: 'cart-full',

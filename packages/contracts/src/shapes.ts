@@ -5,8 +5,8 @@ export function Strict<P extends TProperties>(properties: P) {
   return Type.Object(properties, { additionalProperties: false })
 }
 
-/** UUIDv7, made by whoever creates the thing. */
-export const Id = Type.String({ format: 'uuid' })
+/** UUIDv7, made by whoever creates the thing. The length refuses `urn:uuid:…`, which the format allows and Postgres does not. */
+export const Id = Type.String({ format: 'uuid', maxLength: 36 })
 
 /**
  * How people are told an id, in mails and on pages: the last eight characters, which are random. The first ones of a
