@@ -1,0 +1,193 @@
+import type { Clock } from '@saas/config'
+import { AMOUNT_MAX, LINES_MAX, ProblemError, problems, QUANTITY_MAX, type Cart } from '@saas/contracts'
+import { sql, type CoalescedRead, type Database } from '@saas/state'
+import { distinctLines, type AskedLine } from './place-order.ts'
+
+interface CartRow {
+  readonly user_id: string
+  readonly items: Cart['items'] | null
+}
+
+interface ChangeRow {
+  readonly for_sale: boolean
+  readonly items: Cart['items'] | null
+  /** False when the cart could not take another product. */
+  readonly fits: boolean
+}
+
+/** Lines of `source` with names and prices as they are now. Whatever is in a cart was once known, and copies are never deleted. */
+const itemsOf = (source: string): string => `(
+    select jsonb_agg(jsonb_build_object(
+      'productId', product_copy.product_id,
+      'name', product_copy.name,
+      'quantity', line.quantity,
+      'unitPrice', jsonb_build_object('amount', product_copy.amount, 'currency', product_copy.currency),
+      'available', not product_copy.deleted
+    ) order by line.position)
+    from rows from (jsonb_to_recordset(${source}.lines) as ("productId" uuid, quantity int))
+      with ordinality as line (product_id, quantity, position)
+    join product_copy using (product_id)
+  )`
+
+/** Carts: one row a user, changed in place by single statements, so that two tabs never lose each other's change. */
+export class Carts {
+  readonly #database: Database
+  readonly #clock: Clock
+  readonly #carts: CoalescedRead<CartRow>
+
+  constructor({ database, clock }: { readonly database: Database; readonly clock: Clock }) {
+    this.#database = database
+    this.#clock = clock
+    this.#carts = database.coalescedRead({ statement: Carts.#read, keyOfRow: (row) => row.user_id })
+  }
+
+  static readonly #read = sql<CartRow>(
+    'orders.read_carts',
+    `select user_id, ${itemsOf('cart')} as items from cart where user_id = any($1::uuid[])`,
+  )
+
+  /** The user's cart; one that was never used is empty. */
+  async get(userId: string): Promise<Cart> {
+    const row = await this.#carts.load(userId)
+    return toCart(row?.items ?? null)
+  }
+
+  // The update sees the newest row, whatever was committed since the statement began.
+  static readonly #put = sql<ChangeRow>(
+    'orders.put_cart_item',
+    `
+with on_sale as materialized (
+  select product_id from product_copy where product_id = $2 and not deleted
+),
+changed as (
+  insert into cart (user_id, lines, version, updated_at)
+  select
+    $1::uuid, jsonb_build_array(jsonb_build_object('productId', product_id, 'quantity', $3::int)), 1, $4::text::timestamptz
+  from on_sale
+  on conflict (user_id) do update
+  set
+    lines = case
+      when cart.lines @> jsonb_build_array(jsonb_build_object('productId', $2::uuid)) then (
+        select jsonb_agg(
+          case when line ->> 'productId' = $2::uuid::text then excluded.lines -> 0 else line end order by position
+        )
+        from jsonb_array_elements(cart.lines) with ordinality as l (line, position)
+      )
+      else cart.lines || excluded.lines
+    end,
+    version = cart.version + 1,
+    updated_at = excluded.updated_at
+  where jsonb_array_length(cart.lines) < ${LINES_MAX}
+    or cart.lines @> jsonb_build_array(jsonb_build_object('productId', $2::uuid))
+  returning lines
+)
+select
+  exists (select from on_sale) as for_sale,
+  exists (select from changed) as fits,
+  (select ${itemsOf('changed')} from changed) as items
+`,
+  )
+
+  /** Sets how many of a product are in the cart. @throws {ProblemError} `product-not-for-sale` or `cart-full`. */
+  async put(userId: string, { productId, quantity }: AskedLine): Promise<Cart> {
+    const values = [userId, productId.toLowerCase(), quantity, this.#clock.now().toISOString()]
+    const [row] = await this.#database.write(Carts.#put, values)
+    if (row?.for_sale !== true) {
+      const errors = [{ pointer: '/params/productId', detail: 'is not for sale' }]
+      throw new ProblemError(problems.productNotForSale, { errors })
+    }
+    if (!row.fits) throw new ProblemError(problems.cartFull)
+    return toCart(row.items)
+  }
+
+  static readonly #remove = sql<CartRow>(
+    'orders.delete_cart_item',
+    `
+with changed as (
+  update cart
+  set
+    lines = coalesce((
+      select jsonb_agg(line order by position)
+      from jsonb_array_elements(cart.lines) with ordinality as l (line, position)
+      where line ->> 'productId' <> $2::uuid::text
+    ), '[]'),
+    version = version + 1,
+    updated_at = $3::text::timestamptz
+  where user_id = $1
+  returning user_id, lines
+)
+select user_id, ${itemsOf('changed')} as items from changed
+`,
+  )
+
+  /** Takes a product out of the cart; one that is not in it is no error. */
+  async remove(userId: string, productId: string): Promise<Cart> {
+    const values = [userId, productId.toLowerCase(), this.#clock.now().toISOString()]
+    const [row] = await this.#database.write(Carts.#remove, values)
+    return toCart(row?.items ?? null)
+  }
+
+  static readonly #merge = sql<ChangeRow>(
+    'orders.merge_cart',
+    `
+with added as materialized (
+  select coalesce(jsonb_agg(jsonb_build_object('productId', line.product_id, 'quantity', line.quantity) order by line.position), '[]')
+    as lines
+  from rows from (jsonb_to_recordset($2::jsonb) as ("productId" uuid, quantity int))
+    with ordinality as line (product_id, quantity, position)
+  join product_copy using (product_id)
+  where not product_copy.deleted
+),
+changed as (
+  insert into cart (user_id, lines, version, updated_at)
+  select $1::uuid, lines, 1, $3::text::timestamptz from added
+  on conflict (user_id) do update
+  set
+    lines = (
+      select coalesce(jsonb_agg(
+        jsonb_build_object('productId', product_id, 'quantity', least(quantity, ${QUANTITY_MAX})) order by position
+      ), '[]')
+      from (
+        select line ->> 'productId' as product_id, sum((line ->> 'quantity')::int) as quantity, min(position) as position
+        from jsonb_array_elements(cart.lines || excluded.lines) with ordinality as l (line, position)
+        group by 1
+      ) as summed
+    ),
+    version = cart.version + 1,
+    updated_at = excluded.updated_at
+  where (
+    select count(distinct line ->> 'productId')
+    from jsonb_array_elements(cart.lines || excluded.lines) as l (line)
+  ) <= ${LINES_MAX}
+  returning lines
+)
+select
+  true as for_sale,
+  exists (select from changed) as fits,
+  (select ${itemsOf('changed')} from changed) as items
+`,
+  )
+
+  /**
+   * Adds the lines of another cart; quantities of the same product are summed, up to the largest allowed, and what is not for
+   * sale is left out.
+   *
+   * @throws {ProblemError} `cart-full` when both together are too many products; nothing is added then.
+   */
+  async merge(userId: string, lines: readonly AskedLine[]): Promise<Cart> {
+    const values = [userId, JSON.stringify(distinctLines(lines)), this.#clock.now().toISOString()]
+    const [row] = await this.#database.write(Carts.#merge, values)
+    if (row?.fits !== true) throw new ProblemError(problems.cartFull)
+    return toCart(row.items)
+  }
+}
+
+function toCart(items: Cart['items'] | null): Cart {
+  const available = items?.filter((item) => item.available) ?? []
+  const currencies = new Set(available.map(({ unitPrice }) => unitPrice.currency))
+  const [currency] = currencies
+  // At most 100 × 10,000 × 10¹² = 10¹⁸: beyond exact numbers, so far above AMOUNT_MAX that the error does not matter.
+  const amount = available.reduce((sum, { quantity, unitPrice }) => sum + quantity * unitPrice.amount, 0)
+  const hasTotal = currency !== undefined && currencies.size === 1 && amount <= AMOUNT_MAX
+  return { items: items ?? [], total: hasTotal ? { amount, currency } : null }
+}

@@ -1,0 +1,146 @@
+import type { Clock } from '@saas/config'
+import type { OrderStatus } from '@saas/contracts'
+import type { Logger, ServerSentEvent } from '@saas/http'
+import { withState, type OrderState, type VersionedOrder } from './order-row.ts'
+
+/** Requests that wait for a decision and event streams that are open, together, in one replica. */
+export const WATCHERS_MAX = 1_000
+/** How long a missed nudge can go unnoticed. */
+const POLL_MS = 250
+const STREAM_MS = 60_000
+
+const finalStates: ReadonlySet<OrderStatus> = new Set(['rejected', 'cancelled'])
+
+interface Watcher {
+  readonly orderId: string
+  wake: () => void
+}
+
+export interface DecisionWatchContext {
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Aborted when the service stops: then everybody is answered with what is known. */
+  readonly stopping: AbortSignal
+  /** Reads an order's state; concurrent calls share a statement. */
+  readonly readState: (userId: string, orderId: string) => Promise<OrderState | undefined>
+}
+
+/**
+ * Those who wait for an order's status to change. A nudge only says when to look: what is answered was read from the
+ * rows, and the rows are read every 250 ms besides, so that a nudge that never came costs no more than that.
+ */
+export class DecisionWatch {
+  readonly #context: DecisionWatchContext
+  readonly #watchers = new Map<string, Set<Watcher>>()
+  #count = 0
+  #polling = false
+
+  constructor(context: DecisionWatchContext) {
+    this.#context = context
+  }
+
+  /** Says that the order's status may have changed. */
+  nudge(orderId: string): void {
+    for (const watcher of this.#watchers.get(orderId) ?? []) watcher.wake()
+  }
+
+  /**
+   * The order as soon as it is decided, or as it is after `waitMs`, when `signal` is aborted, when the service stops, or at
+   * once when too many wait already.
+   */
+  async decision(userId: string, placed: VersionedOrder, waitMs: number, signal: AbortSignal): Promise<VersionedOrder> {
+    if (placed.order.status !== 'pending' || waitMs === 0 || this.#count >= WATCHERS_MAX) return placed
+    let latest = placed
+    for await (latest of this.#changes(userId, placed, waitMs, signal)) {
+      if (latest.order.status !== 'pending') break
+    }
+    return latest
+  }
+
+  /** The order now and again whenever its status changes, for 60 seconds or until it is final. */
+  async *events(userId: string, current: VersionedOrder, signal: AbortSignal): AsyncGenerator<ServerSentEvent> {
+    yield toServerSentEvent(current)
+    // A client that finds too many here comes again by itself, as after every stream's end.
+    if (finalStates.has(current.order.status) || this.#count >= WATCHERS_MAX) return
+    for await (const changed of this.#changes(userId, current, STREAM_MS, signal)) {
+      yield toServerSentEvent(changed)
+      if (finalStates.has(changed.order.status)) return
+    }
+  }
+
+  async *#changes(
+    userId: string,
+    known: VersionedOrder,
+    lengthMs: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<VersionedOrder> {
+    const { clock, stopping } = this.#context
+    const left = new AbortController()
+    const ended = AbortSignal.any([signal, stopping, left.signal])
+    void clock.sleep(lengthMs, left.signal).then(
+      () => left.abort(),
+      () => undefined,
+    )
+    const orderId = known.order.id
+    const watcher = { orderId, wake: (): void => undefined }
+    ended.addEventListener('abort', () => watcher.wake(), { once: true })
+    this.#add(watcher)
+    try {
+      let latest = known
+      while (!ended.aborted) {
+        // Set before the row is read, so that a nudge in between is not lost.
+        const { promise: woken, resolve } = Promise.withResolvers<void>()
+        watcher.wake = resolve
+        const state = await this.#read(userId, orderId)
+        if (state !== undefined && state.version > latest.version) {
+          latest = withState(latest, state)
+          yield latest
+        }
+        await woken
+      }
+    } finally {
+      this.#remove(watcher)
+      left.abort()
+    }
+  }
+
+  /** The order is placed whatever happens here: a read that fails is one that says nothing new. */
+  async #read(userId: string, orderId: string): Promise<OrderState | undefined> {
+    try {
+      return await this.#context.readState(userId, orderId)
+    } catch (error) {
+      this.#context.logger.warn({ err: error, orderId }, 'the state of an order could not be read')
+      return undefined
+    }
+  }
+
+  #add(watcher: Watcher): void {
+    const others = this.#watchers.get(watcher.orderId)
+    if (others === undefined) this.#watchers.set(watcher.orderId, new Set([watcher]))
+    else others.add(watcher)
+    this.#count += 1
+    if (!this.#polling) void this.#poll()
+  }
+
+  #remove(watcher: Watcher): void {
+    const others = this.#watchers.get(watcher.orderId)
+    others?.delete(watcher)
+    if (others?.size === 0) this.#watchers.delete(watcher.orderId)
+    this.#count -= 1
+  }
+
+  /** Wakes all at once, so that their reads share statements. */
+  async #poll(): Promise<void> {
+    const { clock, stopping } = this.#context
+    this.#polling = true
+    while (this.#count > 0 && !stopping.aborted) {
+      await clock.sleep(POLL_MS, stopping).catch(() => undefined)
+      for (const watchers of this.#watchers.values()) for (const watcher of watchers) watcher.wake()
+    }
+    this.#polling = false
+  }
+}
+
+function toServerSentEvent({ order, version }: VersionedOrder): ServerSentEvent {
+  return { event: 'order', id: String(version), data: order }
+}

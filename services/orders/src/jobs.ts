@@ -1,0 +1,55 @@
+import type { Clock } from '@saas/config'
+import type { Logger } from '@saas/http'
+import type { Bus, Database } from '@saas/state'
+import type { DecisionWatch } from './decision-watch.ts'
+import { expire } from './decisions.ts'
+
+const EXPIRY_INTERVAL_MS = 1_000
+
+export interface ExpiryContext {
+  readonly database: Database
+  readonly bus: Pick<Bus, 'nudge'>
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly watch: DecisionWatch
+}
+
+/** Rejects orders that nobody decided in time. It runs in every replica; each takes the rows that no other holds. */
+export class ExpiryJob implements AsyncDisposable {
+  readonly #context: ExpiryContext
+  readonly #stopped = new AbortController()
+  readonly #running: Promise<void>
+
+  constructor(context: ExpiryContext) {
+    this.#context = context
+    this.#running = this.#run()
+  }
+
+  async #run(): Promise<void> {
+    const { clock, logger } = this.#context
+    while (!this.#stopped.signal.aborted) {
+      try {
+        await this.#expireAll()
+      } catch (error) {
+        logger.warn({ err: error }, 'orders past their deadline could not be rejected')
+      }
+      await clock.sleep(EXPIRY_INTERVAL_MS, this.#stopped.signal).catch(() => undefined)
+    }
+  }
+
+  async #expireAll(): Promise<void> {
+    const { database, bus, clock, logger, watch } = this.#context
+    while (!this.#stopped.signal.aborted) {
+      const expired = await expire(database, clock.now())
+      if (expired.length === 0) return
+      logger.warn({ count: expired.length }, 'orders rejected at their deadline')
+      bus.nudge()
+      for (const { order_id } of expired) watch.nudge(order_id)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped.abort()
+    await this.#running
+  }
+}

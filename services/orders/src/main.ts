@@ -1,0 +1,55 @@
+import { operatorRoutes, ordersRoutes } from '@saas/contracts'
+import {
+  createApp,
+  listen,
+  operatorHandlers,
+  registerRoutes,
+  runService,
+  type RunningService,
+  type ServiceContext,
+} from '@saas/http'
+import { State } from '@saas/state'
+import { Carts } from './carts.ts'
+import { ordersVariables, type OrdersConfig } from './config.ts'
+import { DecisionWatch } from './decision-watch.ts'
+import { followEvents } from './events.ts'
+import { ExpiryJob } from './jobs.ts'
+import { Orders } from './orders.ts'
+import { ordersHandlers } from './routes.ts'
+
+/** Starts the service; disposing finishes what runs and then lets go of everything. */
+export async function startOrders(config: OrdersConfig, { logger, clock }: ServiceContext): Promise<RunningService> {
+  await using resources = new AsyncDisposableStack()
+  const state = resources.use(State.connect(config, { service: 'orders', logger, clock }))
+  const { database, bus } = state
+  const routes = { ...ordersRoutes, ...operatorRoutes('orders') }
+  const { internalTokenKeys } = config
+  const app = createApp({ service: 'orders', routes, logger, clock, internalTokenKeys, checks: state.checks })
+
+  const orders = new Orders({ database, bus, clock })
+  const carts = new Carts({ database, clock })
+  const watch = new DecisionWatch({
+    clock,
+    logger,
+    stopping: app.stopping.signal,
+    readState: (userId, orderId) => orders.state(userId, orderId),
+  })
+  registerRoutes(app, routes, {
+    ...ordersHandlers({ orders, carts, watch }),
+    ...operatorHandlers({
+      listDeadLetters: (page) => bus.deadLetters.list(page),
+      replayDeadLetter: (id) => bus.deadLetters.replay(id),
+      lag: () => bus.lag(),
+    }),
+  })
+  followEvents({ bus, clock, watch })
+  bus.startRelay()
+  resources.use(new ExpiryJob({ database, bus, clock, logger, watch }))
+
+  const running = resources.use(await listen(app, config))
+  const owned = resources.move()
+  const { url, opsUrl } = running
+  return { app: running.app, url, opsUrl, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+if (import.meta.main) await runService({ name: 'orders', variables: ordersVariables, start: startOrders })

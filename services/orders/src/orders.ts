@@ -1,0 +1,218 @@
+import type { Clock } from '@saas/config'
+import {
+  DECISION_DEADLINE_MINUTES,
+  PAGE_ITEMS_DEFAULT,
+  ProblemError,
+  problems,
+  ordersEvents,
+  type OrderStatus,
+} from '@saas/contracts'
+import { sql, type Bus, type CoalescedRead, type CoalescedWrite, type Database } from '@saas/state'
+import { v7 as uuidv7 } from 'uuid'
+import { FIRST_PAGE, readCursor, writeCursor } from './history-cursor.ts'
+import {
+  orderColumns,
+  stateColumns,
+  toOrder,
+  toOrderLine,
+  type OrderRow,
+  type OrderState,
+  type VersionedOrder,
+} from './order-row.ts'
+import {
+  distinctLines,
+  fingerprintOf,
+  findPlaced,
+  placing,
+  refusalOf,
+  type AskedLine,
+  type PlaceOrderCall,
+  type PlaceOrderRow,
+} from './place-order.ts'
+
+const DEADLINE_MS = DECISION_DEADLINE_MINUTES * 60_000
+
+/** What the domain needs of the world. */
+export interface OrdersContext {
+  readonly database: Database
+  readonly bus: Pick<Bus, 'nudge'>
+  readonly clock: Clock
+}
+
+/** A key is `<user id> <order id>`, so that a shared statement has the owner in its `where` too. */
+const ownKeys = `
+from unnest($1::text[]) as wanted (key)
+join orders
+  on orders.order_id = split_part(wanted.key, ' ', 2)::uuid
+  and orders.user_id = split_part(wanted.key, ' ', 1)::uuid
+`
+const readOrders = sql<OrderRow>('orders.read', `select ${orderColumns} ${ownKeys}`)
+const readStates = sql<OrderState>('orders.read_states', `select ${stateColumns} ${ownKeys}`)
+
+/** Orders as their owner sees them: placed, read, listed and cancelled. */
+export class Orders {
+  readonly #context: OrdersContext
+  readonly #placing: CoalescedWrite<PlaceOrderCall, PlaceOrderRow>
+  readonly #orders: CoalescedRead<OrderRow>
+  readonly #states: CoalescedRead<OrderState>
+
+  constructor(context: OrdersContext) {
+    const { database } = context
+    this.#context = context
+    this.#placing = database.coalescedWrite(placing)
+    this.#orders = database.coalescedRead({ statement: readOrders, keyOfRow: ownKey })
+    this.#states = database.coalescedRead({ statement: readStates, keyOfRow: ownKey })
+  }
+
+  /**
+   * Places an order of `lines`, or of the cart when there are none. A key that made an order before gives that order again,
+   * with its status as it is now.
+   *
+   * @throws {ProblemError} when it is refused; nothing was stored then, and the key may be used again.
+   */
+  async place(asked: {
+    readonly userId: string
+    readonly key: string | undefined
+    readonly lines: readonly AskedLine[] | undefined
+    readonly traceParent: string
+  }): Promise<VersionedOrder & { readonly replayed: boolean }> {
+    if (asked.lines !== undefined && asked.key === undefined) throw new ProblemError(problems.idempotencyKeyMissing)
+    const placedAt = this.#context.clock.now()
+    const call: PlaceOrderCall = {
+      ...asked,
+      lines: asked.lines === undefined ? undefined : distinctLines(asked.lines),
+      orderId: uuidv7(),
+      eventId: uuidv7(),
+      placedAt,
+      deadlineAt: new Date(placedAt.getTime() + DEADLINE_MS),
+    }
+    const row = await this.#placing.call(call)
+    if (!row.placed) return await this.#placedBefore(call, row)
+    this.#context.bus.nudge()
+    return { ...newOrder(call, row), replayed: false }
+  }
+
+  async #placedBefore(
+    call: PlaceOrderCall,
+    refused: PlaceOrderRow,
+  ): Promise<VersionedOrder & { readonly replayed: boolean }> {
+    const known = await this.#context.database.read(findPlaced, [call.userId, call.key ?? null, call.orderId])
+    const row = known[0]
+    if (row === undefined) throw refusalOf(refused, call)
+    if (row.fingerprint !== null && row.fingerprint !== fingerprintOf(call.lines)) {
+      throw new ProblemError(problems.idempotencyKeyReused)
+    }
+    return { ...toOrder(row), replayed: row.order_id !== call.orderId }
+  }
+
+  /** @throws {ProblemError} `not-found` for an order that is not there, and alike for another user's. */
+  async get(userId: string, orderId: string): Promise<VersionedOrder> {
+    const row = await this.#orders.load(`${userId} ${orderId.toLowerCase()}`)
+    if (row === undefined) throw new ProblemError(problems.notFound)
+    return toOrder(row)
+  }
+
+  /** What may have changed about an order, read after the call began. */
+  async state(userId: string, orderId: string): Promise<OrderState | undefined> {
+    return await this.#states.load(`${userId} ${orderId}`)
+  }
+
+  static readonly #list = sql<OrderRow>(
+    'orders.list',
+    `
+select ${orderColumns}
+from orders
+where orders.user_id = $1 and orders.order_id < $2
+order by orders.order_id desc
+limit $3
+`,
+  )
+  static readonly #listByStatus = sql<OrderRow>(
+    'orders.list_by_status',
+    `
+select ${orderColumns}
+from orders
+where orders.user_id = $1 and orders.order_id < $2 and orders.status = $4
+order by orders.order_id desc
+limit $3
+`,
+  )
+
+  /** A page of the user's orders, newest first. @throws {ProblemError} `invalid-request` for a cursor of another list. */
+  async list(
+    userId: string,
+    query: { readonly limit?: number; readonly cursor?: string; readonly status?: OrderStatus },
+  ): Promise<{ items: VersionedOrder['order'][]; next: string | null }> {
+    const { limit = PAGE_ITEMS_DEFAULT, cursor, status } = query
+    const before = cursor === undefined ? FIRST_PAGE : readCursor(cursor, status)
+    // One more than asked for tells whether there is a next page.
+    const values = [userId, before, limit + 1]
+    const rows =
+      status === undefined
+        ? await this.#context.database.read(Orders.#list, values)
+        : await this.#context.database.read(Orders.#listByStatus, [...values, status])
+    const items = rows.slice(0, limit).map((row) => toOrder(row).order)
+    const last = items.at(-1)
+    return { items, next: rows.length > limit && last !== undefined ? writeCursor(last.id, status) : null }
+  }
+
+  static readonly #cancel = sql<OrderRow>(
+    'orders.cancel',
+    `
+with cancelled as (
+  update orders
+  set status = 'cancelled', version = version + 1, decided_at = $3::text::timestamptz
+  where order_id = $1 and user_id = $2 and status in ('pending', 'confirmed')
+  returning ${orderColumns}
+),
+sent as (
+  insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data, trace_parent, created_at)
+  select
+    $4::uuid, 'order', order_id::text, version, '${ordersEvents.orderCancelled.subject}',
+    jsonb_build_object(
+      'orderId', order_id,
+      'userId', user_id,
+      'lines', lines,
+      'total', jsonb_build_object('amount', total_amount, 'currency', currency),
+      'decidedAt', $3::text
+    ),
+    $5, $3::text::timestamptz
+  from cancelled
+)
+select * from cancelled
+`,
+  )
+
+  /**
+   * Cancels an order. One that is cancelled already is answered as it is, so that a lost answer can be asked for again.
+   *
+   * @throws {ProblemError} `order-not-cancellable` when it was rejected, `not-found` when it is not the user's.
+   */
+  async cancel(userId: string, orderId: string, traceParent: string): Promise<VersionedOrder> {
+    const values = [orderId.toLowerCase(), userId, this.#context.clock.now().toISOString(), uuidv7(), traceParent]
+    const [row] = await this.#context.database.write(Orders.#cancel, values)
+    if (row !== undefined) {
+      this.#context.bus.nudge()
+      return toOrder(row)
+    }
+    const current = await this.get(userId, orderId)
+    if (current.order.status !== 'cancelled') throw new ProblemError(problems.orderNotCancellable)
+    return current
+  }
+}
+
+function ownKey({ user_id, order_id }: OrderState): string {
+  return `${user_id} ${order_id}`
+}
+
+function newOrder(call: PlaceOrderCall, { lines, total_amount, currency }: PlaceOrderRow): VersionedOrder {
+  if (lines === null || total_amount === null || currency === null) throw new Error('A placed order has no lines')
+  const order = {
+    id: call.orderId,
+    status: 'pending' as const,
+    lines: lines.map(toOrderLine),
+    total: { amount: total_amount, currency },
+    createdAt: call.placedAt.toISOString(),
+  }
+  return { order, version: 1 }
+}

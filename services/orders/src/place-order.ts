@@ -1,0 +1,278 @@
+import { createHash } from 'node:crypto'
+import { AMOUNT_MAX, ProblemError, problems, ordersEvents, type FieldError } from '@saas/contracts'
+import { sql, type CoalescedWriteOptions } from '@saas/state'
+import { orderColumns, type OrderRow, type PlacedLine } from './order-row.ts'
+
+/** A line as a customer asks for it. */
+export interface AskedLine {
+  readonly productId: string
+  readonly quantity: number
+}
+
+/** One call of `POST /order`, its ids made before it is first sent so that sending it again changes nothing. */
+export interface PlaceOrderCall {
+  readonly orderId: string
+  readonly eventId: string
+  readonly userId: string
+  readonly key: string | undefined
+  /** `undefined` orders the cart. */
+  readonly lines: readonly AskedLine[] | undefined
+  readonly placedAt: Date
+  readonly deadlineAt: Date
+  readonly traceParent: string
+}
+
+export interface PlaceOrderRow {
+  readonly n: number
+  readonly verdict: 'ok' | 'cart-empty' | 'product-not-for-sale' | 'mixed-currencies' | 'total-too-large'
+  /** False when the verdict was against it, or the key was claimed by an earlier call. */
+  readonly placed: boolean
+  /** Asked lines without a product on sale; positions count from 0. */
+  readonly missing: readonly { readonly position: number; readonly productId: string }[] | null
+  readonly lines: readonly PlacedLine[] | null
+  readonly total_amount: number | null
+  readonly currency: string | null
+}
+
+/**
+ * Places a batch of orders: verdict, idempotency claim, order, lines, emptied cart and event commit together or not at all.
+ *
+ * A refusal is a verdict and never an error, because an error would refuse the whole batch. Carts are locked in the order of
+ * their users before the first key is claimed, keys are claimed in their order, so two batches cannot wait for each other.
+ * The lock returns a cart as its last owner left it, so the second of two orders of one cart finds it empty. The loser of a
+ * claim does not see the winner's row here: it is looked up by a second statement.
+ */
+const placeOrders = sql<PlaceOrderRow>(
+  'orders.place',
+  `
+with call as materialized (
+  select *
+  from jsonb_to_recordset($1::jsonb) as c (
+    n int, order_id uuid, event_id uuid, user_id uuid, key text, fingerprint text, from_cart boolean, lines jsonb,
+    placed_at text, deadline_at text, trace_parent text
+  )
+),
+locked as materialized (
+  select user_id, lines
+  from cart
+  where user_id in (select user_id from call where from_cart)
+  order by user_id
+  for update
+),
+asked as materialized (
+  select call.n, line.position, line.product_id, line.quantity
+  from call
+  left join locked on call.from_cart and locked.user_id = call.user_id
+  cross join lateral rows from (
+    jsonb_to_recordset(case when call.from_cart then coalesce(locked.lines, '[]') else call.lines end)
+      as ("productId" uuid, quantity bigint)
+  ) with ordinality as line (product_id, quantity, position)
+),
+priced as materialized (
+  select
+    asked.n, asked.position, asked.product_id, asked.quantity,
+    product_copy.sku, product_copy.name, product_copy.amount, product_copy.currency, product_copy.price_version,
+    product_copy.product_id is null as missing
+  from asked
+  left join product_copy on product_copy.product_id = asked.product_id and not product_copy.deleted
+),
+summed as materialized (
+  select
+    n,
+    bool_or(missing) as missing,
+    min(currency) <> max(currency) as mixed,
+    sum(quantity * amount) as total_amount,
+    min(currency) as currency,
+    jsonb_agg(jsonb_build_object('position', position - 1, 'productId', product_id) order by position)
+      filter (where missing) as missing_lines,
+    jsonb_agg(jsonb_build_object(
+      'productId', product_id,
+      'sku', sku,
+      'name', name,
+      'quantity', quantity,
+      'unitPrice', jsonb_build_object('amount', amount, 'currency', currency),
+      'priceVersion', price_version
+    ) order by position) as lines
+  from priced
+  group by n
+),
+checked as materialized (
+  select
+    call.*,
+    case
+      when summed.n is null then 'cart-empty'
+      when summed.missing then 'product-not-for-sale'
+      when summed.mixed then 'mixed-currencies'
+      when summed.total_amount > ${AMOUNT_MAX} then 'total-too-large'
+      else 'ok'
+    end as verdict,
+    summed.total_amount,
+    summed.currency,
+    summed.missing_lines,
+    summed.lines as priced_lines
+  from call
+  left join summed using (n)
+),
+claimed as (
+  insert into idempotency (user_id, key, fingerprint, order_id, created_at)
+  select user_id, key, fingerprint, order_id, placed_at::timestamptz
+  from checked
+  where verdict = 'ok' and key is not null
+  order by user_id, key
+  on conflict do nothing
+  returning order_id
+),
+granted as materialized (
+  select order_id from claimed
+  union all
+  select order_id from checked where verdict = 'ok' and key is null
+),
+placed as (
+  insert into orders (order_id, user_id, status, version, total_amount, currency, created_at, deadline_at)
+  select
+    order_id, user_id, 'pending', 1, total_amount::bigint, currency, placed_at::timestamptz, deadline_at::timestamptz
+  from checked
+  join granted using (order_id)
+),
+lined as (
+  insert into order_line (order_id, position, product_id, sku, name, quantity, unit_amount, price_version)
+  select
+    checked.order_id, priced.position, priced.product_id, priced.sku, priced.name, priced.quantity, priced.amount,
+    priced.price_version
+  from checked
+  join granted using (order_id)
+  join priced using (n)
+),
+emptied as (
+  update cart
+  set lines = '[]', version = cart.version + 1, updated_at = checked.placed_at::timestamptz
+  from checked
+  join granted using (order_id)
+  where checked.from_cart and cart.user_id = checked.user_id
+),
+sent as (
+  insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data, trace_parent, created_at)
+  select
+    event_id, 'order', order_id::text, 1, '${ordersEvents.orderPlaced.subject}',
+    jsonb_build_object(
+      'orderId', order_id,
+      'userId', user_id,
+      'lines', priced_lines,
+      'total', jsonb_build_object('amount', total_amount, 'currency', currency),
+      'placedAt', placed_at,
+      'deadlineAt', deadline_at
+    ),
+    trace_parent, placed_at::timestamptz
+  from checked
+  join granted using (order_id)
+)
+select
+  checked.n,
+  checked.verdict,
+  granted.order_id is not null as placed,
+  checked.missing_lines as missing,
+  case when granted.order_id is not null then checked.priced_lines end as lines,
+  checked.total_amount::bigint as total_amount,
+  checked.currency
+from checked
+left join granted using (order_id)
+`,
+)
+
+/** How calls of `POST /order` share a statement. */
+export const placing: CoalescedWriteOptions<PlaceOrderCall, PlaceOrderRow> = {
+  statement: placeOrders,
+  toRow: (call) => ({
+    order_id: call.orderId,
+    event_id: call.eventId,
+    user_id: call.userId,
+    key: call.key ?? null,
+    fingerprint: fingerprintOf(call.lines),
+    from_cart: call.lines === undefined,
+    lines: call.lines ?? null,
+    placed_at: call.placedAt.toISOString(),
+    deadline_at: call.deadlineAt.toISOString(),
+    trace_parent: call.traceParent,
+  }),
+  conflictKeys: (call) => [
+    ...(call.key === undefined ? [] : [`key ${call.userId} ${call.key}`]),
+    ...(call.lines === undefined ? [`cart ${call.userId}`] : []),
+  ],
+  lockKey: (call) => `${call.userId} ${call.key ?? ''}`,
+  subject: (call) => call.userId,
+}
+
+export interface KnownOrderRow extends OrderRow {
+  /** Null when the order was made without a key. */
+  readonly fingerprint: string | null
+}
+
+/**
+ * The order that a call which placed nothing has: the one its key made, or its own, when the batch was sent twice because the
+ * first answer was lost.
+ */
+export const findPlaced = sql<KnownOrderRow>(
+  'orders.find_placed',
+  `
+with known as (
+  select order_id, fingerprint from idempotency where user_id = $1 and key = $2
+  union all
+  select $3::uuid, null
+)
+select ${orderColumns}, known.fingerprint
+from known
+join orders on orders.order_id = known.order_id and orders.user_id = $1
+order by known.fingerprint nulls last
+limit 1
+`,
+)
+
+/** Which body a key was used for: the route and the lines, however the JSON was written. */
+export function fingerprintOf(lines: readonly AskedLine[] | undefined): string {
+  const canonical = lines?.map(({ productId, quantity }) => [productId, quantity]) ?? 'cart'
+  return createHash('sha256')
+    .update(JSON.stringify(['orders.placeOrder', canonical]))
+    .digest('base64url')
+}
+
+/**
+ * The lines with ids as Postgres writes them.
+ *
+ * @throws {ProblemError} `invalid-request` pointing at each line whose product another line names.
+ */
+export function distinctLines(lines: readonly AskedLine[]): readonly AskedLine[] {
+  const first = new Map<string, number>()
+  const errors: FieldError[] = []
+  const normal = lines.map(({ productId, quantity }, index) => {
+    const id = productId.toLowerCase()
+    const earlier = first.get(id)
+    if (earlier === undefined) first.set(id, index)
+    else errors.push({ pointer: `/lines/${index}/productId`, detail: `is the product of line ${earlier} again` })
+    return { productId: id, quantity }
+  })
+  if (errors.length > 0) throw new ProblemError(problems.invalidRequest, { errors })
+  return normal
+}
+
+const problemOfVerdict = {
+  'cart-empty': problems.cartEmpty,
+  'product-not-for-sale': problems.productNotForSale,
+  'mixed-currencies': problems.mixedCurrencies,
+  'total-too-large': problems.totalTooLarge,
+} as const
+
+/** Why a call was refused. */
+export function refusalOf(row: PlaceOrderRow, call: PlaceOrderCall): ProblemError {
+  if (row.verdict === 'ok') throw new Error('The key of an order was claimed by an order that is not there')
+  const errors = missingLines(row, call)
+  return new ProblemError(problemOfVerdict[row.verdict], errors.length === 0 ? {} : { errors })
+}
+
+/** The cart is not in the body, so its lines are named by their product. */
+function missingLines({ missing }: PlaceOrderRow, { lines }: PlaceOrderCall): readonly FieldError[] {
+  return (missing ?? []).map(({ position, productId }) =>
+    lines === undefined
+      ? { pointer: '', detail: `The cart holds ${productId}, which is not for sale` }
+      : { pointer: `/lines/${position}/productId`, detail: 'is not for sale' },
+  )
+}

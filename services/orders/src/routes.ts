@@ -1,0 +1,56 @@
+import { WAIT_SECONDS_DEFAULT, WAIT_SECONDS_MAX, type ordersRoutes } from '@saas/contracts'
+import { parseIdempotencyKey, parsePrefer, streamEvents, type Handlers } from '@saas/http'
+import type { Carts } from './carts.ts'
+import type { DecisionWatch } from './decision-watch.ts'
+import type { Orders } from './orders.ts'
+
+export interface OrdersDomain {
+  readonly orders: Orders
+  readonly carts: Carts
+  readonly watch: DecisionWatch
+}
+
+export function ordersHandlers({ orders, carts, watch }: OrdersDomain): Handlers<typeof ordersRoutes> {
+  return {
+    placeOrder: async ({ identity: { userId }, headers, body: { lines }, traceParent, signal }) => {
+      const key = parseIdempotencyKey(headers['idempotency-key'])
+      const { seconds, applied } = waitOf(headers.prefer)
+      const { replayed, ...placed } = await orders.place({ userId, key, lines, traceParent })
+      const { order } = await watch.decision(userId, placed, seconds * 1_000, signal)
+      const replay = replayed ? { 'idempotency-replayed': 'true' } : {}
+      return { status: 201, body: order, headers: { location: `/order/${order.id}`, ...applied, ...replay } }
+    },
+    listOrders: async ({ identity, query }) => ({ status: 200, body: await orders.list(identity.userId, query) }),
+    getOrder: async ({ identity, params }) => {
+      const { order } = await orders.get(identity.userId, params.id)
+      return { status: 200, body: order }
+    },
+    cancelOrder: async ({ identity, params, traceParent }) => {
+      const { order } = await orders.cancel(identity.userId, params.id, traceParent)
+      watch.nudge(order.id)
+      return { status: 200, body: order }
+    },
+    watchOrder: async (call) => {
+      const current = await orders.get(call.identity.userId, call.params.id)
+      return await streamEvents(call, watch.events(call.identity.userId, current, call.signal))
+    },
+    getCart: async ({ identity }) => ({ status: 200, body: await carts.get(identity.userId) }),
+    putCartItem: async ({ identity, params: { productId }, body: { quantity } }) => {
+      return { status: 200, body: await carts.put(identity.userId, { productId, quantity }) }
+    },
+    deleteCartItem: async ({ identity, params }) => {
+      return { status: 200, body: await carts.remove(identity.userId, params.productId) }
+    },
+    mergeCart: async ({ identity, body }) => {
+      return { status: 200, body: await carts.merge(identity.userId, body.lines) }
+    },
+  }
+}
+
+/** How long the client is ready to wait for the decision (RFC 7240); what was asked for and done is said in the answer. */
+function waitOf(prefer: string | undefined): { seconds: number; applied: Record<string, string> } {
+  const { wait } = parsePrefer(prefer)
+  if (wait === undefined) return { seconds: WAIT_SECONDS_DEFAULT, applied: {} }
+  const seconds = Math.min(wait, WAIT_SECONDS_MAX)
+  return { seconds, applied: { 'preference-applied': `wait=${seconds}` } }
+}
