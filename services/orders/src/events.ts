@@ -19,12 +19,25 @@ export function followEvents(context: {
   readonly watch: DecisionWatch
 }): void {
   const { bus, clock, watch } = context
-  bus.consume({ durable: 'orders', events: consumed, apply: (tx, messages) => applyEvents(tx, messages, clock) })
+  let changed: readonly string[] = []
+  bus.consume({
+    durable: 'orders',
+    events: consumed,
+    apply: async (tx, messages) => {
+      changed = await applyEvents(tx, messages, clock)
+    },
+    // One statement decides a batch, so an order must not be in it twice, whoever wrote the messages.
+    keyOf: ({ data }) => ('orderId' in data ? data.orderId : data.productId),
+    // Our own decisions need not come back through the broker to be seen.
+    afterCommit: () => {
+      for (const orderId of changed) watch.nudge(orderId)
+    },
+  })
   bus.subscribe(heard, ({ data }) => watch.nudge(data.orderId))
 }
 
-/** One batch of events, set by set. */
-export async function applyEvents(tx: Transaction, messages: readonly Consumed[], clock: Clock): Promise<void> {
+/** Applies one batch of events, set by set, and returns the ids of the orders whose status changed. */
+export async function applyEvents(tx: Transaction, messages: readonly Consumed[], clock: Clock): Promise<string[]> {
   const decidedAt = clock.now()
   const products: ProductMessage[] = []
   const decisions: Decision[] = []
@@ -40,5 +53,6 @@ export async function applyEvents(tx: Transaction, messages: readonly Consumed[]
     }
   }
   await copyProductsOf(tx, products)
-  await decide(tx, decisions)
+  const decided = await decide(tx, decisions)
+  return decided.map(({ order_id }) => order_id)
 }
