@@ -1,0 +1,49 @@
+import { operatorRoutes, productsRoutes } from '@saas/contracts'
+import {
+  createApp,
+  listen,
+  operatorHandlers,
+  registerRoutes,
+  runService,
+  type RunningService,
+  type ServiceContext,
+} from '@saas/http'
+import { State } from '@saas/state'
+import { productsVariables, type ProductsConfig } from './config.ts'
+import { consumeOrderEvents } from './events.ts'
+import { ProductList } from './product-list.ts'
+import { Products } from './products.ts'
+import { productsHandlers } from './routes.ts'
+
+/** Starts the service; disposing finishes what runs and then lets go of everything. */
+export async function startProducts(
+  config: ProductsConfig,
+  { logger, clock }: ServiceContext,
+): Promise<RunningService> {
+  await using resources = new AsyncDisposableStack()
+  const state = resources.use(State.connect(config, { service: 'products', logger, clock }))
+  const { database, bus } = state
+  const routes = { ...productsRoutes, ...operatorRoutes('products') }
+  const { internalTokenKeys } = config
+  const app = createApp({ service: 'products', routes, logger, clock, internalTokenKeys, checks: state.checks })
+
+  const products = new Products({ database, bus, clock })
+  const list = new ProductList(database)
+  registerRoutes(app, routes, {
+    ...productsHandlers(products, list),
+    ...operatorHandlers({
+      listDeadLetters: (page) => bus.deadLetters.list(page),
+      replayDeadLetter: (id) => bus.deadLetters.replay(id),
+      lag: () => bus.lag(),
+    }),
+  })
+  consumeOrderEvents(bus, clock)
+  bus.startRelay()
+
+  const running = resources.use(await listen(app, config))
+  const owned = resources.move()
+  const { url, opsUrl } = running
+  return { app: running.app, url, opsUrl, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+if (import.meta.main) await runService({ name: 'products', variables: productsVariables, start: startProducts })

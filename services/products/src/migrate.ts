@@ -1,0 +1,4 @@
+import { fileURLToPath } from 'node:url'
+import { runMigrations } from '@saas/state'
+
+await runMigrations({ service: 'products', directory: fileURLToPath(new URL('../migrations', import.meta.url)) })

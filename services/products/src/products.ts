@@ -1,0 +1,297 @@
+import type { Clock } from '@saas/config'
+import {
+  problems,
+  ProblemError,
+  productsEvents,
+  productsRoutes,
+  STOCK_MAX,
+  type NewProduct,
+  type ProductChange,
+} from '@saas/contracts'
+import { etag, type EntityTags } from '@saas/http'
+import { sql, sqlState, type Bus, type CoalescedRead, type Database } from '@saas/state'
+import { v7 as uuidv7 } from 'uuid'
+import { isCurrency } from './currency.ts'
+import { productColumns, productStateData, toProduct, type ProductRow, type TaggedProduct } from './product-row.ts'
+
+/** Who changes something, for the audit log and the trace. */
+export interface Author {
+  readonly userId: string
+  readonly traceParent: string
+}
+
+const WORD_LENGTH_MIN = 3
+const WORD_LENGTH_MAX = 40
+
+const readProducts = sql<ProductRow>(
+  'products.read_by_id',
+  `select ${productColumns}
+   from product
+   where id = any($1::uuid[])
+     and deleted_at is null`,
+)
+
+// Sorted, so that two products with the same new words cannot deadlock.
+const rememberWords = `insert into search_word (word)
+     select distinct lexeme
+     from saved, unnest(words)
+     where length(lexeme) between ${WORD_LENGTH_MIN} and ${WORD_LENGTH_MAX}
+     order by lexeme
+     on conflict do nothing`
+
+const insertProduct = sql<ProductRow>(
+  'products.create',
+  `with saved as (
+     insert into product (id, sku, name, description, price_amount, price_currency, price_version, category, tags,
+       attributes, available, stock_version, version, created_at, updated_at)
+     values ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10, 1, 1, $11, $11)
+     on conflict (sku) where deleted_at is null do nothing
+     returning *
+   ), moved as (
+     insert into stock_movement (product_id, stock_version, kind, delta, available_after, changed_by, source, created_at)
+     select id, stock_version, 'initial', available, available, $12, $13, created_at
+     from saved
+   ), priced as (
+     insert into price_change (product_id, price_version, amount, currency, changed_by, source, created_at)
+     select id, price_version, price_amount, price_currency, $12, $13, created_at
+     from saved
+   ), worded as (
+     ${rememberWords}
+   ), sent as (
+     insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data, trace_parent)
+     select $14, '${productsEvents.productCreated.aggregate}', id, version, '${productsEvents.productCreated.subject}',
+       ${productStateData}, $15
+     from saved
+   )
+   select ${productColumns}
+   from saved`,
+)
+
+type ChangeRow = ProductRow & { readonly found_version: number; readonly changed: boolean }
+
+// The lock makes `found` the newest version whatever was committed since the statement began.
+const updateProduct = sql<ChangeRow>(
+  'products.replace',
+  `with found as materialized (
+     select id, version, price_version
+     from product
+     where id = $1
+       and deleted_at is null
+     for no key update
+   ), saved as (
+     update product
+     set sku = $3, name = $4, description = $5, price_amount = $6, price_currency = $7,
+       price_version = product.price_version
+         + ((product.price_amount, product.price_currency) is distinct from ($6, $7))::integer,
+       category = $8, tags = $9, attributes = $10, version = product.version + 1, updated_at = $11
+     from found
+     where product.id = found.id
+       and ($2::bigint[] is null or product.version = any($2))
+     returning product.*
+   ), priced as (
+     insert into price_change (product_id, price_version, amount, currency, changed_by, source, created_at)
+     select id, saved.price_version, price_amount, price_currency, $12, $13, updated_at
+     from saved
+     join found using (id)
+     where saved.price_version > found.price_version
+   ), worded as (
+     ${rememberWords}
+   ), sent as (
+     insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data, trace_parent)
+     select $14, '${productsEvents.productChanged.aggregate}', id, version, '${productsEvents.productChanged.subject}',
+       ${productStateData}, $15
+     from saved
+   )
+   select found.version as found_version, saved.id is not null as changed, ${columnsOf('saved')}
+   from found
+   left join saved using (id)`,
+)
+
+const softDeleteProduct = sql<{ changed: boolean }>(
+  'products.delete',
+  `with found as materialized (
+     select id
+     from product
+     where id = $1
+       and deleted_at is null
+     for no key update
+   ), saved as (
+     update product
+     set deleted_at = $3, deleted_by = $4, updated_at = $3, version = product.version + 1
+     from found
+     where product.id = found.id
+       and ($2::bigint[] is null or product.version = any($2))
+     returning product.*
+   ), sent as (
+     insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data, trace_parent)
+     select $5, '${productsEvents.productDeleted.aggregate}', id, version, '${productsEvents.productDeleted.subject}',
+       ${productStateData}, $6
+     from saved
+   )
+   select saved.id is not null as changed
+   from found
+   left join saved using (id)`,
+)
+
+type StockRow = ProductRow & { readonly found_available: number; readonly changed: boolean }
+
+const moveStock = sql<StockRow>(
+  'products.change_stock',
+  `with found as materialized (
+     select id, available
+     from product
+     where id = $1
+       and deleted_at is null
+     for no key update
+   ), saved as (
+     update product
+     set available = product.available + $2, stock_version = product.stock_version + 1
+     from found
+     where product.id = found.id
+       and product.available + $2 between 0 and ${STOCK_MAX}
+     returning product.*
+   ), moved as (
+     insert into stock_movement (product_id, stock_version, kind, delta, available_after, reason, changed_by, source,
+       created_at)
+     select id, stock_version, 'change', $2, available, $3, $4, $5, $6
+     from saved
+   )
+   select found.available as found_available, saved.id is not null as changed, ${columnsOf('saved')}
+   from found
+   left join saved using (id)`,
+)
+
+/** The catalogue: what products say, and how their stock is corrected. */
+export class Products {
+  readonly #database: Database
+  readonly #bus: Bus
+  readonly #clock: Clock
+  readonly #byId: CoalescedRead<ProductRow>
+
+  constructor({ database, bus, clock }: { database: Database; bus: Bus; clock: Clock }) {
+    this.#database = database
+    this.#bus = bus
+    this.#clock = clock
+    this.#byId = database.coalescedRead({ statement: readProducts, keyOfRow: ({ id }) => id })
+  }
+
+  async getProduct(id: string): Promise<TaggedProduct> {
+    const row = await this.#byId.load(id.toLowerCase())
+    if (row === undefined) throw new ProblemError(problems.notFound)
+    return tagged(row)
+  }
+
+  async createProduct(product: NewProduct, { userId, traceParent }: Author): Promise<TaggedProduct> {
+    refuseUnknownCurrency(product.price.currency)
+    const [row] = await this.#database.write(insertProduct, [
+      uuidv7(),
+      product.sku,
+      product.name,
+      product.description ?? '',
+      product.price.amount,
+      product.price.currency,
+      product.category ?? null,
+      product.tags ?? [],
+      JSON.stringify(product.attributes ?? {}),
+      product.stock,
+      this.#clock.now(),
+      userId,
+      productsRoutes.createProduct.id,
+      uuidv7(),
+      traceParent,
+    ])
+    if (row === undefined) throw skuTaken()
+    this.#bus.nudge()
+    return tagged(row)
+  }
+
+  /** Replaces what the product says if it still has one of the versions in `ifMatch`. What is left out becomes empty. */
+  async replaceProduct(
+    id: string,
+    ifMatch: EntityTags,
+    change: ProductChange,
+    { userId, traceParent }: Author,
+  ): Promise<TaggedProduct> {
+    refuseUnknownCurrency(change.price.currency)
+    const row = await this.#replace([
+      id,
+      versionsOf(ifMatch),
+      change.sku,
+      change.name,
+      change.description ?? '',
+      change.price.amount,
+      change.price.currency,
+      change.category ?? null,
+      change.tags ?? [],
+      JSON.stringify(change.attributes ?? {}),
+      this.#clock.now(),
+      userId,
+      productsRoutes.replaceProduct.id,
+      uuidv7(),
+      traceParent,
+    ])
+    if (row === undefined) throw new ProblemError(problems.notFound)
+    if (!row.changed) throw new ProblemError(problems.versionChanged)
+    this.#bus.nudge()
+    return tagged(row)
+  }
+
+  /** The row stays, because orders and movements name it; nothing but its stock changes any more. */
+  async deleteProduct(id: string, ifMatch: EntityTags, { userId, traceParent }: Author): Promise<void> {
+    const values = [id, versionsOf(ifMatch), this.#clock.now(), userId, uuidv7(), traceParent]
+    const [row] = await this.#database.write(softDeleteProduct, values)
+    if (row === undefined) throw new ProblemError(problems.notFound)
+    if (!row.changed) throw new ProblemError(problems.versionChanged)
+    this.#bus.nudge()
+  }
+
+  async changeStock(id: string, delta: number, reason: string, { userId }: Author): Promise<TaggedProduct> {
+    const values = [id, delta, reason, userId, productsRoutes.changeStock.id, this.#clock.now()]
+    const [row] = await this.#database.write(moveStock, values)
+    if (row === undefined) throw new ProblemError(problems.notFound)
+    if (row.changed) return tagged(row)
+    if (row.found_available + delta < 0) {
+      throw new ProblemError(problems.stockTooLow, { detail: `There are ${row.found_available} in stock.` })
+    }
+    throw new ProblemError(problems.invalidRequest, {
+      errors: [{ pointer: '/delta', detail: `must not raise the stock of ${row.found_available} above ${STOCK_MAX}` }],
+    })
+  }
+
+  /** The SKU of another product makes the unique index refuse the whole statement. */
+  async #replace(values: readonly unknown[]): Promise<ChangeRow | undefined> {
+    try {
+      const [row] = await this.#database.write(updateProduct, values)
+      return row
+    } catch (error) {
+      throw sqlState(error) === UNIQUE_VIOLATION ? skuTaken(error) : error
+    }
+  }
+}
+
+const UNIQUE_VIOLATION = '23505'
+
+function columnsOf(table: string): string {
+  return productColumns.replaceAll(/\w+/g, (column) => `${table}.${column}`)
+}
+
+function tagged(row: ProductRow): TaggedProduct {
+  return { product: toProduct(row), etag: etag(`${row.version}.${row.stock_version}`) }
+}
+
+/** The versions that `If-Match` allows; null for any. The part after the dot is the stock's and does not matter here. */
+function versionsOf(ifMatch: EntityTags): number[] | null {
+  if (ifMatch === '*') return null
+  return ifMatch.filter((tag) => /^\d{1,15}\.\d{1,15}$/.test(tag)).map((tag) => Number.parseInt(tag, 10))
+}
+
+function refuseUnknownCurrency(currency: string): void {
+  if (isCurrency(currency)) return
+  throw new ProblemError(problems.invalidRequest, {
+    errors: [{ pointer: '/price/currency', detail: 'must be an ISO 4217 code' }],
+  })
+}
+
+function skuTaken(cause?: unknown): ProblemError {
+  return new ProblemError(problems.skuTaken, { errors: [{ pointer: '/sku', detail: 'is taken' }], cause })
+}

@@ -1,0 +1,47 @@
+import type { productsRoutes } from '@saas/contracts'
+import { isNotModified, requireIfMatch, type Answer, type Call, type Handlers } from '@saas/http'
+import type { ProductList } from './product-list.ts'
+import type { TaggedProduct } from './product-row.ts'
+import type { Author, Products } from './products.ts'
+
+type ReadRoute = typeof productsRoutes.getProduct
+
+export function productsHandlers(products: Products, list: ProductList): Handlers<typeof productsRoutes> {
+  return {
+    listProducts: async ({ query, headers }) => {
+      const { items, next, etag } = await list.listProducts(query)
+      if (isNotModified(headers['if-none-match'], etag)) return { status: 304, headers: { etag } }
+      return { status: 200, body: { items, next }, headers: { etag } }
+    },
+    getProduct: async ({ params, headers }) => unlessKnown(headers, await products.getProduct(params.id)),
+    createProduct: async (call) => {
+      const { product, etag } = await products.createProduct(call.body, authorOf(call))
+      return { status: 201, body: product, headers: { etag, location: `/product/${product.id}` } }
+    },
+    replaceProduct: async (call) => {
+      const versions = requireIfMatch(call.headers['if-match'])
+      return found(await products.replaceProduct(call.params.id, versions, call.body, authorOf(call)))
+    },
+    deleteProduct: async (call) => {
+      await products.deleteProduct(call.params.id, requireIfMatch(call.headers['if-match']), authorOf(call))
+      return { status: 204 }
+    },
+    changeStock: async (call) => {
+      const { delta, reason } = call.body
+      return found(await products.changeStock(call.params.id, delta, reason, authorOf(call)))
+    },
+  }
+}
+
+function authorOf({ identity, traceParent }: { identity: { userId: string }; traceParent: string }): Author {
+  return { userId: identity.userId, traceParent }
+}
+
+function found({ product, etag }: TaggedProduct) {
+  return { status: 200, body: product, headers: { etag } } as const
+}
+
+function unlessKnown(headers: Call<ReadRoute>['headers'], product: TaggedProduct): Answer<ReadRoute> {
+  const isKnown = isNotModified(headers['if-none-match'], product.etag)
+  return isKnown ? { status: 304, headers: { etag: product.etag } } : found(product)
+}
