@@ -1,4 +1,4 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto'
 import type { Identity } from './identity.ts'
 
 /** The request header the edge puts auth's answer into. */
@@ -39,8 +39,9 @@ export function signInternalToken(claims: InternalTokenClaims, key: Uint8Array, 
     iat: issuedAt,
     exp: issuedAt + LIFETIME_SECONDS,
   })
-  const signed = `${headerOf(key)}.${Buffer.from(payload).toString('base64url')}`
-  return `${signed}.${hmac(signed, key)}`
+  const prepared = prepare(key)
+  const signed = `${prepared.header}.${Buffer.from(payload).toString('base64url')}`
+  return `${signed}.${hmac(signed, prepared)}`
 }
 
 /**
@@ -61,7 +62,7 @@ export function verifyInternalToken(
   const payloadEnd = token.lastIndexOf('.')
   if (headerEnd < 0 || payloadEnd <= headerEnd) return { refused: 'malformed' }
   const header = token.slice(0, headerEnd)
-  const key = keys.find((candidate) => headerOf(candidate) === header)
+  const key = keys.map(prepare).find((candidate) => candidate.header === header)
   if (key === undefined) return { refused: 'header' }
   if (!isSame(token.slice(payloadEnd + 1), hmac(token.slice(0, payloadEnd), key))) return { refused: 'signature' }
   return readClaims(token.slice(headerEnd + 1, payloadEnd), audience, now)
@@ -112,20 +113,27 @@ function isClaims(value: unknown): value is Payload {
   )
 }
 
-/** The header names its key by the first eight bytes of the key's SHA-256, and is made once for each key. */
-const headers = new WeakMap<Uint8Array, string>()
+interface PreparedKey {
+  /** Names its key by the first eight bytes of the key's SHA-256. */
+  readonly header: string
+  readonly secret: KeyObject
+}
 
-function headerOf(key: Uint8Array): string {
-  const known = headers.get(key)
+/** A key is prepared once: with its bytes an HMAC takes 28 µs, with a KeyObject 2.7 (Node 24). */
+const preparedKeys = new WeakMap<Uint8Array, PreparedKey>()
+
+function prepare(key: Uint8Array): PreparedKey {
+  const known = preparedKeys.get(key)
   if (known !== undefined) return known
   const kid = createHash('sha256').update(key).digest().subarray(0, 8).toString('base64url')
   const header = Buffer.from(JSON.stringify({ alg: 'HS256', typ: 'internal+jwt', kid })).toString('base64url')
-  headers.set(key, header)
-  return header
+  const prepared = { header, secret: createSecretKey(key) }
+  preparedKeys.set(key, prepared)
+  return prepared
 }
 
-function hmac(text: string, key: Uint8Array): string {
-  return createHmac('sha256', key).update(text).digest('base64url')
+function hmac(text: string, key: PreparedKey): string {
+  return createHmac('sha256', key.secret).update(text).digest('base64url')
 }
 
 /** Compares the texts, not the decoded bytes: the last character of a signature has spare bits. */

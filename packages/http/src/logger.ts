@@ -3,31 +3,34 @@ import { pino, stdSerializers, type DestinationStream, type Logger } from 'pino'
 
 export type { Logger } from 'pino'
 
-/** Fields whose value never reaches a log, wherever they stand up to two levels deep. */
-const SECRET_FIELDS = [
+/** Fields whose value never reaches a log, in any letter case, wherever they stand up to REDACTION_DEPTH levels deep. */
+const SECRET_FIELDS = new Set([
   'authorization',
   'cookie',
   'set-cookie',
   'x-internal-token',
   'password',
-  'currentPassword',
-  'newPassword',
+  'currentpassword',
+  'newpassword',
   'token',
-  'accessToken',
-  'refreshToken',
-  'bootstrapToken',
-  'mfaToken',
-  'code',
+  'accesstoken',
+  'refreshtoken',
+  'bootstraptoken',
+  'mfatoken',
+  'internaltokenkeys',
+  'internaltokenkeysbyservice',
+  'keyencryptionkey',
+  'mailsecretkey',
+  's3accesskey',
+  's3secretkey',
   'secret',
-  'databaseUrl',
-  'natsBrokerUrl',
-  'smtpUrl',
-]
-
-/** pino's path syntax wants what is not an identifier in brackets. */
-const redacted = SECRET_FIELDS.flatMap((field) =>
-  /^\w+$/.test(field) ? [field, `*.${field}`, `*.*.${field}`] : [`["${field}"]`, `*["${field}"]`, `*.*["${field}"]`],
-).filter((path) => path !== 'err.code' && path !== '*.code' && path !== 'code')
+  'databaseurl',
+  'migratedatabaseurl',
+  'natsbrokerurl',
+  'smtpurls',
+])
+const REDACTION_DEPTH = 4
+const REDACTED = '[redacted]'
 
 /**
  * The service's logger: one JSON object a line, the time in RFC 3339, the message a constant sentence, secrets
@@ -39,11 +42,28 @@ export function createLogger(service: ServiceName, level: string, destination?: 
     base: { service },
     messageKey: 'message',
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
-    formatters: { level: (label: string) => ({ level: label }) },
-    redact: { paths: redacted, censor: '[redacted]' },
+    formatters: {
+      level: (label: string) => ({ level: label }),
+      // pino's own redaction by wildcard paths took a quarter of the time of a request [measured].
+      log: (fields: Record<string, unknown>) => redact(fields, 0) as Record<string, unknown>,
+    },
     serializers: { err: serializeError },
   }
   return destination === undefined ? pino(options) : pino(options, destination)
+}
+
+/** The value itself when there is nothing to hide in it, else a copy without the secrets. */
+function redact(value: unknown, depth: number): unknown {
+  if (typeof value !== 'object' || value === null || value instanceof Error) return value
+  if (depth === REDACTION_DEPTH) return REDACTED
+  let copy: Record<string, unknown> | undefined
+  for (const [name, field] of Object.entries(value)) {
+    const kept = SECRET_FIELDS.has(name.toLowerCase()) && field !== undefined ? REDACTED : redact(field, depth + 1)
+    if (kept === field) continue
+    copy ??= { ...value }
+    copy[name] = kept
+  }
+  return copy ?? value
 }
 
 function serializeError(error: Error): object {

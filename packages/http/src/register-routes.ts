@@ -13,6 +13,7 @@ import { boundedStream, hasBody } from './body.ts'
 import type { Answer, AnswerExtras, Call, Handler, Handlers } from './call.ts'
 import type { Identity } from './identity.ts'
 import { INTERNAL_TOKEN_HEADER, verifyInternalToken } from './internal-token.ts'
+import { RouteCall } from './route-call.ts'
 import { HANDLER_TIMEOUT_MS, URL_LENGTH_MAX } from './limits.ts'
 import { traceParentOf } from './request-headers.ts'
 import { refusedText } from './strict-json.ts'
@@ -65,11 +66,15 @@ function addRoute(app: App, scope: FastifyInstance, route: Route, handler: Handl
     url: colonPath(route.path),
     schema: fastifySchema(route),
     config: { route },
-    ...(isStream ? {} : { handlerTimeout: HANDLER_TIMEOUT_MS }),
     onRequest: admit(app, route),
     handler: async (request, reply) => {
       const call = new RouteCall(request, reply, isStream ? app.stopping.signal : undefined)
-      return send(await handler(call as unknown as Call<Route>), reply)
+      const timer = isStream ? undefined : setTimeout(() => call.timeOut(), HANDLER_TIMEOUT_MS)
+      try {
+        return send(await handler(call as unknown as Call<Route>), reply)
+      } finally {
+        clearTimeout(timer)
+      }
     },
   })
 }
@@ -90,7 +95,7 @@ function fastifySchema(route: Route): FastifySchema {
 function admit(app: App, route: Route): onRequestHookHandler {
   const refusesBody = route.body === undefined && route.upload === undefined
   return (request, _reply, done) => {
-    request.traceParent = traceParentOf(request.headers.traceparent)
+    request.traceParent = traceParentOf(request.headers.traceparent, request.id)
     try {
       refuseBadUrl(request)
       request.caller = authorise(app, route, request)
@@ -151,57 +156,10 @@ function refuseBadUrl(request: FastifyRequest): void {
 function send(answer: Answer<Route>, reply: FastifyReply): FastifyReply {
   if (answer === 'sent') return reply
   const { status, body, headers, cookies } = answer as { status: number; body?: unknown } & AnswerExtras
+  // The time-out struck first.
+  if (reply.sent) return reply
   reply.code(status)
   if (headers !== undefined) reply.headers(headers)
   if (cookies !== undefined) for (const cookie of cookies) reply.header('set-cookie', cookie)
   return reply.send(body)
-}
-
-/** Reads from Fastify's request only what the handler asks for. */
-class RouteCall {
-  readonly request: FastifyRequest
-  readonly reply: FastifyReply
-  readonly #stopping: AbortSignal | undefined
-
-  constructor(request: FastifyRequest, reply: FastifyReply, stopping: AbortSignal | undefined) {
-    this.request = request
-    this.reply = reply
-    this.#stopping = stopping
-  }
-
-  get params(): unknown {
-    return this.request.params
-  }
-
-  get query(): unknown {
-    return this.request.query
-  }
-
-  get headers(): unknown {
-    return this.request.headers
-  }
-
-  get body(): unknown {
-    return this.request.body
-  }
-
-  get identity(): Identity | undefined {
-    return this.request.caller
-  }
-
-  get requestId(): string {
-    return this.request.id
-  }
-
-  get traceParent(): string {
-    return this.request.traceParent
-  }
-
-  get signal(): AbortSignal {
-    return this.#stopping === undefined ? this.request.signal : AbortSignal.any([this.request.signal, this.#stopping])
-  }
-
-  get log(): FastifyRequest['log'] {
-    return this.request.log
-  }
 }

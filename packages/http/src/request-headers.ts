@@ -37,15 +37,16 @@ export function parsePrefer(header: string | undefined): Preferences {
   return {}
 }
 
-/** The trace context to pass on (W3C Trace Context): the caller's when it is well-formed, else a new one. */
-export function traceParentOf(header: string | string[] | undefined): string {
+/**
+ * The trace context to pass on (W3C Trace Context): the caller's when it is well-formed, else a new one that bears
+ * the request id, so that a trace and a log line find each other.
+ */
+export function traceParentOf(header: string | string[] | undefined, requestId: string): string {
   const isWellFormed =
     typeof header === 'string' && /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.test(header)
-  return isWellFormed ? header : `00-${randomHex(16)}-${randomHex(8)}-00`
-}
-
-function randomHex(bytes: number): string {
-  return Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))).toString('hex')
+  if (isWellFormed) return header
+  const traceId = requestId.replaceAll('-', '')
+  return `00-${traceId}-${traceId.slice(16)}-00`
 }
 
 /** Only the form that the edge makes is taken from a request; anything else could forge log lines. */

@@ -27,7 +27,7 @@ export function parseStrictJson(body: Uint8Array): unknown {
       detail: `The body is not valid JSON from character ${malformedAt(text)} on.`,
     })
   }
-  const refused = findRefused(value, '', 0)
+  const refused = findRefused(value, 0)
   if (refused !== undefined) throw new ProblemError(problems.invalidRequest, { errors: [refused] })
   return value
 }
@@ -43,20 +43,24 @@ export function pointerPart(name: string): string {
   return name.replaceAll('~', '~0').replaceAll('/', '~1')
 }
 
-function findRefused(value: unknown, pointer: string, depth: number): FieldError | undefined {
+/** The first place that is refused. Its pointer is put together on the way back, so that a good body costs none. */
+function findRefused(value: unknown, depth: number): FieldError | undefined {
   if (typeof value === 'string') {
     const detail = refusedText(value)
-    return detail === undefined ? undefined : { pointer, detail }
+    return detail === undefined ? undefined : { pointer: '', detail }
   }
   if (typeof value !== 'object' || value === null) return undefined
-  if (depth === JSON_DEPTH_MAX) return { pointer, detail: `must not be nested deeper than ${JSON_DEPTH_MAX} levels` }
+  if (depth === JSON_DEPTH_MAX) {
+    return { pointer: '', detail: `must not be nested deeper than ${JSON_DEPTH_MAX} levels` }
+  }
   for (const name of Object.keys(value)) {
-    const child = `${pointer}/${pointerPart(name)}`
-    if (name === '__proto__') return { pointer: child, detail: 'is a name that is not accepted' }
     const detail = refusedText(name)
-    if (detail !== undefined) return { pointer, detail: `has a name that ${detail}` }
-    const refused = findRefused((value as Record<string, unknown>)[name], child, depth + 1)
-    if (refused !== undefined) return refused
+    if (detail !== undefined) return { pointer: '', detail: `has a name that ${detail}` }
+    const refused =
+      name === '__proto__'
+        ? { pointer: '', detail: 'is a name that is not accepted' }
+        : findRefused((value as Record<string, unknown>)[name], depth + 1)
+    if (refused !== undefined) return { ...refused, pointer: `/${pointerPart(name)}${refused.pointer}` }
   }
   return undefined
 }

@@ -36,11 +36,18 @@ test.each(['short', 'a b', '01977C1E-6A00-7000-8000-00000000ABCD', `${requestId}
   },
 )
 
-test('secrets are redacted by name at any of the first three levels', () => {
+test('secrets are redacted by name at any level', () => {
   const lines: string[] = []
   const logger = createLogger('auth', 'info', { write: (line: string) => void lines.push(line) })
   const secret = 'hunter2'
-  logger.info({ password: secret, body: { token: secret, user: { refreshToken: secret } } }, 'x')
+  logger.info(
+    {
+      password: secret,
+      body: { Token: secret, users: [{ refreshToken: secret }] },
+      deep: { a: { b: { c: { token: secret } } } },
+    },
+    'x',
+  )
   logger.info({ headers: { authorization: secret, 'x-internal-token': secret, 'set-cookie': [secret] } }, 'x')
   expect(lines.join('')).not.toContain(secret)
   expect(lines.join('')).toContain('[redacted]')

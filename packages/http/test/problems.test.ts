@@ -1,7 +1,8 @@
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { createApp, listen } from '../src/index.ts'
+import { HANDLER_TIMEOUT_MS } from '../src/limits.ts'
 import { sampleApp, sampleRoutes } from './sample.ts'
 
 const anyPort = { listenHost: '127.0.0.1', listenPort: 0, opsPort: 0 }
@@ -75,4 +76,18 @@ test('a route without a handler stops the start', async () => {
   const { app } = sampleApp()
   const bare = createApp({ ...app, routes: sampleRoutes })
   await expect(bare.fastify.ready()).rejects.toThrow('Routes without a handler: orders.look, orders.read')
+})
+
+test('a handler that takes too long is answered for with 503', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const { app, served, release } = sampleApp()
+  const answer = app.fastify.inject({ method: 'POST', url: '/wait' })
+  await vi.waitFor(() => expect(served).toEqual(['wait']))
+  await vi.advanceTimersByTimeAsync(HANDLER_TIMEOUT_MS)
+  const response = await answer
+  expect(response.statusCode).toBe(503)
+  expect(response.headers['retry-after']).toBe('1')
+  expect(response.json()).toMatchObject({ type: '/problems/dependency-unavailable' })
+  release()
 })

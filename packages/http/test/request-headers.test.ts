@@ -52,8 +52,9 @@ test.each([
 
 test('a trace goes on when it is well-formed, else a new one begins', () => {
   const given = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
-  expect(traceParentOf(given)).toBe(given)
+  const requestId = '01977c1e-6a00-7000-8000-00000000abcd'
+  expect(traceParentOf(given, requestId)).toBe(given)
   for (const malformed of [undefined, 'x', given.replace('4bf92f3577b34da6a3ce929d0e0e4736', '0'.repeat(32))]) {
-    expect(traceParentOf(malformed)).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/)
+    expect(traceParentOf(malformed, requestId)).toBe('00-01977c1e6a007000800000000000abcd-800000000000abcd-00')
   }
 })
