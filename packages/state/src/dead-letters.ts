@@ -106,10 +106,13 @@ export class DeadLetters {
    * Applies a dead letter again, once. What cannot be applied still comes back with the new reason and no `replayedAt`; one
    * that was replayed before, or whose effect is there already, is only marked.
    *
-   * @throws {ProblemError} `not-found` when there is none with this id, or no consumer of its name in this service.
+   * Resolves to `undefined` when there is none with this id.
+   *
+   * @throws {ProblemError} `not-found` when this service has no consumer of its name any more.
    */
-  async replay(id: string): Promise<DeadLetter> {
+  async replay(id: string): Promise<DeadLetter | undefined> {
     const row = await this.#find(id)
+    if (row === undefined) return undefined
     const consumer = this.#consumerOf(row.consumer)
     if (consumer === undefined) {
       throw new ProblemError(problems.notFound, { detail: `This service has no consumer ${row.consumer} any more.` })
@@ -122,12 +125,12 @@ export class DeadLetters {
       if (!(error instanceof Unprocessable)) throw error
       await this.#database.write(changeReason, [id, error.message.slice(0, REASON_LENGTH_MAX)])
     }
-    return toDeadLetter(await this.#find(id))
+    const replayed = await this.#find(id)
+    return replayed === undefined ? undefined : toDeadLetter(replayed)
   }
 
-  async #find(id: string): Promise<Row> {
+  async #find(id: string): Promise<Row | undefined> {
     const [row] = await this.#database.read(selectOne, [id])
-    if (row === undefined) throw new ProblemError(problems.notFound)
     return row
   }
 }

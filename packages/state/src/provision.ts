@@ -37,9 +37,9 @@ export async function provisionService(adminUrl: string, provision: ServiceProvi
     `alter database ${db} owner to ${migrator}`,
     `revoke all on database ${db} from public`,
     `grant connect on database ${db} to ${service}`,
-    `alter role ${service} in database ${db} set statement_timeout = ${STATEMENT_TIMEOUT_MS}`,
-    `alter role ${service} in database ${db} set lock_timeout = ${LOCK_TIMEOUT_MS}`,
-    `alter role ${service} in database ${db} set idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_TIMEOUT_MS}`,
+    `alter role ${service} set statement_timeout = ${STATEMENT_TIMEOUT_MS}`,
+    `alter role ${service} set lock_timeout = ${LOCK_TIMEOUT_MS}`,
+    `alter role ${service} set idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_TIMEOUT_MS}`,
   ]) {
     await admin.client.query(statement)
   }

@@ -3,6 +3,7 @@ import type { Clock } from '@saas/config'
 import type { ServiceName } from '@saas/contracts'
 import { Bus } from './bus.ts'
 import { Database } from './database.ts'
+import type { DeadLetters } from './dead-letters.ts'
 import { ObjectStore } from './object-store.ts'
 
 /** What `State.connect` reads: the groups `common`, `database`, `bus` and, where there is one, `objectStore` of config. */
@@ -23,6 +24,13 @@ export interface StateContext {
   readonly service: ServiceName
   readonly logger: Logger
   readonly clock: Clock
+}
+
+/** What an operator may see and do. */
+export interface StateOperator {
+  listDeadLetters(page: { limit: number; cursor: string | undefined }): ReturnType<DeadLetters['list']>
+  replayDeadLetter(id: string): ReturnType<DeadLetters['replay']>
+  lag(): ReturnType<Bus['lag']>
 }
 
 /**
@@ -64,6 +72,16 @@ export class State implements AsyncDisposable {
       clock,
     })
     return new State(database, bus, objectStoreOf(config, timeoutMs))
+  }
+
+  /** What the operator routes need; pass it to `operatorHandlers` of the http package. */
+  get operator(): StateOperator {
+    const { deadLetters } = this.bus
+    return {
+      listDeadLetters: (page) => deadLetters.list(page),
+      replayDeadLetter: (id) => deadLetters.replay(id),
+      lag: () => this.bus.lag(),
+    }
   }
 
   /** The object store. @throws {Error} in a service whose configuration names none. */

@@ -1,0 +1,20 @@
+export { testBus, type TestBus } from './bus.ts'
+export { cloneDatabase, type CloneOptions, type TestDatabase } from './database.ts'
+export { eventually, type EventuallyOptions } from './eventually.ts'
+export { FakeClock } from './fake-clock.ts'
+export type { TestServers } from './global-setup.ts'
+export { internalTokenKey, signedIn, type Caller } from './identity.ts'
+export { testLog, type LogLine, type TestLog } from './log.ts'
+export { testMailbox, type Mail, type TestMailbox } from './mailbox.ts'
+export { testObjectStore, type TestObjectStore } from './object-store.ts'
+export { testPostgres, type TestPostgres } from './postgres.ts'
+export { sharedServers } from './servers.ts'
+export {
+  startService,
+  testConfig,
+  type CallAnswer,
+  type CallOptions,
+  type ServiceParts,
+  type TestConfig,
+  type TestService,
+} from './service.ts'
