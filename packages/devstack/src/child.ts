@@ -72,6 +72,11 @@ export class Child implements AsyncDisposable {
     await this.#exit
   }
 
+  /** Resolves when the process that runs now has ended, for whatever reason. */
+  async ended(): Promise<void> {
+    await this.#exit
+  }
+
   /** Freezes the server: its sockets stay open and nobody answers. */
   pause(): void {
     this.#process?.kill('SIGSTOP')

@@ -23,7 +23,7 @@ const targets: readonly Target[] = [
   { path: 'docs/api/asyncapi.json', content: () => json(asyncapi()) },
   { path: '.env.example', content: environmentExample },
   { path: `${PROBLEM_PAGES}/README.md`, content: problemIndex },
-  ...Object.values(allProblems).map((problem) => ({
+  ...allProblems.map((problem) => ({
     path: `${PROBLEM_PAGES}/${problem.name}.md`,
     content: () => problemPage(problem),
   })),

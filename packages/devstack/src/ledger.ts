@@ -54,6 +54,15 @@ export async function stopLeftovers(directory = processesDirectory): Promise<str
   return stopped.flat()
 }
 
+/** Stops every child of this process that still runs: what was being started while the launcher was told to stop. */
+export async function stopOwnChildren(directory = processesDirectory): Promise<void> {
+  const own = ownIdentity()
+  const children = entryFiles(directory)
+    .map((file) => readJson(file) as Entry | undefined)
+    .filter((entry) => entry?.owner.pid === own.pid && entry.owner.startedAt === own.startedAt)
+  await Promise.all(children.map(async (entry) => entry && stopProcess(entry.child, 'SIGINT')))
+}
+
 /** Claims a directory for this process until the answer is called. Throws DirectoryInUseError. */
 export function claimDirectory(directory: string): () => void {
   const file = join(directory, 'owner.json')

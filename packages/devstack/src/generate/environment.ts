@@ -1,14 +1,4 @@
-import {
-  auth,
-  bus,
-  common,
-  database,
-  envExample,
-  internalToken,
-  mailSecret,
-  objectStore,
-  smtp,
-} from '@saas/config'
+import { auth, bus, common, database, envExample, internalToken, mailSecret, objectStore, smtp } from '@saas/config'
 
 /** `.env.example`: every variable of every service, under who reads it. */
 export function environmentExample(): string {

@@ -22,7 +22,7 @@ export function problemPage(problem: Problem): string {
 
 /** The list of all of them. */
 export function problemIndex(): string {
-  const rows = Object.values(allProblems)
+  const rows = allProblems
     .toSorted((one, other) => one.status - other.status || one.name.localeCompare(other.name))
     .map(({ name, status, title }) => `| ${status} | [${name}](${name}.md) | ${title} |`)
   return [

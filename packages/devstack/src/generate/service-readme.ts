@@ -8,7 +8,9 @@ const END = '<!-- /generated -->'
 
 /** A service's README: what people wrote, and between two marks the tables that follow from the sources. */
 export function serviceReadme(service: ServiceName, present: string): string {
-  const written = present.includes(START) ? present : `${present.trimEnd() || introduction(service)}\n\n${START}\n${END}\n`
+  const written = present.includes(START)
+    ? present
+    : `${present.trimEnd() || introduction(service)}\n\n${START}\n${END}\n`
   const before = written.slice(0, written.indexOf(START))
   const after = written.slice(written.indexOf(END) + END.length)
   return `${before}${START}\n\n${tables(service)}\n${END}${after}`
@@ -26,17 +28,30 @@ function tables(service: ServiceName): string {
     table('Owns', ['what', 'where'], owned(service)),
     table('Endpoints', ['route', 'who', 'does'], routesOf(service).map(endpoint)),
     table('Publishes', ['subject', 'when'], publishedBy(service).map(described)),
-    table('Consumes', ['subject', 'how'], [
-      ...needs[service].consumes.map(({ subject }) => [`\`${subject}\``, 'durably, each once']),
-      ...needs[service].hears.map(({ subject }) => [`\`${subject}\``, 'as a broadcast that wakes every replica']),
-    ]),
+    table(
+      'Consumes',
+      ['subject', 'how'],
+      [
+        ...needs[service].consumes.map(({ subject }) => [`\`${subject}\``, 'durably, each once']),
+        ...needs[service].hears.map(({ subject }) => [`\`${subject}\``, 'as a broadcast that wakes every replica']),
+      ],
+    ),
   ].join('\n')
 }
 
 function owned(service: ServiceName): string[][] {
   const { database, objectStore } = needs[service]
   return [
-    ...(database ? [[tablesOf(service).map((name) => `\`${name}\``).join(', '), `Postgres, database \`${service}\``]] : []),
+    ...(database
+      ? [
+          [
+            tablesOf(service)
+              .map((name) => `\`${name}\``)
+              .join(', '),
+            `Postgres, database \`${service}\``,
+          ],
+        ]
+      : []),
     ...(database ? [['`outbox`, `inbox`, `dead_letter`', `Postgres, the tables of messages every service has`]] : []),
     ...(objectStore ? [['pictures', 'the object store']] : []),
   ].filter(([what]) => what !== '')

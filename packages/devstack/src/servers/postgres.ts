@@ -73,6 +73,11 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   return { child, port, adminUrl, dataDirectory, [Symbol.asyncDispose]: () => child.stop() }
 }
 
+/** Removes the data of a folder that Postgres was started with, wherever it really lives. */
+export function forgetPostgres(directory: string): void {
+  for (const folder of [directory, reachableDirectory(directory)]) rmSync(folder, { recursive: true, force: true })
+}
+
 function settings(port: number, durable: boolean): string[] {
   return [
     `port=${port}`,

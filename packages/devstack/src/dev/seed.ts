@@ -1,0 +1,137 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { authRoutes, fillPath, problems, productsRoutes, type Problem, type Role } from '@saas/contracts'
+import { demoProducts } from './demo-products.ts'
+import type { StackAccount, StackState } from './stack-state.ts'
+
+interface SeedOptions {
+  readonly edgeUrl: string
+  readonly mailboxUrl: string
+  readonly bootstrapToken: string
+  readonly signal: AbortSignal
+}
+
+interface Answer {
+  readonly status: number
+  readonly body: Readonly<Record<string, unknown>>
+}
+
+const CALL_TIMEOUT_MS = 15_000
+const MAIL_TIMEOUT_MS = 20_000
+const MAIL_PROBE_INTERVAL_MS = 50
+const PRODUCTS_AT_ONCE = 4
+
+/** The accounts of a development stack. Their passwords are no secret: the stack listens on this machine only. */
+export const accounts: StackState['accounts'] = {
+  admin: { email: 'admin@example.com', password: 'violet-harbour-lantern-42' },
+  manager: { email: 'manager@example.com', password: 'copper-meadow-compass-17' },
+  customer: { email: 'customer@example.com', password: 'silver-orchard-window-58' },
+}
+
+const names: Readonly<Record<Role, string>> = { admin: 'Ada Lovell', manager: 'Mina Okafor', customer: 'Carl Brandt' }
+
+/**
+ * Makes the accounts and the demo products, all through the edge like anybody else: the admin with the bootstrap token, the
+ * others by registering and reading their mail. Doing it again changes nothing.
+ */
+export async function seed(options: SeedOptions): Promise<void> {
+  await bootstrapAdmin(options)
+  const admin = await signIn(options, accounts.admin)
+  await Promise.all([registerAccount(options, 'manager'), registerAccount(options, 'customer')])
+  const managerId = String(((await signIn(options, accounts.manager)).user as { id?: unknown }).id)
+  await call(options, 'PUT', fillPath(authRoutes.setRoles.path, { id: managerId }), {
+    token: admin.token,
+    body: { roles: ['manager'] },
+  })
+  const manager = await signIn(options, accounts.manager)
+  await createProducts(options, manager.token)
+}
+
+async function bootstrapAdmin(options: SeedOptions): Promise<void> {
+  const { email, password } = accounts.admin
+  const body = { bootstrapToken: options.bootstrapToken, email, password, name: names.admin }
+  await call(options, 'POST', authRoutes.bootstrap.path, { body, fine: [problems.bootstrapClosed] })
+}
+
+async function registerAccount(options: SeedOptions, role: 'manager' | 'customer'): Promise<void> {
+  const { email, password } = accounts[role]
+  if ((await trySignIn(options, accounts[role])) !== undefined) return
+  await call(options, 'POST', authRoutes.register.path, {
+    body: { email, password, name: names[role], language: 'en' },
+  })
+  const { id, code } = await awaitCode(options, email)
+  await call(options, 'POST', authRoutes.verify.path, { body: { email, code } })
+  await fetch(`${options.mailboxUrl}/api/v1/messages`, { method: 'DELETE', body: JSON.stringify({ IDs: [id] }) })
+}
+
+async function awaitCode(options: SeedOptions, email: string): Promise<{ id: string; code: string }> {
+  const deadline = Date.now() + MAIL_TIMEOUT_MS
+  while (Date.now() < deadline) {
+    const query = encodeURIComponent(`to:${email}`)
+    const found = await fetch(`${options.mailboxUrl}/api/v1/search?query=${query}`, { signal: options.signal })
+    const { messages } = (await found.json()) as { messages: { ID: string }[] }
+    for (const { ID } of messages) {
+      const answer = await fetch(`${options.mailboxUrl}/api/v1/message/${ID}`, { signal: options.signal })
+      const mail = (await answer.json()) as { ID: string; Text: string }
+      const code = /\b\d{6}\b/.exec(mail.Text)?.[0]
+      if (code !== undefined) return { id: ID, code }
+    }
+    await delay(MAIL_PROBE_INTERVAL_MS, undefined, { signal: options.signal })
+  }
+  throw new Error(`no mail with a code for ${email} arrived within ${MAIL_TIMEOUT_MS / 1000} s`)
+}
+
+async function signIn(
+  options: SeedOptions,
+  account: StackAccount,
+): Promise<{ readonly token: string; readonly user: unknown }> {
+  const signedIn = await trySignIn(options, account)
+  if (signedIn === undefined) throw new Error(`${account.email} cannot sign in with its development password`)
+  return signedIn
+}
+
+async function trySignIn(
+  options: SeedOptions,
+  account: StackAccount,
+): Promise<{ readonly token: string; readonly user: unknown } | undefined> {
+  const { email, password } = account
+  const { status, body } = await call(options, 'POST', authRoutes.login.path, {
+    body: { email, password },
+    fine: [problems.wrongCredentials],
+  })
+  return status === 200 ? { token: String(body['accessToken']), user: body['user'] } : undefined
+}
+
+async function createProducts(options: SeedOptions, token: string): Promise<void> {
+  const waiting = demoProducts.values()
+  // The workers share one iterator, so each product is taken once.
+  const work = async (): Promise<void> => {
+    for (const body of waiting) {
+      await call(options, 'POST', productsRoutes.createProduct.path, { token, body, fine: [problems.skuTaken] })
+    }
+  }
+  await Promise.all(Array.from({ length: PRODUCTS_AT_ONCE }, work))
+}
+
+async function call(
+  options: SeedOptions,
+  method: string,
+  path: string,
+  { token, body, fine = [] }: { token?: string; body: object; fine?: readonly Problem[] },
+): Promise<Answer> {
+  const response = await fetch(new URL(path, options.edgeUrl), {
+    method,
+    headers: {
+      'content-type': 'application/json',
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    },
+    body: JSON.stringify(body),
+    signal: AbortSignal.any([options.signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]),
+  })
+  const text = await response.text()
+  const answer = text.startsWith('{') ? (JSON.parse(text) as Answer['body']) : {}
+  const type = typeof answer['type'] === 'string' ? answer['type'] : ''
+  if (!response.ok && !fine.some((problem) => type.endsWith(problem.type))) {
+    throw new Error(`${method} ${path} answered ${response.status}: ${text.slice(0, 500)}`)
+  }
+  return { status: response.status, body: answer }
+}

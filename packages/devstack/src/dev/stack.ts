@@ -1,0 +1,227 @@
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { needs, type ServiceName } from '@saas/contracts'
+import { provisionService } from '@saas/state'
+import { startDocsServer } from '../docs/docs-server.ts'
+import { run } from '../fetch/run.ts'
+import { cloneDirectory, devstackDirectory, logsDirectory } from '../locations.ts'
+import { freePort } from '../ports.ts'
+import { runStep, type ProgressStep } from '../progress.ts'
+import { startNginx } from '../servers/nginx.ts'
+import { startDockerServers } from './docker-servers.ts'
+import { writeEdgeConfiguration } from './edge-configuration.ts'
+import { environmentOf, provisionOf, type ServicePorts } from './environment.ts'
+import { forgetLocalData, startLocalServers, type RunningServers } from './local-servers.ts'
+import type { LogView } from './log-view.ts'
+import type { DevOptions } from './options.ts'
+import type { PublicPorts } from './public-ports.ts'
+import { loadSecrets, type StackSecrets } from './secrets.ts'
+import { accounts, seed } from './seed.ts'
+import { ServiceChild } from './service-child.ts'
+import { removeStackState, writeStackState, type StackState } from './stack-state.ts'
+import { keepRunning } from './supervision.ts'
+import type { TerminalProgress } from './terminal-progress.ts'
+
+/** Data of the development stack. */
+const dataDirectory = join(devstackDirectory, 'dev')
+const stateFile = join(devstackDirectory, 'state.json')
+const secretsFile = join(devstackDirectory, 'secrets.json')
+const seededFile = join(dataDirectory, 'seeded')
+
+const EDGE_TIMEOUT_MS = 5_000
+
+export interface StackContext {
+  readonly options: DevOptions
+  readonly ports: PublicPorts
+  readonly progress: TerminalProgress
+  readonly logs: LogView
+  /** Aborted when the stack is to stop while it is still starting. */
+  readonly signal: AbortSignal
+  /** Gets everything that was started, to be stopped in reverse order. */
+  readonly resources: AsyncDisposableStack
+}
+
+type PortsByService = Readonly<Record<ServiceName, ServicePorts>>
+
+/** Brings the whole product up and answers where it is. Everything that can run at the same time does. */
+export async function startStack(context: StackContext): Promise<StackState> {
+  const { options, ports, progress, resources, signal } = context
+  removeStackState(stateFile)
+  if (options.fresh) forgetLocalData(dataDirectory)
+  mkdirSync(dataDirectory, { recursive: true })
+  rotateLogs()
+  const secrets = loadSecrets(secretsFile)
+  const urls = {
+    edge: `http://localhost:${ports.edge}`,
+    mailbox: `http://localhost:${ports.mailbox}`,
+    docs: `http://localhost:${ports.docs}`,
+  }
+  const servicePorts = await choosePortsOfServices()
+  resources.defer(() => removeStackState(stateFile))
+
+  const edge = runStep(progress, 'Edge (nginx)', (step) => startEdge(context, servicePorts, step))
+  const docs = startDocsServer(ports.docs, `http://127.0.0.1:${ports.edge}`)
+  const frontend = options.services.includes('frontend') ? startService(context, 'frontend', servicePorts) : undefined
+  const backend = startBackend(context, secrets, servicePorts, urls.edge)
+  await Promise.all([edge, docs.then((server) => resources.use(server)), frontend, backend])
+  signal.throwIfAborted()
+
+  await seedOnce(context, secrets, urls)
+  await runStep(progress, 'Shop answers', () => assertEdgeServes(context))
+  const state: StackState = { urls, accounts, pid: process.pid }
+  writeStackState(stateFile, state)
+  return state
+}
+
+async function startBackend(
+  context: StackContext,
+  secrets: StackSecrets,
+  servicePorts: PortsByService,
+  publicUrl: string,
+): Promise<void> {
+  const { options, progress, resources } = context
+  const servers = resources.use(await startAnyServers(context, secrets))
+  const services = options.services.filter((service) => needs[service].database)
+  // One after the other: making roles and databases at the same time collides in Postgres' shared catalogues.
+  let provisioned = Promise.resolve()
+  await Promise.all(
+    services.map(async (service) => {
+      provisioned = provisioned.then(() =>
+        provisionService(servers.addresses.postgresUrl, provisionOf(service, secrets)),
+      )
+      await provisioned
+      const environment = environmentOf(service, {
+        addresses: servers.addresses,
+        secrets,
+        ports: servicePorts[service],
+        publicUrl,
+      })
+      await runStep(progress, `Migrations of ${service}`, () => migrate(service, environment))
+      await startService(context, service, servicePorts, environment)
+    }),
+  )
+}
+
+async function startAnyServers(context: StackContext, secrets: StackSecrets): Promise<RunningServers> {
+  const { options, ports, progress } = context
+  const common = { directory: dataDirectory, secrets, mailboxPort: ports.mailbox, progress }
+  const say = (text: string): void => context.logs.print('devstack', text)
+  if (options.docker !== 'never') {
+    const servers = await startDockerServers({
+      ...common,
+      say: (text) => progress.say(text),
+      isForced: options.docker === 'always',
+    })
+    if (servers !== undefined) return servers
+  }
+  return startLocalServers({ ...common, say })
+}
+
+async function migrate(service: ServiceName, environment: Record<string, string>): Promise<void> {
+  const directory = join(cloneDirectory, 'services', service)
+  await run(process.execPath, ['src/migrate.ts'], { directory, environment })
+}
+
+async function startService(
+  context: StackContext,
+  service: ServiceName,
+  servicePorts: PortsByService,
+  environment: Record<string, string> = {},
+): Promise<void> {
+  const { logs, progress, resources, signal } = context
+  const { listenPort, opsPort } = servicePorts[service]
+  const isFrontend = service === 'frontend'
+  const child = resources.use(
+    new ServiceChild({
+      name: service,
+      directory: join(cloneDirectory, 'services', service),
+      arguments: isFrontend
+        ? ['node_modules/vite/bin/vite.js', '--host', '127.0.0.1', '--port', String(listenPort), '--strictPort']
+        : ['--watch', '--watch-preserve-output', 'src/main.ts'],
+      environment,
+      logFile: join(logsDirectory, `${service}.log`),
+      logs,
+      isReady: async (probe) => {
+        const url = isFrontend ? `http://127.0.0.1:${listenPort}/` : `http://127.0.0.1:${opsPort}/readyz`
+        const response = await fetch(url, { signal: probe })
+        await response.body?.cancel()
+        return response.ok
+      },
+    }),
+  )
+  await runStep(progress, isFrontend ? 'frontend (Vite)' : service, () => child.ready(signal))
+}
+
+async function startEdge(context: StackContext, servicePorts: PortsByService, step: ProgressStep): Promise<void> {
+  const { ports, resources, logs } = context
+  const directory = join(dataDirectory, 'edge')
+  const at = (service: ServiceName): string => `127.0.0.1:${servicePorts[service].listenPort}`
+  const nginx = await startNginx({
+    directory,
+    configurationFile: writeEdgeConfiguration(directory, {
+      listenPort: ports.edge,
+      upstreams: {
+        auth: at('auth'),
+        products: at('products'),
+        orders: at('orders'),
+        notifications: at('notifications'),
+        frontend: at('frontend'),
+      },
+    }),
+    url: `http://127.0.0.1:${ports.edge}/`,
+    logFile: join(logsDirectory, 'nginx.log'),
+    step,
+  })
+  resources.use(nginx)
+  resources.use(keepRunning(nginx.child, (text) => logs.print('devstack', text)))
+}
+
+/** Accounts and products are made once; data that is kept keeps them. */
+async function seedOnce(context: StackContext, secrets: StackSecrets, urls: StackState['urls']): Promise<void> {
+  const { options, ports, progress, signal } = context
+  const isWhole = (['auth', 'products', 'notifications'] as const).every((name) => options.services.includes(name))
+  if (existsSync(seededFile) || !isWhole) return
+  await runStep(progress, 'Accounts and products', () =>
+    seed({
+      edgeUrl: `http://127.0.0.1:${ports.edge}`,
+      mailboxUrl: `http://127.0.0.1:${ports.mailbox}`,
+      bootstrapToken: secrets.bootstrapToken,
+      signal,
+    }),
+  )
+  writeFileSync(seededFile, `${urls.edge}\n`)
+}
+
+async function assertEdgeServes({ options, ports, signal }: StackContext): Promise<void> {
+  const paths = [
+    ...(options.services.includes('frontend') ? ['/'] : []),
+    ...(options.services.includes('products') ? ['/product'] : []),
+  ]
+  for (const path of paths) {
+    const response = await fetch(`http://127.0.0.1:${ports.edge}${path}`, {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(EDGE_TIMEOUT_MS)]),
+    })
+    await response.body?.cancel()
+    if (!response.ok) throw new Error(`The edge answers ${response.status} to GET ${path}.`)
+  }
+}
+
+async function choosePortsOfServices(): Promise<PortsByService> {
+  const pair = async (): Promise<ServicePorts> => ({ listenPort: await freePort(), opsPort: await freePort() })
+  const [auth, products, orders, notifications, frontend] = [
+    await pair(),
+    await pair(),
+    await pair(),
+    await pair(),
+    await pair(),
+  ]
+  return { auth, products, orders, notifications, frontend }
+}
+
+/** The logs of the run before are dropped: what is in the folder is about this run. */
+function rotateLogs(): void {
+  mkdirSync(logsDirectory, { recursive: true })
+  for (const name of readdirSync(logsDirectory)) {
+    if (name.endsWith('.log')) rmSync(join(logsDirectory, name), { force: true })
+  }
+}
