@@ -15,7 +15,7 @@ const selectKnownStream = sql<{ is_same: boolean; last_sequence: number }>(
 )
 
 // Relays take these locks for a pass; whoever holds all of them is alone. A pass lasts at most as long as its acks.
-const waitForPasses = sql('state.wait_for_passes', `set local lock_timeout = '15s'`)
+const waitForPasses = sql('state.wait_for_passes', `set local lock_timeout = '4s'`)
 const lockAllShards = sql(
   'state.lock_all_shards',
   `select pg_advisory_xact_lock(${SHARD_LOCK_CLASS}, shard) from generate_series(0, ${SHARDS - 1}) as shard`,
@@ -47,6 +47,13 @@ const rememberStream = sql(
    set stream_created_at = excluded.stream_created_at, last_sequence = excluded.last_sequence`,
 )
 
+const rememberFirstStream = sql(
+  'state.remember_first_stream',
+  `insert into stream_position (stream, stream_created_at, last_sequence)
+   values ('${STREAM}', $1::timestamptz, 0)
+   on conflict (stream) do nothing`,
+)
+
 /**
  * Publishes all kept rows again when the stream is not the one that has them: it was created anew, or has fewer messages
  * than it acknowledged. All rows become unpublished in one transaction that keeps every relay out, because an aggregate's
@@ -65,6 +72,11 @@ export class Republication {
   async whenNeeded(stream: StreamState): Promise<void> {
     const [known] = await this.#database.read(selectKnownStream, [stream.createdAt])
     if (isTheSame(known, stream)) return
+    // Nothing was ever published, so nothing can be missing.
+    if (known === undefined) {
+      await this.#database.write(rememberFirstStream, [stream.createdAt])
+      return
+    }
     await this.#republish(stream, async (tx) => {
       const [again] = await tx.query(selectKnownStream, [stream.createdAt])
       return !isTheSame(again, stream)

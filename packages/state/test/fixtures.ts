@@ -1,10 +1,11 @@
 import { fileURLToPath } from 'node:url'
 import { productsEvents, type ServiceName } from '@saas/contracts'
-import { sql, State } from '@saas/state'
+import { sql, State, type MessageOf } from '@saas/state'
 import { v7 as uuidv7 } from 'uuid'
 // By path and not by name: the package `testing` is built on this one, and packages may not depend on each other in a circle.
 import {
   cloneDatabase,
+  eventually,
   FakeClock,
   testLog,
   type TestBus,
@@ -84,3 +85,54 @@ export const insertEffect = sql(
   'test.insert_effect',
   'insert into effect (message_id, aggregate_id, aggregate_version) values ($1, $2, $3)',
 )
+
+/** Consumes the events that `emit` writes and records each effect; `before` may refuse messages. */
+export function recordEffects(
+  { state }: Pick<TestState, 'state'>,
+  before: (messages: readonly DeletedMessage[]) => void = () => undefined,
+): void {
+  state.bus.consume({
+    durable: 'orders',
+    events: [productsEvents.productDeleted],
+    apply: async (tx, messages) => {
+      before(messages)
+      for (const { id, aggregateId, aggregateVersion } of messages) {
+        await tx.query(insertEffect, [id, aggregateId, aggregateVersion])
+      }
+    },
+  })
+}
+
+export type DeletedMessage = MessageOf<typeof productsEvents.productDeleted>
+
+/** The ids of the messages that had an effect, in the order of the effects. */
+export async function effectsIn({ database }: TestState): Promise<string[]> {
+  const rows = await database.query<{ message_id: string }>('select message_id from effect order by id')
+  return rows.map((row) => row.message_id)
+}
+
+/** What the stream holds, oldest first. */
+export async function storedMessages(bus: TestBus): Promise<{ id: string; aggregateId: string; version: number }[]> {
+  const manager = await bus.manager()
+  const { state } = await manager.streams.info('messages')
+  const stored = []
+  for (let sequence = state.first_seq; sequence <= state.last_seq && state.messages > 0; sequence += 1) {
+    const message = await manager.streams.getMessage('messages', { seq: sequence })
+    if (message === null) continue
+    const header = (name: string): string => message.header.get(name)
+    stored.push({
+      id: header('ce-id'),
+      aggregateId: header('ce-subject'),
+      version: Number(header('ce-aggregateversion')),
+    })
+  }
+  return stored
+}
+
+/** Waits until every row of the outbox is on the stream. */
+export async function outboxIsEmpty({ database }: TestState): Promise<void> {
+  await eventually(async () => {
+    const [row] = await database.query<{ count: string }>('select count(*) from outbox where published_at is null')
+    return row?.count === '0'
+  })
+}

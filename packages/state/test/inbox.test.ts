@@ -1,0 +1,153 @@
+import { productsEvents } from '@saas/contracts'
+import { headers } from '@nats-io/transport-node'
+import { v7 as uuidv7 } from 'uuid'
+import { expect, test } from 'vitest'
+import {
+  connectState,
+  effectsIn,
+  emit,
+  eventually,
+  outboxIsEmpty,
+  recordEffects,
+  testBus,
+  type DeletedMessage,
+} from './fixtures.ts'
+
+test('what is written to the outbox has its effect at the consumer', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  await using orders = await connectState('orders', bus)
+  products.state.bus.startRelay()
+  recordEffects(orders)
+  const id = await emit(products)
+  products.state.bus.nudge()
+  await eventually(async () => expect(await effectsIn(orders)).toEqual([id]))
+  await eventually(async () => {
+    expect(await orders.state.bus.lag()).toMatchObject({
+      consumers: [{ durable: 'orders', pending: 0, unacknowledged: 0 }],
+    })
+  })
+  expect(await products.state.bus.lag()).toMatchObject({ outboxPending: 0, stream: { messages: 1 } })
+})
+
+test('a message delivered twice has one effect', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  await using orders = await connectState('orders', bus)
+  products.state.bus.startRelay()
+  recordEffects(orders)
+  const id = await emit(products)
+  await eventually(async () => expect(await effectsIn(orders)).toEqual([id]))
+  // The stream drops repetitions by this header alone; the copies below are new messages to it.
+  const stored = await (await bus.manager()).streams.getMessage('messages', { seq: 1 })
+  const administrator = await bus.administrator()
+  for (let copy = 1; copy <= 5; copy += 1) {
+    const copied = headers()
+    for (const [name, values] of stored?.header ?? []) copied.set(name, values[0] ?? '')
+    copied.set('Nats-Msg-Id', `copy ${copy}`)
+    await administrator.request(productsEvents.productDeleted.subject, stored?.data, {
+      headers: copied,
+      timeout: 2_000,
+    })
+  }
+  const last = await emit(products)
+  await eventually(async () => expect(await effectsIn(orders)).toEqual([id, last]))
+  await eventually(async () =>
+    expect((await orders.state.bus.lag()).consumers[0]).toMatchObject({ pending: 0, unacknowledged: 0 }),
+  )
+  expect(await effectsIn(orders)).toEqual([id, last])
+})
+
+test('two messages of one aggregate never share a batch, and others go with them', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  await using orders = await connectState('orders', bus)
+  products.state.bus.startRelay()
+  const [hot, ...others] = Array.from({ length: 20 }, () => uuidv7()) as [string, ...string[]]
+  for (let version = 1; version <= 3; version += 1) await emit(products, { aggregateId: hot, version })
+  for (const aggregateId of others) await emit(products, { aggregateId })
+  await outboxIsEmpty(products)
+  const batches: (readonly DeletedMessage[])[] = []
+  recordEffects(orders, (messages) => batches.push(messages))
+  await eventually(async () => expect(await effectsIn(orders)).toHaveLength(22))
+  for (const batch of batches) {
+    const aggregates = batch.map(({ aggregateId }) => aggregateId)
+    expect(new Set(aggregates).size).toBe(aggregates.length)
+  }
+  expect(batches.length).toBeLessThan(22)
+  const hotVersions = batches.flat().filter(({ aggregateId }) => aggregateId === hot)
+  expect(hotVersions.map(({ aggregateVersion }) => aggregateVersion)).toEqual([1, 2, 3])
+})
+
+test('a batch that fails is tried one by one, and only what failed comes again', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  await using orders = await connectState('orders', bus)
+  products.state.bus.startRelay()
+  const ids: string[] = []
+  for (let count = 0; count < 10; count += 1) ids.push(await emit(products))
+  await outboxIsEmpty(products)
+  let refusals = 0
+  recordEffects(orders, (messages) => {
+    if (refusals < 3 && messages.some(({ id }) => id === ids[4])) {
+      refusals += 1
+      throw new Error('not now')
+    }
+  })
+  await eventually(async () => expect((await effectsIn(orders)).toSorted()).toEqual(ids.toSorted()))
+  expect(refusals).toBe(3)
+  expect((await effectsIn(orders)).at(-1)).toBe(ids[4])
+})
+
+test('the effect and the inbox row are written together or not at all', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  await using orders = await connectState('orders', bus)
+  products.state.bus.startRelay()
+  let attempts = 0
+  orders.state.bus.consume({
+    durable: 'orders',
+    events: [productsEvents.productDeleted],
+    apply: async (tx, messages) => {
+      attempts += 1
+      const { insertEffect } = await import('./fixtures.ts')
+      for (const message of messages) await tx.query(insertEffect, [message.id, message.aggregateId, 1])
+      if (attempts === 1) throw new Error('after the effect')
+    },
+  })
+  const id = await emit(products)
+  await eventually(async () => expect(await effectsIn(orders)).toEqual([id]))
+  expect(attempts).toBe(2)
+})
+
+test('replicas of a consumer share its messages', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  await using first = await connectState('orders', bus)
+  await using second = await connectState('orders', bus, { database: first.database })
+  products.state.bus.startRelay()
+  recordEffects(first)
+  recordEffects(second)
+  const ids = await Promise.all(Array.from({ length: 500 }, () => emit(products)))
+  await eventually(async () => expect(await effectsIn(first)).toHaveLength(500))
+  expect((await effectsIn(first)).toSorted()).toEqual(ids.toSorted())
+})
+
+test('a broadcast reaches every replica', async () => {
+  await using bus = await testBus()
+  await using orders = await connectState('orders', bus)
+  await using other = await connectState('orders', bus, { database: orders.database })
+  const { ordersEvents } = await import('@saas/contracts')
+  const heard: string[] = []
+  orders.state.bus.subscribe([ordersEvents.orderConfirmed], ({ data }) => heard.push(`first ${data.orderId}`))
+  other.state.bus.subscribe([ordersEvents.orderConfirmed], ({ data }) => heard.push(`second ${data.orderId}`))
+  orders.state.bus.startRelay()
+  const { subject, example } = ordersEvents.orderConfirmed
+  await Promise.all([orders, other].map(async ({ state }) => (await state.bus.connection()).flush()))
+  await orders.database.query(
+    `insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data)
+     values (uuidv7(), 'order', $1, 1, $2, $3)`,
+    [example.orderId, subject, JSON.stringify(example)],
+  )
+  await eventually(() => expect(heard.toSorted()).toEqual([`first ${example.orderId}`, `second ${example.orderId}`]))
+})
