@@ -1,0 +1,135 @@
+import { ordersRoutes, type Order } from '@saas/contracts'
+import { v7 as uuidv7 } from 'uuid'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startTestOrders, type TestOrders } from './fixture.ts'
+
+let shop: TestOrders
+let tea: string
+
+beforeAll(async () => {
+  shop = await startTestOrders()
+  tea = await shop.products.sell({})
+})
+afterAll(async () => {
+  await shop[Symbol.asyncDispose]()
+})
+
+interface Page {
+  readonly items: Order[]
+  readonly next: string | null
+}
+
+async function place(userId: string): Promise<Order> {
+  const body = { lines: [{ productId: tea, quantity: 1 }] }
+  const headers = { prefer: 'wait=0', 'idempotency-key': uuidv7() }
+  return (await shop.call<Order>(ordersRoutes.placeOrder, { userId, body, headers })).body
+}
+
+const list = async (userId: string, query: Record<string, string> = {}) =>
+  await shop.call<Page>(ordersRoutes.listOrders, { userId, query })
+
+async function readAll(userId: string, query: Record<string, string>): Promise<Order[]> {
+  const all: Order[] = []
+  for (let cursor: string | null = null; ;) {
+    const { body }: { body: Page } = await list(userId, { ...query, ...(cursor === null ? {} : { cursor }) })
+    all.push(...body.items)
+    cursor = body.next
+    if (cursor === null) return all
+  }
+}
+
+test('the pages hold every order once, newest first, whatever their size', async () => {
+  const userId = uuidv7()
+  const placed: string[] = []
+  for (let index = 0; index < 7; index += 1) placed.unshift((await place(userId)).id)
+  for (const limit of ['1', '3', '7', '100']) {
+    expect((await readAll(userId, { limit })).map(({ id }) => id)).toEqual(placed)
+  }
+})
+
+test('an order placed while pages are read neither repeats nor hides another', async () => {
+  const userId = uuidv7()
+  const first = [await place(userId), await place(userId), await place(userId)]
+  const page = await list(userId, { limit: '2' })
+  await place(userId)
+  const rest = await list(userId, { limit: '2', cursor: page.body.next ?? '' })
+  expect([...page.body.items, ...rest.body.items].map(({ id }) => id)).toEqual(first.map(({ id }) => id).toReversed())
+})
+
+test('a status filters the list', async () => {
+  const userId = uuidv7()
+  const [kept, dropped] = [await place(userId), await place(userId)]
+  await shop.call(ordersRoutes.cancelOrder, { userId, params: { id: dropped.id } })
+  expect((await readAll(userId, { status: 'pending', limit: '1' })).map(({ id }) => id)).toEqual([kept.id])
+  expect((await readAll(userId, { status: 'cancelled', limit: '1' })).map(({ id }) => id)).toEqual([dropped.id])
+  expect((await list(userId, { status: 'confirmed' })).body).toEqual({ items: [], next: null })
+})
+
+describe('another user’s order', () => {
+  test('is the same 404 as one that is not there', async () => {
+    const { id } = await place(uuidv7())
+    const userId = uuidv7()
+    for (const route of [ordersRoutes.getOrder, ordersRoutes.cancelOrder, ordersRoutes.watchOrder]) {
+      const [theirs, nothing] = [
+        await shop.call<object>(route, { userId, params: { id } }),
+        await shop.call<object>(route, { userId, params: { id: uuidv7() } }),
+      ]
+      expect(theirs.status).toBe(404)
+      expect({ ...theirs.body, instance: '' }).toEqual({ ...nothing.body, instance: '' })
+    }
+    expect((await list(userId)).body.items).toEqual([])
+    const [row] = await shop.query<{ status: string }>('select status from orders where order_id = $1', [id])
+    expect(row?.status).toBe('pending')
+  })
+
+  test('is not found by ids that share a statement with its owner’s', async () => {
+    const owner = uuidv7()
+    const { id } = await place(owner)
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, index) =>
+        shop.call<Order>(ordersRoutes.getOrder, { userId: index % 2 === 0 ? owner : uuidv7(), params: { id } }),
+      ),
+    )
+    expect(answers.map(({ status }) => status)).toEqual(answers.map((_, index) => (index % 2 === 0 ? 200 : 404)))
+  })
+})
+
+describe('bad input', () => {
+  test('a cursor of another list, of another filter, or made up is refused', async () => {
+    const userId = uuidv7()
+    await Promise.all([place(userId), place(userId)])
+    const cursor = (await list(userId, { limit: '1' })).body.next ?? ''
+    const foreign = Buffer.from(JSON.stringify(['products', null, uuidv7()])).toString('base64url')
+    for (const query of [
+      { cursor, status: 'pending' },
+      { cursor: foreign },
+      { cursor: 'nonsense' },
+      { cursor: 'bnVsbA' },
+    ]) {
+      const answer = await list(userId, query)
+      expect([answer.status, answer.problem]).toEqual([400, 'invalid-request'])
+      expect(answer.errors?.map(({ pointer }) => pointer)).toEqual(['/query/cursor'])
+    }
+  })
+
+  test.for<Record<string, string>>([
+    { limit: '0' },
+    { limit: '101' },
+    { limit: 'x' },
+    { status: 'lost' },
+    { page: '2' },
+  ])('the query %j is refused', async (query, { expect }) => {
+    const answer = await list(uuidv7(), query)
+    expect([answer.status, answer.errors?.[0]?.pointer]).toEqual([400, `/query/${Object.keys(query)[0]}`])
+  })
+
+  test.for(['x', 'urn:uuid:01977c1e-6a00-7000-8000-000000000020'])('the id %s is refused', async (id, { expect }) => {
+    const answer = await shop.call(ordersRoutes.getOrder, { userId: uuidv7(), params: { id } })
+    expect([answer.status, answer.errors?.[0]?.pointer]).toEqual([400, '/params/id'])
+  })
+
+  test('a request without the internal token is refused', async () => {
+    const answer = await shop.service.call(ordersRoutes.listOrders)
+    expect(answer.status).toBe(403)
+  })
+})
