@@ -115,6 +115,11 @@ export class Bus implements AsyncDisposable {
     await this.#stream.ensure()
   }
 
+  /** Deletes rows of outbox and inbox that are past their retention now, and says how many; `startRelay` does it every minute. */
+  async prune(): Promise<{ outbox: number; inbox: number }> {
+    return await this.#pruner.prune()
+  }
+
   /** How far the outbox and the consumers are behind. */
   async lag(): Promise<Lag> {
     const [[row], stream, consumers] = await Promise.all([

@@ -9,6 +9,7 @@ import { pause } from './pause.ts'
 const MESSAGES_DIRECTORY = fileURLToPath(new URL('../migrations', import.meta.url))
 const MESSAGES_TABLE = 'messages_migration'
 const SERVICE_TABLE = 'service_migration'
+const MIGRATION_LOCK = 0x6d696772
 const CONNECT_TIMEOUT_MS = 10_000
 const WAIT_MAX_MS = 300_000
 const WAIT_STEP_MS = 500
@@ -37,6 +38,8 @@ export async function runMigrations(options: MigrationOptions): Promise<void> {
   const url = options.url ?? readConfig({ url: database.migrateDatabaseUrl }).url
   const client = await connect(url, options.wait ?? process.argv.includes('--wait'))
   try {
+    // Waits for whoever migrates now, however long that takes. It goes with the connection.
+    await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK])
     await client.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}`)
     const run = [
       ...(await migrate(client, MESSAGES_DIRECTORY, MESSAGES_TABLE)),
@@ -58,7 +61,7 @@ async function migrate(client: Client, directory: string, migrationsTable: strin
     direction: 'up',
     singleTransaction: true,
     checkOrder: true,
-    advisoryLockMode: 'wait',
+    noLock: true,
     logger: { info: silent, warn: silent, error: silent, debug: silent },
   })
   return run.map(({ name }) => name)

@@ -2,6 +2,7 @@ import { Client, escapeIdentifier, escapeLiteral } from 'pg'
 
 const STATEMENT_TIMEOUT_MS = 8_000
 const LOCK_TIMEOUT_MS = 500
+const PROVISION_LOCK = 0x73616173
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
 
 /** What one service owns in a Postgres cluster. */
@@ -29,10 +30,12 @@ export async function provisionService(adminUrl: string, provision: ServiceProvi
     string,
   ]
   await using admin = await connect(adminUrl)
+  // Postgres refuses two changes of one role at once, so a second start waits for the first.
+  await admin.client.query('select pg_advisory_lock($1)', [PROVISION_LOCK])
   await createRole(admin.client, migratorRole, migratorPassword)
   await createRole(admin.client, role, rolePassword)
   await admin.client.query(`grant ${migrator} to current_user`)
-  await tolerate(admin.client.query(`create database ${db} owner ${migrator}`), '42P04', '23505')
+  await tolerate(admin.client.query(`create database ${db} owner ${migrator}`), '42P04')
   for (const statement of [
     `alter database ${db} owner to ${migrator}`,
     `revoke all on database ${db} from public`,
@@ -60,18 +63,18 @@ export async function provisionService(adminUrl: string, provision: ServiceProvi
 
 async function createRole(client: Client, role: string, password: string): Promise<void> {
   const name = escapeIdentifier(role)
-  await tolerate(client.query(`create role ${name} login`), '42710', '23505')
+  await tolerate(client.query(`create role ${name} login`), '42710')
   await client.query(
     `alter role ${name} with login nosuperuser nocreatedb nocreaterole password ${escapeLiteral(password)}`,
   )
 }
 
-/** Two starts at once may both find a thing missing: the second one's error is as good as success. */
-async function tolerate(statement: Promise<unknown>, ...states: string[]): Promise<void> {
+/** That it exists already is as good as success. */
+async function tolerate(statement: Promise<unknown>, state: string): Promise<void> {
   try {
     await statement
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && states.includes(String(error.code)))) throw error
+    if (!(error instanceof Error && 'code' in error && error.code === state)) throw error
   }
 }
 

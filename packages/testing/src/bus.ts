@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream'
 import { brokerUsers, startNats, type NatsServer } from '@saas/devstack'
@@ -10,6 +11,8 @@ const ADMINISTRATOR_PASSWORD = 'administrator-for-tests'
 /** A NATS of a test's own, with the real users and permissions. */
 export interface TestBus extends AsyncDisposable {
   readonly child: NatsServer['child']
+  /** Where the stream's files are. */
+  readonly storeDirectory: string
   /** The broker URL of a service, user and password inside. */
   urlFor(service: ServiceName): string
   /** A connection that may do everything: to look into the stream, to publish nonsense, to break things. */
@@ -22,8 +25,9 @@ export interface TestBus extends AsyncDisposable {
 
 /** Starts a NATS server with JetStream (about 40 ms). */
 export async function testBus(): Promise<TestBus> {
+  const directory = newDirectory('nats')
   const server = await startNats({
-    directory: newDirectory('nats'),
+    directory,
     users: brokerUsers((service) => `${service}-for-tests`),
     administratorPassword: ADMINISTRATOR_PASSWORD,
   })
@@ -42,6 +46,7 @@ export async function testBus(): Promise<TestBus> {
     await jetstreamManager(await administrator(), { checkAPI: false })
   return {
     child: server.child,
+    storeDirectory: join(directory, 'jetstream'),
     urlFor: (service) => {
       const url = server.users[service]
       if (url === undefined) throw new Error(`${service} does not use the bus`)

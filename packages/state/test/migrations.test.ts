@@ -1,0 +1,118 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { randomBytes } from 'node:crypto'
+import { provisionService, runMigrations } from '@saas/state'
+import { Client } from 'pg'
+import { expect, test } from 'vitest'
+import { sharedServers } from './fixtures.ts'
+
+interface Provisioned extends AsyncDisposable {
+  readonly url: string
+  readonly serviceUrl: string
+  query(text: string): Promise<Record<string, unknown>[]>
+}
+
+/** A database as an installation gets it: roles of its own, nothing migrated yet. */
+async function provisioned(): Promise<Provisioned> {
+  const { postgresUrl } = sharedServers()
+  const name = `migrated_${randomBytes(6).toString('hex')}`
+  const provision = {
+    database: name,
+    role: name,
+    rolePassword: 'service password',
+    migratorRole: `${name}_migrator`,
+    migratorPassword: 'it’s a "migrator"',
+  }
+  await Promise.all([provisionService(postgresUrl, provision), provisionService(postgresUrl, provision)])
+  await provisionService(postgresUrl, provision)
+  const urlOf = (user: string, password: string): string => {
+    const url = new URL(postgresUrl)
+    url.pathname = `/${name}`
+    url.username = user
+    url.password = encodeURIComponent(password)
+    return url.href
+  }
+  const admin = async (text: string, database = name): Promise<Record<string, unknown>[]> => {
+    const url = new URL(postgresUrl)
+    url.pathname = `/${database}`
+    const client = new Client({ connectionString: url.href })
+    await client.connect()
+    try {
+      return (await client.query<Record<string, unknown>>(text)).rows
+    } finally {
+      await client.end()
+    }
+  }
+  return {
+    url: urlOf(provision.migratorRole, provision.migratorPassword),
+    serviceUrl: urlOf(provision.role, provision.rolePassword),
+    query: (text) => admin(text),
+    [Symbol.asyncDispose]: async () => {
+      await admin(`drop database ${name} with (force)`, 'postgres')
+      await admin(`drop role ${name}; drop role ${name}_migrator`, 'postgres')
+    },
+  }
+}
+
+function migrations(files: Record<string, string>): string {
+  const directory = mkdtempSync(join(tmpdir(), 'migrations-'))
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text)
+  return directory
+}
+
+const first = { '0001_thing.sql': 'create table thing (id int primary key);' }
+
+test('migrations run once each, in their order, whoever starts them at the same time', async () => {
+  await using database = await provisioned()
+  const reports: string[] = []
+  const run = (directory: string): Promise<void> =>
+    runMigrations({ service: 'orders', directory, url: database.url, report: (line) => reports.push(line) })
+  await Promise.all([run(migrations(first)), run(migrations(first)), run(migrations(first))])
+  expect(reports.toSorted()).toEqual([
+    'orders: migrated 0001_messages',
+    'orders: migrated 0001_thing',
+    'orders: nothing to migrate',
+    'orders: nothing to migrate',
+  ])
+  await run(migrations({ ...first, '0002_more.sql': 'alter table thing add column name text;' }))
+  expect(reports.at(-1)).toBe('orders: migrated 0002_more')
+})
+
+test('a migration that fails leaves nothing behind', async () => {
+  await using database = await provisioned()
+  const directory = migrations({ ...first, '0002_broken.sql': 'create table half (id int); select 1 / 0;' })
+  const run = runMigrations({ service: 'orders', directory, url: database.url, report: () => undefined })
+  await expect(run).rejects.toThrow('division by zero')
+  expect(await database.query(`select to_regclass('thing') as thing, to_regclass('half') as half`)).toEqual([
+    { thing: null, half: null },
+  ])
+})
+
+test('the service role reads and writes the new tables and can make none', async () => {
+  await using database = await provisioned()
+  await runMigrations({ service: 'orders', directory: migrations(first), url: database.url, report: () => undefined })
+  const client = new Client({ connectionString: database.serviceUrl })
+  await client.connect()
+  try {
+    await client.query('insert into thing (id) values (1)')
+    await client.query('delete from thing')
+    await client.query('select count(*) from outbox')
+    await expect(client.query('create table mine (id int)')).rejects.toMatchObject({ code: '42501' })
+    await expect(client.query('create temp table mine (id int)')).rejects.toMatchObject({ code: '42501' })
+    const { rows } = await client.query<{ lock: string; statement: string }>(
+      `select current_setting('lock_timeout') as lock, current_setting('statement_timeout') as statement`,
+    )
+    expect(rows).toEqual([{ lock: '500ms', statement: '8s' }])
+  } finally {
+    await client.end()
+  }
+})
+
+test('another service cannot connect to the database', async () => {
+  await using mine = await provisioned()
+  await using theirs = await provisioned()
+  const stranger = new URL(mine.serviceUrl)
+  stranger.pathname = new URL(theirs.serviceUrl).pathname
+  await expect(new Client({ connectionString: stranger.href }).connect()).rejects.toMatchObject({ code: '42501' })
+})

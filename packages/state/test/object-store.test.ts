@@ -1,0 +1,53 @@
+import { buffer } from 'node:stream/consumers'
+import { ObjectStore } from '@saas/state'
+import { expect, test } from 'vitest'
+import { testObjectStore, type TestObjectStore } from './fixtures.ts'
+
+function connect(objects: TestObjectStore, changes: { bucket?: string; endpoint?: string; secretKey?: string } = {}) {
+  return new ObjectStore({
+    endpoint: objects.s3Endpoint,
+    region: objects.s3Region,
+    bucket: objects.s3Bucket,
+    accessKey: objects.s3AccessKey,
+    secretKey: objects.s3SecretKey,
+    timeoutMs: 2_000,
+    ...changes,
+  })
+}
+
+test('an object comes back as it was stored', async () => {
+  await using objects = await testObjectStore()
+  const store = connect(objects)
+  const body = Buffer.from(Array.from({ length: 70_000 }, (_, index) => index % 251))
+  await store.put('picture/1', body, { contentType: 'image/webp' })
+  const stored = await store.get('picture/1')
+  expect(stored).toMatchObject({ size: 70_000, contentType: 'image/webp' })
+  expect(stored === undefined ? undefined : await buffer(stored.stream)).toEqual(body)
+})
+
+test('an object that is not there is undefined, and deleting it is no error', async () => {
+  await using objects = await testObjectStore()
+  const store = connect(objects)
+  expect(await store.get('missing')).toBeUndefined()
+  await store.delete('missing')
+  await store.put('here', Buffer.from('x'), { contentType: 'text/plain' })
+  await store.delete('here')
+  expect(await store.get('here')).toBeUndefined()
+  expect(await objects.keys()).toEqual([])
+})
+
+test('several replicas may create the bucket at once', async () => {
+  await using objects = await testObjectStore()
+  const bucket = `${objects.s3Bucket}-new`
+  const stores = [connect(objects, { bucket }), connect(objects, { bucket })]
+  await expect(stores[0]?.check()).rejects.toMatchObject({ name: 'DependencyUnavailable' })
+  await Promise.all(stores.map((store) => store.ensureBucket()))
+  await stores[0]?.check()
+})
+
+test('an object store that is down or refuses the key is a 503', async () => {
+  await using objects = await testObjectStore()
+  const unavailable = { name: 'DependencyUnavailable', problem: { status: 503 } }
+  await expect(connect(objects, { endpoint: 'http://127.0.0.1:9' }).get('x')).rejects.toMatchObject(unavailable)
+  await expect(connect(objects, { secretKey: 'wrong' }).get('x')).rejects.toMatchObject(unavailable)
+})

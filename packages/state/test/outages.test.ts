@@ -1,0 +1,140 @@
+import { cpSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { sharedServers } from './fixtures.ts'
+import { expect, test } from 'vitest'
+import {
+  connectState,
+  effectsIn,
+  emit,
+  eventually,
+  outboxIsEmpty,
+  recordEffects,
+  storedMessages,
+  testBus,
+} from './fixtures.ts'
+
+const OUTAGE_TEST_TIMEOUT_MS = 60_000
+
+test(
+  'kill -9 of NATS between publishing and acknowledgement loses nothing',
+  { timeout: OUTAGE_TEST_TIMEOUT_MS },
+  async () => {
+    await using bus = await testBus()
+    await using products = await connectState('products', bus)
+    await using orders = await connectState('orders', bus)
+    products.state.bus.startRelay()
+    recordEffects(orders)
+    const ids = [await emit(products)]
+    await eventually(async () => expect(await effectsIn(orders)).toEqual(ids))
+    for (let round = 0; round < 3; round += 1) {
+      // Frozen, it takes what is sent and acknowledges nothing; then it dies.
+      bus.child.pause()
+      for (let count = 0; count < 20; count += 1) ids.push(await emit(products))
+      await eventually(async () => {
+        const waiting = await products.database.query<{ state: string }>(
+          `select state from pg_stat_activity where datname = current_database() and state = 'idle in transaction'`,
+        )
+        return waiting.length > 0
+      })
+      await bus.child.kill()
+      await bus.child.restart()
+    }
+    await outboxIsEmpty(products)
+    await eventually(async () => expect((await effectsIn(orders)).toSorted()).toEqual(ids.toSorted()), {
+      timeoutMs: 40_000,
+    })
+  },
+)
+
+test('the stream deleted is filled again from the outbox and nothing is applied twice', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  await using orders = await connectState('orders', bus)
+  products.state.bus.startRelay()
+  recordEffects(orders)
+  const ids = await Promise.all(Array.from({ length: 50 }, () => emit(products)))
+  await eventually(async () => expect(await effectsIn(orders)).toHaveLength(50))
+  await bus.deleteStream()
+  ids.push(await emit(products))
+  await eventually(async () =>
+    expect((await storedMessages(bus)).map(({ id }) => id).toSorted()).toEqual(ids.toSorted()),
+  )
+  await eventually(async () => {
+    const { consumers } = await orders.state.bus.lag()
+    expect(consumers[0]).toMatchObject({ pending: 0, unacknowledged: 0 })
+  })
+  expect((await effectsIn(orders)).toSorted()).toEqual(ids.toSorted())
+})
+
+test('the stream deleted while nothing is published is filled again all the same', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  products.state.bus.startRelay()
+  const ids = [await emit(products), await emit(products)]
+  await outboxIsEmpty(products)
+  await bus.deleteStream()
+  await eventually(async () =>
+    expect((await storedMessages(bus)).map(({ id }) => id).toSorted()).toEqual(ids.toSorted()),
+  )
+})
+
+test('a stream that went back to an old copy is filled again', { timeout: OUTAGE_TEST_TIMEOUT_MS }, async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  await using orders = await connectState('orders', bus)
+  products.state.bus.startRelay()
+  recordEffects(orders)
+  const ids = [await emit(products), await emit(products)]
+  await eventually(async () => expect(await effectsIn(orders)).toHaveLength(2))
+  await bus.child.stop()
+  const copy = join(sharedServers().directory, `copy-of-nats-${process.pid}`)
+  cpSync(bus.storeDirectory, copy, { recursive: true })
+  await bus.child.restart()
+  for (let count = 0; count < 10; count += 1) ids.push(await emit(products))
+  await eventually(async () => expect(await effectsIn(orders)).toHaveLength(12), { timeoutMs: 30_000 })
+  await outboxIsEmpty(products)
+  await bus.child.stop()
+  rmSync(bus.storeDirectory, { recursive: true })
+  cpSync(copy, bus.storeDirectory, { recursive: true })
+  await bus.child.restart()
+  await eventually(async () => expect(new Set((await storedMessages(bus)).map(({ id }) => id))).toEqual(new Set(ids)), {
+    timeoutMs: 30_000,
+  })
+  expect((await effectsIn(orders)).toSorted()).toEqual(ids.toSorted())
+})
+
+test('NATS down at the start and for a while is waited for', async () => {
+  await using bus = await testBus()
+  await bus.child.kill()
+  await using products = await connectState('products', bus)
+  await using orders = await connectState('orders', bus)
+  products.state.bus.startRelay()
+  recordEffects(orders)
+  await expect(products.state.checks['bus']?.()).rejects.toThrow('not usable')
+  const id = await emit(products)
+  await bus.child.restart()
+  await eventually(async () => expect(await effectsIn(orders)).toEqual([id]))
+  await products.state.checks['bus']?.()
+})
+
+test('a service may neither delete, purge nor change the stream', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  await products.state.bus.connection()
+  await eventually(() => products.state.bus.ensureStream())
+  const connection = await products.state.bus.connection()
+  for (const call of ['DELETE', 'PURGE', 'UPDATE', 'MSG.GET', 'MSG.DELETE']) {
+    await expect(connection.request(`$JS.API.STREAM.${call}.messages`, '{}', { timeout: 500 })).rejects.toThrow(
+      /permission/i,
+    )
+  }
+  await expect(connection.request('msg.orders.order.confirmed', '{}', { timeout: 500 })).rejects.toThrow(/permission/i)
+})
+
+test('a stream that promises less than ours must is refused', async () => {
+  await using bus = await testBus()
+  await (await bus.manager()).streams.add({ name: 'messages', subjects: ['msg.>'] })
+  await using products = await connectState('products', bus)
+  await products.state.bus.connection()
+  await expect(products.state.bus.ensureStream()).rejects.toThrow('without denied deletion, denied purging')
+})
