@@ -1,4 +1,4 @@
-import preact from '@preact/preset-vite'
+import { preact } from '@preact/preset-vite'
 import { join } from 'node:path'
 import { defineConfig } from 'vite'
 
@@ -11,6 +11,7 @@ const here = import.meta.dirname
 export default defineConfig({
   root: join(here, 'web'),
   cacheDir: join(here, 'node_modules/.vite'),
+  resolve: { alias: { typebox: join(here, 'web/no-schemas.ts') } },
   plugins: [preact({ devToolsEnabled: false, reactAliasesEnabled: false })],
   build: {
     outDir: join(here, 'dist'),

@@ -52,7 +52,7 @@ export function isTemporary(error: unknown): boolean {
 
 interface AnyInput {
   readonly params?: Readonly<Record<string, string>>
-  readonly query?: Readonly<Record<string, unknown>>
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>
   readonly headers?: Readonly<Record<string, string | undefined>>
   readonly body?: unknown
   readonly upload?: Blob

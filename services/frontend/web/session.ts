@@ -58,6 +58,7 @@ function tell(told: Told): void {
   adopt(told)
   if ('signedOut' in told) localStorage.removeItem(HINT_KEY)
   else localStorage.setItem(HINT_KEY, 'true')
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has no target, it is same-origin
   channel?.postMessage(told)
 }
 

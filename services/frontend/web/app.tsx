@@ -1,0 +1,113 @@
+import type { PageName } from '@saas/contracts'
+import { Component, type ComponentChildren, type ComponentType } from 'preact'
+import { useLoaded } from './loaded.ts'
+import { Header } from './components/header.tsx'
+import { Notices } from './components/notices.tsx'
+import { Failure, Loading } from './components/states.tsx'
+import { chooseLanguage, language, languages, texts, textsOf } from './language.ts'
+import { BasketPage } from './pages/basket.tsx'
+import { LogInPage } from './pages/login.tsx'
+import { CrashedPage, NotFoundPage } from './pages/not-found.tsx'
+import { OrderPage } from './pages/order.tsx'
+import { OrdersPage } from './pages/orders.tsx'
+import { ProductPage } from './pages/product.tsx'
+import { RegisterPage } from './pages/register.tsx'
+import { ResetPage } from './pages/reset.tsx'
+import { ShopPage } from './pages/shop.tsx'
+import { VerifyPage } from './pages/verify.tsx'
+import { place } from './router.ts'
+import { sessionInDoubt, user } from './session.ts'
+import { saveLanguage } from './profile.ts'
+
+/** A page that is loaded when it is first visited: shoppers do not pay for the office. */
+function later(load: () => Promise<ComponentType>): ComponentType {
+  let known: ComponentType | undefined
+  return function Later() {
+    const { loaded, reload } = useLoaded(async () => (known ??= await load()), [])
+    if (known !== undefined) {
+      const Known = known
+      return <Known />
+    }
+    return loaded.value.state === 'failed' ? <Failure error={loaded.value.error} retry={reload} /> : <Loading />
+  }
+}
+
+const views: Readonly<Record<PageName, ComponentType>> = {
+  shop: ShopPage,
+  product: ProductPage,
+  basket: BasketPage,
+  orders: OrdersPage,
+  order: OrderPage,
+  login: LogInPage,
+  register: RegisterPage,
+  verify: VerifyPage,
+  reset: ResetPage,
+  account: later(async () => (await import('./pages/account.tsx')).AccountPage),
+  manageProducts: later(async () => (await import('./pages/manage-products.tsx')).ManageProductsPage),
+  manageProduct: later(async () => (await import('./pages/manage-product.tsx')).ManageProductPage),
+  operate: later(async () => (await import('./pages/operate.tsx')).OperatePage),
+  problem: later(async () => (await import('./pages/problem.tsx')).ProblemPage),
+}
+
+export function App() {
+  const { page, params } = place.value
+  const View = page === undefined ? NotFoundPage : views[page]
+  return (
+    <>
+      <a class="skip" href="#main">
+        {texts.value.skipToContent}
+      </a>
+      <Header />
+      {sessionInDoubt.value && (
+        <p class="banner" role="status">
+          {texts.value.failure.inDoubt}
+        </p>
+      )}
+      <main id="main" tabIndex={-1}>
+        <Safely key={`${page} ${params['id'] ?? params['name'] ?? ''}`}>
+          <View />
+        </Safely>
+      </main>
+      <Footer />
+      <Notices />
+    </>
+  )
+}
+
+/** A page that breaks leaves the rest of the shop standing. */
+class Safely extends Component<{ children: ComponentChildren }, { hasFailed: boolean }> {
+  override state = { hasFailed: false }
+
+  static override getDerivedStateFromError(): { hasFailed: boolean } {
+    return { hasFailed: true }
+  }
+
+  override componentDidCatch(error: unknown): void {
+    console.error(error)
+  }
+
+  override render(): ComponentChildren {
+    return this.state.hasFailed ? <CrashedPage /> : this.props.children
+  }
+}
+
+function Footer() {
+  const { footer } = texts.value
+  return (
+    <footer class="bottom">
+      <p>{footer.note}</p>
+      <div role="group" aria-label={footer.language} class="languages">
+        {languages.map((which) => (
+          <button
+            type="button"
+            lang={which}
+            aria-pressed={which === language.value}
+            onClick={() => (user.value === undefined ? chooseLanguage(which) : void saveLanguage(which))}
+          >
+            {textsOf(which).languageName}
+          </button>
+        ))}
+      </div>
+    </footer>
+  )
+}

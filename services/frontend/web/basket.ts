@@ -1,0 +1,167 @@
+import { computed, effect, signal, untracked } from '@preact/signals'
+import { LINES_MAX, QUANTITY_MAX, ordersRoutes, productsRoutes, type Cart, type Product } from '@saas/contracts'
+import { call } from './client.ts'
+import { sum } from './money.ts'
+import { session, user } from './session.ts'
+
+/**
+ * The basket. Before somebody signs in it lives in this browser; at sign-in its lines join the cart that the shop
+ * keeps, and from then on every change is the server's answer.
+ */
+interface Line {
+  readonly productId: string
+  readonly quantity: number
+}
+
+const STORED_KEY = 'basket'
+
+const lines = signal<readonly Line[]>(stored())
+const server = signal<Cart | undefined>(undefined)
+/** Why the signed-in cart could not be read. */
+export const basketTrouble = signal<unknown>(undefined)
+
+export const basketCount = computed(() => {
+  const items = user.value === undefined ? lines.value : (server.value?.items ?? [])
+  return items.reduce((total, { quantity }) => total + quantity, 0)
+})
+
+export function basketQuantity(productId: string): number {
+  const items = user.value === undefined ? lines.value : (server.value?.items ?? [])
+  return items.find((item) => item.productId === productId)?.quantity ?? 0
+}
+
+/** The signed-in cart; undefined until it was read, and for anonymous visitors. */
+export const serverCart = computed(() => server.value)
+
+/** The lines kept in this browser, priced as the shop prices them now. */
+export async function readLocalCart(signal: AbortSignal): Promise<Cart> {
+  const kept = lines.value
+  if (kept.length === 0) return { items: [], total: null }
+  const products = await readProducts(
+    kept.map(({ productId }) => productId),
+    signal,
+  )
+  const items = kept.map(({ productId, quantity }) => {
+    const product = products.get(productId)
+    return {
+      productId,
+      quantity,
+      name: product?.name ?? '—',
+      unitPrice: product?.price ?? { amount: 0, currency: 'EUR' },
+      available: product !== undefined,
+    }
+  })
+  return { items, total: sum(items.filter(({ available }) => available)) }
+}
+
+/** Products by id; those that are gone are missing. */
+export async function readProducts(
+  ids: readonly string[],
+  signal?: AbortSignal,
+): Promise<ReadonlyMap<string, Product>> {
+  if (ids.length === 0) return new Map()
+  const query = { ids: ids.join(','), limit: Math.min(ids.length, LINES_MAX) }
+  const { body } = await call(productsRoutes.listProducts, { query, ...(signal === undefined ? {} : { signal }) })
+  return new Map(body.items.map((product) => [product.id, product]))
+}
+
+/** Sets how many of a product are wanted; none takes it out. */
+export async function setQuantity(productId: string, quantity: number): Promise<void> {
+  const wanted = Math.max(0, Math.min(quantity, QUANTITY_MAX))
+  if (user.value === undefined) {
+    const isThere = lines.value.some((line) => line.productId === productId)
+    const changed = isThere
+      ? lines.value.map((line) => (line.productId === productId ? { productId, quantity: wanted } : line))
+      : [...lines.value, { productId, quantity: wanted }]
+    keep(changed.filter((line) => line.quantity > 0))
+    return
+  }
+  const params = { productId }
+  const { body } =
+    wanted === 0
+      ? await call(ordersRoutes.deleteCartItem, { params })
+      : await call(ordersRoutes.putCartItem, { params, body: { quantity: wanted } })
+  server.value = body
+}
+
+export async function readServerCart(): Promise<void> {
+  try {
+    basketTrouble.value = undefined
+    server.value = (await call(ordersRoutes.getCart, {})).body
+  } catch (error) {
+    basketTrouble.value = error
+  }
+}
+
+/** After an order was placed the shop has emptied the cart. */
+export function forgetCart(): void {
+  server.value = { items: [], total: null }
+}
+
+function keep(changed: readonly Line[]): void {
+  lines.value = changed.slice(0, LINES_MAX)
+  if (changed.length === 0) localStorage.removeItem(STORED_KEY)
+  else localStorage.setItem(STORED_KEY, JSON.stringify(lines.value))
+}
+
+function stored(): readonly Line[] {
+  try {
+    const value: unknown = JSON.parse(localStorage.getItem(STORED_KEY) ?? '[]')
+    return Array.isArray(value) ? value.filter(isLine).slice(0, LINES_MAX) : []
+  } catch {
+    return []
+  }
+}
+
+function isLine(value: unknown): value is Line {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'productId' in value &&
+    typeof value.productId === 'string' &&
+    'quantity' in value &&
+    Number.isInteger(value.quantity)
+  )
+}
+
+/**
+ * Joins what this browser kept with the shop's cart. It is forgotten here only once the shop has it, and one tab at a
+ * time does it: all of them see somebody sign in.
+ */
+async function merge(): Promise<void> {
+  lines.value = stored()
+  const kept = lines.value
+  if (kept.length === 0) {
+    await readServerCart()
+    return
+  }
+  try {
+    basketTrouble.value = undefined
+    server.value = (await call(ordersRoutes.mergeCart, { body: { lines: [...kept] } })).body
+    if (lines.value === kept) keep([])
+  } catch (error) {
+    basketTrouble.value = error
+  }
+}
+
+async function mergeAlone(): Promise<void> {
+  await ('locks' in navigator ? navigator.locks.request('basket-merge', merge) : merge())
+}
+
+/** Follows the session: another user has another cart. */
+export function followSession(): void {
+  let owner: string | undefined
+  effect(() => {
+    const id = session.value.state === 'signed-in' ? session.value.user.id : undefined
+    if (id === owner) return
+    owner = id
+    untracked(() => {
+      server.value = undefined
+      if (id !== undefined) void mergeAlone()
+    })
+  })
+  // Another tab changed the lines.
+  addEventListener('storage', ({ key }) => {
+    if (key === STORED_KEY) lines.value = stored()
+  })
+}

@@ -1,0 +1,23 @@
+import type { Product } from '@saas/contracts'
+import { money } from '../formats.ts'
+import { texts } from '../language.ts'
+import { linkTo } from '../router.ts'
+import { Artwork } from './artwork.tsx'
+
+export function ProductCard({ product }: { product: Product }) {
+  const { id, name, price, stock, category } = product
+  return (
+    <article class={stock === 0 ? 'card sold-out' : 'card'}>
+      <div class="card-picture">
+        <Artwork seed={id} category={category} />
+      </div>
+      <h3>
+        <a href={linkTo('product', { id })}>{name}</a>
+      </h3>
+      <p class="card-line">
+        <span class="price">{money(price)}</span>
+        {stock <= 5 && <span class={stock === 0 ? 'stock none' : 'stock few'}>{texts.value.product.stock(stock)}</span>}
+      </p>
+    </article>
+  )
+}

@@ -1,0 +1,39 @@
+import type { ComponentChildren } from 'preact'
+import { useRef } from 'preact/hooks'
+import { texts } from '../language.ts'
+
+/** A button that asks back before it does something that cannot be undone. */
+export function AskingButton(props: {
+  label: string
+  question: string
+  confirm: string
+  cancel?: string
+  kind?: string
+  act: () => void
+  children?: ComponentChildren
+}) {
+  const dialog = useRef<HTMLDialogElement>(null)
+  const close = (): void => dialog.current?.close()
+  const confirm = (): void => {
+    close()
+    props.act()
+  }
+  return (
+    <>
+      <button type="button" class={props.kind ?? 'button danger quiet'} onClick={() => dialog.current?.showModal()}>
+        {props.label}
+      </button>
+      <dialog ref={dialog} class="question" aria-label={props.question}>
+        <p>{props.question}</p>
+        <div class="form-actions">
+          <button type="button" class="button danger" onClick={confirm}>
+            {props.confirm}
+          </button>
+          <button type="button" class="button quiet" onClick={close}>
+            {props.cancel ?? texts.value.cancel}
+          </button>
+        </div>
+      </dialog>
+    </>
+  )
+}

@@ -1,0 +1,40 @@
+import type { Money } from '@saas/contracts'
+import { language, locale } from './language.ts'
+import { amountOf, fractionDigits } from './money.ts'
+import { user } from './session.ts'
+
+export function money(value: Money): string {
+  const { currency } = value
+  return new Intl.NumberFormat(locale.value, { style: 'currency', currency }).format(
+    value.amount / 10 ** fractionDigits(currency),
+  )
+}
+
+/** A price as one types it, for a form. */
+export function typedPrice(value: Money): string {
+  return amountOf(value, language.value === 'de' ? ',' : '.')
+}
+
+export function dateTime(time: string): string {
+  return format(time, { dateStyle: 'medium', timeStyle: 'short' })
+}
+
+export function day(time: string): string {
+  return format(time, { dateStyle: 'long' })
+}
+
+function format(time: string, style: Intl.DateTimeFormatOptions): string {
+  const zone = user.value?.zone
+  const options = zone === null || zone === undefined ? style : { ...style, timeZone: zone }
+  return new Intl.DateTimeFormat(locale.value, options).format(new Date(time))
+}
+
+export function count(value: number): string {
+  return new Intl.NumberFormat(locale.value).format(value)
+}
+
+export function bytes(value: number): string {
+  return new Intl.NumberFormat(locale.value, { style: 'unit', unit: 'megabyte', maximumFractionDigits: 1 }).format(
+    value / 1e6,
+  )
+}

@@ -1,0 +1,17 @@
+import '@fontsource-variable/bricolage-grotesque/wght.css'
+import './styles/base.css'
+import './styles/controls.css'
+import './styles/frame.css'
+import './styles/shop.css'
+import './styles/rooms.css'
+import { render } from 'preact'
+import { App } from './app.tsx'
+import { followSession } from './basket.ts'
+import { followLinks } from './router.ts'
+import { restoreSession } from './session.ts'
+
+followLinks()
+followSession()
+void restoreSession()
+const root = document.querySelector('#app')
+if (root !== null) render(<App />, root)

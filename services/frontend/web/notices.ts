@@ -1,0 +1,29 @@
+import { signal } from '@preact/signals'
+import { describe } from './errors.ts'
+
+export interface Notice {
+  readonly id: number
+  readonly kind: 'done' | 'trouble'
+  readonly text: string
+}
+
+const NOTICES_MAX = 3
+const DONE_SHOWN_MS = 6000
+
+let lastId = 0
+export const notices = signal<readonly Notice[]>([])
+
+/** Says something in the corner and to screen readers. Good news leaves by itself, trouble stays until dismissed. */
+export function say(text: string, kind: Notice['kind'] = 'done'): void {
+  const notice = { id: (lastId += 1), kind, text }
+  notices.value = [...notices.value.filter((shown) => shown.text !== text), notice].slice(-NOTICES_MAX)
+  if (kind === 'done') setTimeout(() => dismiss(notice.id), DONE_SHOWN_MS)
+}
+
+export function sayTrouble(error: unknown): void {
+  say(describe(error), 'trouble')
+}
+
+export function dismiss(id: number): void {
+  notices.value = notices.value.filter((notice) => notice.id !== id)
+}

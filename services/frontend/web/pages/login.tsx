@@ -1,0 +1,105 @@
+import { useSignal } from '@preact/signals'
+import { authRoutes } from '@saas/contracts'
+import { useEffect } from 'preact/hooks'
+import { call } from '../client.ts'
+import { Field, Form, PasswordField, entry, secretEntry } from '../components/form.tsx'
+import { Page } from '../components/page.tsx'
+import { texts } from '../language.ts'
+import { say } from '../notices.ts'
+import { go, linkTo, place, safeNext } from '../router.ts'
+import { session, signIn, user } from '../session.ts'
+
+export function LogInPage() {
+  const { logIn, nav } = texts.value
+  const { query } = place.value
+  const next = safeNext(query.get('next'))
+  const byCode = query.get('by') === 'code'
+  const { state } = session.value
+  useEffect(() => {
+    // Also when another tab signed in.
+    if (state === 'signed-in') go(next, { replace: true })
+  }, [state])
+  const tab = (by: string | undefined, label: string, isCurrent: boolean) => (
+    <a href={linkTo('login', {}, { next: query.get('next') ?? undefined, by })} aria-current={isCurrent || undefined}>
+      {label}
+    </a>
+  )
+  const lead = query.has('next') && <p class="lead">{logIn.continues}</p>
+  return (
+    <Page title={logIn.title} kind="narrow" lead={lead}>
+      <nav class="tabs" aria-label={logIn.title}>
+        {tab(undefined, logIn.byPassword, !byCode)}
+        {tab('code', logIn.byCode, byCode)}
+      </nav>
+      {byCode ? <ByCode /> : <ByPassword />}
+      <p class="aside">
+        {logIn.newHere} <a href={linkTo('register')}>{nav.register}</a>
+      </p>
+    </Page>
+  )
+}
+
+async function enter(body: Parameters<typeof signIn>[0]): Promise<void> {
+  await signIn(body)
+  say(texts.value.logIn.hello(user.value?.name ?? ''))
+}
+
+function ByPassword() {
+  const { logIn, form } = texts.value
+  const send = async (entries: FormData): Promise<void> => {
+    await enter({ email: entry(entries, 'email'), password: secretEntry(entries, 'password') })
+  }
+  return (
+    <Form submit={logIn.submit} send={send} beside={<a href={linkTo('reset')}>{logIn.forgot}</a>}>
+      <Field name="email" label={form.email} type="email" autocomplete="username" required maxLength={254} />
+      <PasswordField name="password" label={form.password} autocomplete="current-password" />
+    </Form>
+  )
+}
+
+function ByCode() {
+  const { logIn, form } = texts.value
+  const email = useSignal('')
+  const request = async (entries: FormData): Promise<void> => {
+    const address = entry(entries, 'email')
+    await call(authRoutes.requestLoginCode, { body: { email: address } })
+    email.value = address
+  }
+  if (email.value === '') {
+    return (
+      <Form key="request" submit={logIn.sendCode} send={request}>
+        <Field name="email" label={form.email} type="email" autocomplete="username" required maxLength={254} />
+      </Form>
+    )
+  }
+  return (
+    <Form
+      key="code"
+      submit={logIn.submit}
+      send={async (entries) => await enter({ email: email.value, code: entry(entries, 'code') })}
+      beside={
+        <button type="button" class="plain" onClick={() => (email.value = '')}>
+          {texts.value.cancel}
+        </button>
+      }
+    >
+      <p role="status">{logIn.codeSent(email.value)}</p>
+      <CodeField />
+    </Form>
+  )
+}
+
+export function CodeField() {
+  return (
+    <Field
+      name="code"
+      label={texts.value.form.code}
+      class="code"
+      inputMode="numeric"
+      autocomplete="one-time-code"
+      pattern="[0-9]{6}"
+      required
+      maxLength={6}
+    />
+  )
+}

@@ -1,0 +1,59 @@
+import type { Product } from '@saas/contracts'
+import { Field, TextArea } from '../components/form.tsx'
+import { typedPrice } from '../formats.ts'
+import { texts } from '../language.ts'
+import { attributeLines } from '../product-entries.ts'
+
+/** What a new product and a changed one have in common. Errors below `/price` or `/tags` are shown at those fields. */
+export function ProductFields({ product }: { product: Product | undefined }) {
+  const { manage } = texts.value
+  return (
+    <>
+      <Field name="name" label={manage.name} required maxLength={200} defaultValue={product?.name ?? ''} />
+      <Field
+        name="sku"
+        label={manage.sku}
+        hint={manage.skuHint}
+        required
+        maxLength={64}
+        pattern="[A-Za-z0-9][A-Za-z0-9._\-]*"
+        defaultValue={product?.sku ?? ''}
+      />
+      <div class="fields-row">
+        <Field
+          name="price"
+          label={manage.price}
+          inputMode="decimal"
+          required
+          maxLength={18}
+          defaultValue={product === undefined ? '' : typedPrice(product.price)}
+        />
+        <Field
+          name="currency"
+          label={manage.currency}
+          pointer="/price/currency"
+          required
+          maxLength={3}
+          pattern="[A-Za-z]{3}"
+          defaultValue={product?.price.currency ?? 'EUR'}
+        />
+      </div>
+      <TextArea
+        name="description"
+        label={manage.description}
+        rows={5}
+        maxLength={10_000}
+        defaultValue={product?.description ?? ''}
+      />
+      <Field name="category" label={manage.category} maxLength={100} defaultValue={product?.category ?? ''} />
+      <Field name="tags" label={manage.tags} hint={manage.tagsHint} defaultValue={product?.tags.join(', ') ?? ''} />
+      <TextArea
+        name="attributes"
+        label={manage.attributes}
+        hint={manage.attributesHint}
+        rows={4}
+        defaultValue={product === undefined ? '' : attributeLines(product.attributes)}
+      />
+    </>
+  )
+}

@@ -1,0 +1,25 @@
+import { Page } from '../components/page.tsx'
+import { texts } from '../language.ts'
+import { linkTo } from '../router.ts'
+
+export function NotFoundPage() {
+  const { notFound, shop } = texts.value
+  return (
+    <Page title={notFound.title} kind="narrow" lead={<p class="lead">{notFound.hint}</p>}>
+      <a class="button" href={linkTo('shop')}>
+        {shop.showAll}
+      </a>
+    </Page>
+  )
+}
+
+export function CrashedPage() {
+  const { crashed } = texts.value
+  return (
+    <Page title={crashed.title} kind="narrow" lead={<p class="lead">{crashed.hint}</p>}>
+      <button type="button" class="button" onClick={() => location.reload()}>
+        {crashed.reload}
+      </button>
+    </Page>
+  )
+}

@@ -1,0 +1,84 @@
+import { mailStates, notificationsRoutes, type Mail } from '@saas/contracts'
+import { useSignal } from '@preact/signals'
+import { call } from '../client.ts'
+import { Empty, ListFrame } from '../components/states.tsx'
+import { dateTime } from '../formats.ts'
+import { texts } from '../language.ts'
+import { useList } from '../loaded.ts'
+import { say, sayTrouble } from '../notices.ts'
+
+const PAGE_ITEMS = 50
+
+export function Mails() {
+  const { operate } = texts.value
+  const status = useSignal<Mail['status'] | undefined>(undefined)
+  const { list, more, reload, change } = useList<Mail>(
+    async (cursor, signal) => {
+      const query = { limit: PAGE_ITEMS, cursor, status: status.value, email: undefined }
+      return (await call(notificationsRoutes.listMails, { query, signal })).body
+    },
+    [status.value],
+  )
+  const resend = async (id: string): Promise<void> => {
+    try {
+      const { body } = await call(notificationsRoutes.resendMail, { params: { id } })
+      change((mail) => (mail.id === id ? body : mail))
+      say(operate.mailResent)
+    } catch (error) {
+      sayTrouble(error)
+    }
+  }
+  return (
+    <>
+      <label class="filter">
+        {operate.status}{' '}
+        <select onChange={(event) => (status.value = mailStates.find((known) => known === event.currentTarget.value))}>
+          <option value="">{operate.all}</option>
+          {mailStates.map((known) => (
+            <option key={known} value={known}>
+              {operate.mailStatuses[known]}
+            </option>
+          ))}
+        </select>
+      </label>
+      <ListFrame list={list.value} more={more} reload={reload} empty={<Empty title={operate.noMails} />}>
+        <div class="table-frame">
+          <table>
+            <thead>
+              <tr>
+                {[operate.when, operate.kind, operate.to, operate.status, operate.attempts, operate.action].map(
+                  (head) => (
+                    <th scope="col" key={head}>
+                      {head}
+                    </th>
+                  ),
+                )}
+              </tr>
+            </thead>
+            <tbody>
+              {list.value.items.map((mail) => (
+                <tr key={mail.id}>
+                  <td>{dateTime(mail.createdAt)}</td>
+                  <th scope="row">{operate.mailKinds[mail.kind]}</th>
+                  <td>{mail.email ?? '—'}</td>
+                  <td>
+                    <span class={`badge ${mail.status}`}>{operate.mailStatuses[mail.status]}</span>
+                    {mail.lastError !== null && mail.status !== 'sent' && <p class="finding">{mail.lastError}</p>}
+                  </td>
+                  <td>{mail.attempts}</td>
+                  <td>
+                    {mail.status === 'dead' && (
+                      <button type="button" class="button quiet small" onClick={() => void resend(mail.id)}>
+                        {operate.resend}
+                      </button>
+                    )}
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      </ListFrame>
+    </>
+  )
+}

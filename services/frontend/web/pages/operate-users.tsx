@@ -1,0 +1,136 @@
+import { useSignal } from '@preact/signals'
+import { authRoutes, roles, type Role, type User } from '@saas/contracts'
+import { call } from '../client.ts'
+import { entry } from '../components/form.tsx'
+import { Empty, ListFrame } from '../components/states.tsx'
+import { texts } from '../language.ts'
+import { useList } from '../loaded.ts'
+import { say, sayTrouble } from '../notices.ts'
+
+const PAGE_ITEMS = 50
+
+export function Users() {
+  const { operate } = texts.value
+  const words = useSignal<string | undefined>(undefined)
+  const { list, more, reload, change } = useList<User>(
+    async (cursor, signal) => {
+      const query = { limit: PAGE_ITEMS, cursor, q: words.value }
+      return (await call(authRoutes.listUsers, { query, signal })).body
+    },
+    [words.value],
+  )
+  const search = (event: SubmitEvent): void => {
+    event.preventDefault()
+    const typed = entry(new FormData(event.currentTarget as HTMLFormElement), 'q')
+    words.value = typed === '' ? undefined : typed
+  }
+  const replace = (changed: User): void => change((user) => (user.id === changed.id ? changed : user))
+  return (
+    <>
+      <search>
+        <form class="form-row" onSubmit={search}>
+          <input
+            type="search"
+            name="q"
+            maxLength={254}
+            aria-label={operate.searchUsers}
+            placeholder={operate.searchUsers}
+          />
+        </form>
+      </search>
+      <ListFrame list={list.value} more={more} reload={reload} empty={<Empty title={operate.noUsers} />}>
+        <div class="table-frame">
+          <table>
+            <thead>
+              <tr>
+                {[operate.name, operate.email, operate.roles, operate.action].map((head) => (
+                  <th scope="col" key={head}>
+                    {head}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {list.value.items.map((user) => (
+                <UserRow key={user.id} user={user} replace={replace} />
+              ))}
+            </tbody>
+          </table>
+        </div>
+      </ListFrame>
+    </>
+  )
+}
+
+function UserRow({ user, replace }: { user: User; replace: (user: User) => void }) {
+  const { operate, yes, no } = texts.value
+  const isSaving = useSignal(false)
+  const act = async (work: () => Promise<User>, done: string): Promise<void> => {
+    isSaving.value = true
+    try {
+      replace(await work())
+      say(done)
+    } catch (error) {
+      // The same user again, so that the boxes show what is true.
+      replace({ ...user })
+      sayTrouble(error)
+    } finally {
+      isSaving.value = false
+    }
+  }
+  const toggle = (role: Role, isWanted: boolean): void => {
+    const wanted = roles.filter((known) => (known === role ? isWanted : user.roles.includes(known)))
+    const params = { id: user.id }
+    void act(
+      async () => (await call(authRoutes.setRoles, { params, body: { roles: wanted } })).body,
+      operate.rolesSaved(user.name),
+    )
+  }
+  const setDisabled = (disabled: boolean): void => {
+    const label = disabled ? operate.disabled : operate.enable
+    const params = { id: user.id }
+    void act(
+      async () => (await call(authRoutes.setDisabled, { params, body: { disabled } })).body,
+      `${user.name}: ${label}`,
+    )
+  }
+  return (
+    <tr>
+      <th scope="row">
+        {user.name}
+        {user.disabled && <span class="badge rejected">{operate.disabled}</span>}
+      </th>
+      <td>
+        {user.email}
+        <p class="hint">
+          {operate.verified}: {user.verified ? yes : no}
+        </p>
+      </td>
+      <td>
+        <fieldset class="roles" disabled={isSaving.value}>
+          <legend class="visually-hidden">{operate.rolesOf(user.name)}</legend>
+          {roles.map((role) => (
+            <label class="check" key={role}>
+              <input
+                type="checkbox"
+                checked={user.roles.includes(role)}
+                onChange={(event) => toggle(role, event.currentTarget.checked)}
+              />
+              {operate.roleNames[role]}
+            </label>
+          ))}
+        </fieldset>
+      </td>
+      <td>
+        <button
+          type="button"
+          class="button quiet small"
+          disabled={isSaving.value}
+          onClick={() => setDisabled(!user.disabled)}
+        >
+          {user.disabled ? operate.enable : operate.disable}
+        </button>
+      </td>
+    </tr>
+  )
+}

@@ -1,0 +1,151 @@
+import { useSignal } from '@preact/signals'
+import { ordersRoutes, type Order } from '@saas/contracts'
+import { useEffect } from 'preact/hooks'
+import { readProducts } from '../basket.ts'
+import { call } from '../client.ts'
+import { Artwork } from '../components/artwork.tsx'
+import { StatusBadge } from '../components/order-status.tsx'
+import { Page, SignedInOnly } from '../components/page.tsx'
+import { AskingButton } from '../components/question.tsx'
+import { Failure, Loading } from '../components/states.tsx'
+import { dateTime, money } from '../formats.ts'
+import { texts } from '../language.ts'
+import { useLoaded } from '../loaded.ts'
+import { sayTrouble } from '../notices.ts'
+import { watchOrder } from '../order-watch.ts'
+import { linkTo, place } from '../router.ts'
+
+export function OrderPage() {
+  return (
+    <SignedInOnly>
+      <OrderById id={place.value.params['id'] ?? ''} />
+    </SignedInOnly>
+  )
+}
+
+function OrderById({ id }: { id: string }) {
+  const { loaded, reload } = useLoaded(
+    async (signal) => (await call(ordersRoutes.getOrder, { params: { id }, signal })).body,
+    [id],
+  )
+  if (loaded.value.state === 'loading') return <Loading />
+  if (loaded.value.state === 'failed') return <Failure error={loaded.value.error} retry={reload} />
+  return <OrderView first={loaded.value.value} />
+}
+
+function OrderView({ first }: { first: Order }) {
+  const { order: words } = texts.value
+  const current = useSignal(first)
+  const isConnected = useSignal(true)
+  const order = current.value
+  useEffect(() => {
+    const controller = new AbortController()
+    if (first.status !== 'pending') controller.abort()
+    watchOrder(first.id, controller.signal, {
+      order: (changed) => (current.value = changed),
+      connected: (connected) => (isConnected.value = connected),
+    }).catch(sayTrouble)
+    return () => controller.abort()
+  }, [first.id])
+  const cancel = async (): Promise<void> => {
+    try {
+      current.value = (await call(ordersRoutes.cancelOrder, { params: { id: order.id } })).body
+    } catch (error) {
+      sayTrouble(error)
+    }
+  }
+  return (
+    <Page title={words.title(dateTime(order.createdAt))} kind="order">
+      <section class={`status-panel ${order.status}`} aria-label={words.progress}>
+        <div role="status" aria-live="polite">
+          <StatusBadge status={order.status} />
+          <p class="status-words">
+            {words.explanations[order.status]} {order.reason !== undefined && words.reasons[order.reason]}
+          </p>
+        </div>
+        <Progress order={order} />
+        {order.status === 'pending' && (
+          <p class={isConnected.value ? 'live' : 'live off'}>
+            {isConnected.value ? words.watching : words.reconnecting}
+          </p>
+        )}
+      </section>
+      <h2>{words.lines}</h2>
+      <Lines order={order} />
+      <dl class="facts">
+        <div>
+          <dt>{words.number}</dt>
+          <dd class="number">{order.id}</dd>
+        </div>
+      </dl>
+      {(order.status === 'pending' || order.status === 'confirmed') && (
+        <AskingButton
+          label={words.cancel}
+          question={words.cancelQuestion}
+          confirm={words.cancel}
+          cancel={words.keep}
+          act={() => void cancel()}
+        />
+      )}
+    </Page>
+  )
+}
+
+function Progress({ order }: { order: Order }) {
+  const { steps, statuses } = texts.value.order
+  const isDecided = order.status !== 'pending'
+  const items = [
+    { label: steps.placed, at: dateTime(order.createdAt), state: 'done' },
+    { label: steps.reserving, at: '', state: isDecided ? 'done' : 'now' },
+    {
+      label: isDecided ? statuses[order.status] : steps.decided,
+      at: order.decidedAt === undefined ? '' : dateTime(order.decidedAt),
+      state: isDecided ? `done ${order.status}` : 'open',
+    },
+  ]
+  return (
+    <ol class="steps">
+      {items.map(({ label, at, state }) => (
+        <li key={label} class={state} aria-current={state === 'now' ? 'step' : undefined}>
+          <span>{label}</span>
+          {at !== '' && <time>{at}</time>}
+        </li>
+      ))}
+    </ol>
+  )
+}
+
+function Lines({ order }: { order: Order }) {
+  const ids = order.lines.map(({ productId }) => productId)
+  // Only for colours and motifs: what was ordered stands in the order itself.
+  const { loaded } = useLoaded(async (signal) => await readProducts(ids, signal), [order.id])
+  const known = loaded.value.state === 'ready' ? loaded.value.value : undefined
+  return (
+    <>
+      <ul class="lines">
+        {order.lines.map(({ productId, name, quantity, unitPrice, sku }) => (
+          <li class="line" key={productId}>
+            <div class="line-picture">
+              <Artwork seed={productId} category={known?.get(productId)?.category} />
+            </div>
+            <div class="line-words">
+              <h3>
+                <a href={linkTo('product', { id: productId })}>{name}</a>
+              </h3>
+              <p class="hint">
+                {sku} · {quantity} × {money(unitPrice)}
+              </p>
+            </div>
+            <p class="line-total price">
+              {money({ amount: unitPrice.amount * quantity, currency: unitPrice.currency })}
+            </p>
+          </li>
+        ))}
+      </ul>
+      <p class="total">
+        <span>{texts.value.basket.total}</span>
+        <strong class="price">{money(order.total)}</strong>
+      </p>
+    </>
+  )
+}

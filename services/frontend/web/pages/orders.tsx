@@ -1,0 +1,74 @@
+import { ordersRoutes, type Order } from '@saas/contracts'
+import { call } from '../client.ts'
+import { Artwork } from '../components/artwork.tsx'
+import { StatusBadge } from '../components/order-status.tsx'
+import { Page, SignedInOnly } from '../components/page.tsx'
+import { Empty, ListFrame } from '../components/states.tsx'
+import { dateTime, money } from '../formats.ts'
+import { texts } from '../language.ts'
+import { useList } from '../loaded.ts'
+import { linkTo } from '../router.ts'
+
+const PAGE_ITEMS = 20
+const PICTURES_MAX = 3
+
+export function OrdersPage() {
+  return (
+    <SignedInOnly>
+      <Orders />
+    </SignedInOnly>
+  )
+}
+
+function Orders() {
+  const { orders, basket } = texts.value
+  const { list, more, reload } = useList<Order>(
+    async (cursor, signal) =>
+      (await call(ordersRoutes.listOrders, { query: { limit: PAGE_ITEMS, cursor, status: undefined }, signal })).body,
+    [],
+  )
+  const empty = (
+    <Empty title={orders.empty} hint={orders.emptyHint}>
+      <a class="button" href={linkTo('shop')}>
+        {basket.browse}
+      </a>
+    </Empty>
+  )
+  return (
+    <Page title={orders.title}>
+      <ListFrame list={list.value} more={more} reload={reload} empty={empty}>
+        <ul class="orders">
+          {list.value.items.map((order) => (
+            <li key={order.id}>
+              <OrderCard order={order} />
+            </li>
+          ))}
+        </ul>
+      </ListFrame>
+    </Page>
+  )
+}
+
+function OrderCard({ order }: { order: Order }) {
+  const items = order.lines.reduce((total, { quantity }) => total + quantity, 0)
+  return (
+    <article class="order-card">
+      <div class="order-pictures" aria-hidden="true">
+        {order.lines.slice(0, PICTURES_MAX).map(({ productId }) => (
+          <Artwork key={productId} seed={productId} category={undefined} />
+        ))}
+      </div>
+      <div class="order-words">
+        <h2>
+          <a href={linkTo('order', { id: order.id })}>{dateTime(order.createdAt)}</a>
+        </h2>
+        <p class="hint">
+          {order.lines[0]?.name}
+          {order.lines.length > 1 && ' …'} · {texts.value.orders.items(items)}
+        </p>
+      </div>
+      <StatusBadge status={order.status} />
+      <p class="price">{money(order.total)}</p>
+    </article>
+  )
+}

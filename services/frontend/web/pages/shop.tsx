@@ -1,0 +1,167 @@
+import { computed, signal } from '@preact/signals'
+import { productSorts, productsRoutes, type Product } from '@saas/contracts'
+import { useEffect, useRef } from 'preact/hooks'
+import { Icon } from '../components/icon.tsx'
+import { Page } from '../components/page.tsx'
+import { ProductCard } from '../components/product-card.tsx'
+import { Empty, ListFrame } from '../components/states.tsx'
+import { call } from '../client.ts'
+import { texts } from '../language.ts'
+import { useList } from '../loaded.ts'
+import { go, linkTo, place } from '../router.ts'
+
+const SEARCH_DELAY_MS = 250
+const PAGE_ITEMS = 24
+
+/** Categories that were seen so far: the catalogue has no list of its own, so the choice grows with what is shown. */
+const seenCategories = signal<ReadonlySet<string>>(new Set())
+const categories = computed(() => [...seenCategories.value].sort((one, other) => one.localeCompare(other)))
+
+function remember(products: readonly Product[]): void {
+  const found = products.flatMap(({ category }) => (category === null ? [] : [category]))
+  seenCategories.value = new Set([...seenCategories.peek(), ...found])
+}
+
+/** What is asked for stands in the URL, so that back, reload and a sent link show the same. */
+function show(changes: Readonly<Record<string, string | undefined>>): void {
+  const query = Object.fromEntries(place.peek().query)
+  go(linkTo('shop', {}, { ...query, ...changes }), { replace: true })
+}
+
+export function ShopPage() {
+  const { shop } = texts.value
+  const { query, path } = place.value
+  const words = query.get('q') ?? undefined
+  const category = query.get('category') ?? undefined
+  const tag = query.get('tag') ?? undefined
+  const inStock = query.has('in-stock') || undefined
+  const fallback = words === undefined ? 'newest' : 'relevance'
+  const sort = productSorts.find((known) => known === query.get('sort')) ?? fallback
+  const isNarrowed = [words, category, tag, inStock].some((filter) => filter !== undefined)
+
+  const { list, more, reload } = useList<Product>(
+    async (cursor, signal) => {
+      const filters = { q: words, category, tag, inStock, sort, limit: PAGE_ITEMS, cursor }
+      const { body } = await call(productsRoutes.listProducts, { query: filters, signal })
+      remember(body.items)
+      return body
+    },
+    [path],
+  )
+  const { items, next, state } = list.value
+  const sorts = productSorts.filter((known) => known !== 'relevance' || words !== undefined)
+
+  return (
+    <Page title={shop.title} kind="shop" lead={<SearchField words={words ?? ''} />}>
+      <div class="filters">
+        <div class="chips" role="group" aria-label={shop.category}>
+          <button type="button" aria-pressed={category === undefined} onClick={() => show({ category: undefined })}>
+            {shop.allCategories}
+          </button>
+          {categories.value.map((name) => (
+            <button
+              type="button"
+              key={name}
+              aria-pressed={name === category}
+              onClick={() => show({ category: name === category ? undefined : name })}
+            >
+              {name}
+            </button>
+          ))}
+          {tag !== undefined && (
+            <button type="button" aria-pressed="true" onClick={() => show({ tag: undefined })}>
+              {shop.tagged(tag)} <Icon name="cross" />
+            </button>
+          )}
+        </div>
+        <div class="filter-controls">
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={inStock === true}
+              onChange={(event) => show({ 'in-stock': event.currentTarget.checked ? 'yes' : undefined })}
+            />
+            {shop.inStock}
+          </label>
+          <label class="sort">
+            <span class="visually-hidden">{shop.sort}</span>
+            <select value={sort} onChange={(event) => show({ sort: event.currentTarget.value })}>
+              {sorts.map((known) => (
+                <option key={known} value={known}>
+                  {shop.sorts[known]}
+                </option>
+              ))}
+            </select>
+          </label>
+        </div>
+      </div>
+      <h2 class="visually-hidden">{shop.products}</h2>
+      <p class="visually-hidden" role="status">
+        {state === 'ready' && shop.found(items.length, next !== null)}
+      </p>
+      <ListFrame list={list.value} more={more} reload={reload} empty={<NothingThere isNarrowed={isNarrowed} />}>
+        <ul class="shelf">
+          {items.map((product) => (
+            <li key={product.id}>
+              <ProductCard product={product} />
+            </li>
+          ))}
+        </ul>
+      </ListFrame>
+    </Page>
+  )
+}
+
+function NothingThere({ isNarrowed }: { isNarrowed: boolean }) {
+  const { shop } = texts.value
+  if (!isNarrowed) return <Empty title={shop.empty} hint={shop.emptyHint} />
+  return (
+    <Empty title={shop.nothingFound} hint={shop.nothingFoundHint}>
+      <a class="button quiet" href={linkTo('shop')}>
+        {shop.showAll}
+      </a>
+    </Empty>
+  )
+}
+
+function SearchField({ words }: { words: string }) {
+  const { shop } = texts.value
+  const field = useRef<HTMLInputElement>(null)
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
+  // The field keeps what is being typed; only another source of the words, such as the back button, overwrites it.
+  useEffect(() => {
+    const input = field.current
+    if (input !== null && input !== document.activeElement) input.value = words
+  }, [words])
+  useEffect(() => () => clearTimeout(timer.current), [])
+  const search = (): void => {
+    clearTimeout(timer.current)
+    const typed = field.current?.value.trim() ?? ''
+    if (typed !== words) show({ q: typed === '' ? undefined : typed, sort: undefined })
+  }
+  const onInput = (): void => {
+    clearTimeout(timer.current)
+    timer.current = setTimeout(search, SEARCH_DELAY_MS)
+  }
+  const onSubmit = (event: SubmitEvent): void => {
+    event.preventDefault()
+    search()
+  }
+  return (
+    <search>
+      <form class="search" onSubmit={onSubmit}>
+        <Icon name="search" />
+        <input
+          type="search"
+          name="q"
+          ref={field}
+          defaultValue={words}
+          maxLength={200}
+          aria-label={shop.searchLabel}
+          placeholder={shop.searchHint}
+          onInput={onInput}
+        />
+      </form>
+    </search>
+  )
+}
