@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { allProblems, serviceNames } from '@saas/contracts'
+import { allProblems, allRoutes, serviceNames } from '@saas/contracts'
 import { asyncapi } from '@saas/contracts/asyncapi'
+import { edgeLocations, edgeRequestHeaders, edgeRoutes } from '@saas/contracts/edge'
 import { openapi } from '@saas/contracts/openapi'
 import { environmentExample } from './generate/environment.ts'
 import { problemIndex, problemPage } from './generate/problem-pages.ts'
@@ -21,6 +22,9 @@ const PROBLEM_PAGES = 'docs/problems'
 const targets: readonly Target[] = [
   { path: 'docs/api/openapi.json', content: () => json(openapi()) },
   { path: 'docs/api/asyncapi.json', content: () => json(asyncapi()) },
+  { path: 'charts/edge/files/routes.conf', content: () => edgeRoutes(allRoutes) },
+  { path: 'charts/edge/files/locations.conf', content: () => edgeLocations(allRoutes) },
+  { path: 'charts/edge/files/request-headers.conf', content: () => edgeRequestHeaders(allRoutes) },
   { path: '.env.example', content: environmentExample },
   { path: `${PROBLEM_PAGES}/README.md`, content: problemIndex },
   ...allProblems.map((problem) => ({

@@ -1,5 +1,6 @@
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { edgeUpstreams } from '@saas/contracts/edge'
 import { cloneDirectory } from '../locations.ts'
 
 /** Where each part listens, as `host:port`. */
@@ -12,16 +13,24 @@ export interface EdgeAddresses {
  * Puts the edge's configuration together in a folder of its own: the files of `charts/edge/files` as they are, and the one
  * file that differs between environments.
  */
-export function writeEdgeConfiguration(directory: string, addresses: EdgeAddresses): string {
+export function writeEdgeConfiguration(directory: string, { listenPort, upstreams }: EdgeAddresses): string {
   rmSync(directory, { recursive: true, force: true })
   mkdirSync(directory, { recursive: true })
   cpSync(join(cloneDirectory, 'charts/edge/files'), directory, { recursive: true })
-  writeFileSync(join(directory, 'upstreams.conf'), upstreams(addresses))
+  const environment = edgeUpstreams({
+    listen: [`127.0.0.1:${listenPort}`],
+    upstreams: {
+      auth: [upstreams.auth],
+      products: [upstreams.products],
+      orders: [upstreams.orders],
+      notifications: [upstreams.notifications],
+      frontend: [upstreams.frontend],
+    },
+    publicUrl: `http://localhost:${listenPort}`,
+    trustedHops: 0,
+    accessLog: 'run/access.log',
+    developmentServer: true,
+  })
+  writeFileSync(join(directory, 'upstreams.conf'), environment)
   return join(directory, 'nginx.conf')
-}
-
-function upstreams({ upstreams }: EdgeAddresses): string {
-  return Object.entries(upstreams)
-    .map(([name, address]) => `upstream ${name} {\n  server ${address} max_fails=0;\n}\n`)
-    .join('\n')
 }
