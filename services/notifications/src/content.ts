@@ -1,0 +1,27 @@
+import type { authEvents, DataOf, MailKind, ordersEvents } from '@saas/contracts'
+
+type Confirmed = DataOf<typeof ordersEvents.orderConfirmed>
+type OrderFacts = Pick<Confirmed, 'orderId' | 'lines' | 'total'>
+
+/** What a mail of each kind is about, as its row keeps it. Codes and links are never in it. */
+export interface FactsByKind {
+  'verify-address': Record<never, never>
+  'already-registered': Record<never, never>
+  'login-code': Record<never, never>
+  'password-reset': Record<never, never>
+  'password-changed': Pick<DataOf<typeof authEvents.passwordChanged>, 'changedAt'>
+  'new-sign-in': Pick<DataOf<typeof authEvents.sessionOpened>, 'device' | 'address' | 'openedAt'>
+  'order-confirmed': OrderFacts
+  'order-rejected': OrderFacts & Pick<DataOf<typeof ordersEvents.orderRejected>, 'reason'>
+  'order-cancelled': OrderFacts
+}
+
+/** A kind of mail with its facts. */
+export type Content = { [K in MailKind]: { readonly kind: K; readonly facts: FactsByKind[K] } }[MailKind]
+
+/** Where a mail goes and in which language. */
+export interface Recipient {
+  readonly email: string
+  readonly name: string
+  readonly language: string
+}

@@ -1,0 +1,123 @@
+import { authEvents, ordersEvents } from '@saas/contracts'
+import { Unprocessable, type MessageOf, type Transaction } from '@saas/state'
+import { isMailAddress } from './address.ts'
+import type { Content, Recipient } from './content.ts'
+import { insertMails, type NewMail } from './mails.ts'
+import { applyUserChanges } from './recipients.ts'
+
+/** Everything the durable consumer applies. */
+export const consumedEvents = [
+  authEvents.userChanged,
+  authEvents.verificationRequested,
+  authEvents.registrationRepeated,
+  authEvents.loginCodeRequested,
+  authEvents.passwordResetRequested,
+  authEvents.passwordChanged,
+  authEvents.sessionOpened,
+  ordersEvents.orderConfirmed,
+  ordersEvents.orderRejected,
+  ordersEvents.orderCancelled,
+] as const
+
+export type Consumed = MessageOf<(typeof consumedEvents)[number]>
+type Mailing = Exclude<Consumed, MessageOf<typeof authEvents.userChanged>>
+
+/**
+ * Applies a batch inside the transaction that holds its inbox rows: what is known of users goes by version, mails never do.
+ *
+ * @throws {Unprocessable} when a message holds something that no mail can be made of.
+ */
+export async function applyEvents(tx: Transaction, messages: readonly Consumed[], now: Date): Promise<void> {
+  const changes = messages.filter((message) => message.subject === authEvents.userChanged.subject)
+  await applyUserChanges(tx, changes, now)
+  const mails = messages
+    .filter((message) => message.subject !== authEvents.userChanged.subject)
+    .map(mailOf)
+    .filter((mail) => mail !== undefined)
+  await insertMails(tx, mails, now)
+}
+
+/** The one mail an event promises, or none. */
+function mailOf(message: Mailing): NewMail | undefined {
+  const { id, traceParent } = message
+  switch (message.subject) {
+    case authEvents.verificationRequested.subject:
+      return {
+        ...sealed({ kind: 'verify-address', facts: {} }, message.data),
+        naturalKey: `verify-address:${id}`,
+        traceParent,
+      }
+    case authEvents.loginCodeRequested.subject:
+      return { ...sealed({ kind: 'login-code', facts: {} }, message.data), naturalKey: `login-code:${id}`, traceParent }
+    case authEvents.passwordResetRequested.subject:
+      return {
+        ...sealed({ kind: 'password-reset', facts: {} }, message.data),
+        naturalKey: `password-reset:${id}`,
+        traceParent,
+      }
+    case authEvents.registrationRepeated.subject:
+      return {
+        ...plain({ kind: 'already-registered', facts: {} }, message.data),
+        naturalKey: `already-registered:${id}`,
+        traceParent,
+      }
+    case authEvents.passwordChanged.subject: {
+      const { changedAt } = message.data
+      return {
+        ...plain({ kind: 'password-changed', facts: { changedAt } }, message.data),
+        naturalKey: `password-changed:${id}`,
+        traceParent,
+      }
+    }
+    case authEvents.sessionOpened.subject: {
+      const { newDevice, sessionId, device, address, openedAt } = message.data
+      // A mail for every sign-in is one that nobody reads; the very first is not a new device (see decision 0042).
+      if (!newDevice) return undefined
+      const content: Content = { kind: 'new-sign-in', facts: { device, address, openedAt } }
+      return { ...plain(content, message.data), naturalKey: `new-sign-in:${sessionId}`, traceParent }
+    }
+    default:
+      return { ...orderMailOf(message), traceParent }
+  }
+}
+
+type Ordering = MessageOf<(typeof ordersEvents)['orderConfirmed' | 'orderRejected' | 'orderCancelled']>
+
+/** An order is confirmed, rejected and cancelled at most once each, so its id is the key however the event is published. */
+function orderMailOf(message: Ordering): Omit<NewMail, 'traceParent'> {
+  const { orderId, userId, lines, total } = message.data
+  const facts = { orderId, lines, total }
+  const content = orderContentOf(message, facts)
+  return {
+    content,
+    userId,
+    recipient: undefined,
+    secret: undefined,
+    expiresAt: undefined,
+    naturalKey: `${content.kind}:${orderId}`,
+  }
+}
+
+function orderContentOf(message: Ordering, facts: Extract<Content, { kind: 'order-confirmed' }>['facts']): Content {
+  switch (message.subject) {
+    case ordersEvents.orderConfirmed.subject:
+      return { kind: 'order-confirmed', facts }
+    case ordersEvents.orderRejected.subject:
+      return { kind: 'order-rejected', facts: { ...facts, reason: message.data.reason } }
+    case ordersEvents.orderCancelled.subject:
+      return { kind: 'order-cancelled', facts }
+  }
+}
+
+function plain(content: Content, data: Recipient & { userId: string }): Omit<NewMail, 'naturalKey' | 'traceParent'> {
+  const { userId, email, name, language } = data
+  if (!isMailAddress(email)) throw new Unprocessable('/email is not an address a mail can be sent to')
+  return { content, userId, recipient: { email, name, language }, secret: undefined, expiresAt: undefined }
+}
+
+function sealed(
+  content: Content,
+  data: Recipient & { userId: string; secret: string; expiresAt: string },
+): Omit<NewMail, 'naturalKey' | 'traceParent'> {
+  return { ...plain(content, data), secret: data.secret, expiresAt: new Date(data.expiresAt) }
+}

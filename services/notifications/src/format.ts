@@ -1,0 +1,42 @@
+import type { Money } from '@saas/contracts'
+
+/** `{amount: 980, currency: 'EUR'}` is €9.80 in English and 9,80 € in German; the yen has no minor unit. */
+export function formatMoney({ amount, currency }: Money, language: string): string {
+  const format = new Intl.NumberFormat(language, { style: 'currency', currency })
+  const digits = format.resolvedOptions().maximumFractionDigits ?? 2
+  return format.format(amount / 10 ** digits)
+}
+
+/** A moment in the recipient's zone, or in UTC while it is not known; the zone is always named. */
+export function formatTime(time: string, language: string, zone: string | undefined): string {
+  return new Intl.DateTimeFormat(language, {
+    day: 'numeric',
+    month: 'long',
+    year: 'numeric',
+    hour: '2-digit',
+    minute: '2-digit',
+    hourCycle: 'h23',
+    timeZone: knownZone(zone),
+    timeZoneName: 'short',
+  }).format(new Date(time))
+}
+
+const MINUTE_MS = 60_000
+const MINUTES_IN_WORDS_MAX = 120
+
+/** What is left until a moment, rounded down so that no mail promises more than there is: “10 minutes”, “24 Stunden”. */
+export function formatTimeLeft(until: Date, now: Date, language: string): string {
+  const minutes = Math.max(1, Math.floor((until.getTime() - now.getTime()) / MINUTE_MS + 0.5))
+  const [count, unit] =
+    minutes <= MINUTES_IN_WORDS_MAX ? [minutes, 'minute'] : [Math.floor(minutes / 60 + 0.02), 'hour']
+  return new Intl.NumberFormat(language, { style: 'unit', unit, unitDisplay: 'long' }).format(count)
+}
+
+function knownZone(zone: string | undefined): string {
+  if (zone === undefined) return 'UTC'
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone
+  } catch {
+    return 'UTC'
+  }
+}

@@ -1,0 +1,7 @@
+import { fileURLToPath } from 'node:url'
+import { runMigrations } from '@saas/state'
+
+await runMigrations({
+  service: 'notifications',
+  directory: fileURLToPath(new URL('../migrations', import.meta.url)),
+})

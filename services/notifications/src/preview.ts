@@ -1,0 +1,65 @@
+import { authEvents, mailKinds, ordersEvents, type MailKind } from '@saas/contracts'
+import type { Content, FactsByKind, Recipient } from './content.ts'
+import { Templates } from './templates.ts'
+import { viewOf, type Shop } from './view.ts'
+
+/** One mail as it would look. */
+export interface Preview {
+  readonly kind: MailKind
+  readonly language: string
+  readonly subject: string
+  readonly html: string
+  readonly text: string
+}
+
+const VALID_MS = 10 * 60_000
+const now = new Date('2026-01-01T12:00:00.000Z')
+const secretByKind: Partial<Record<MailKind, readonly ('code' | 'link')[]>> = {
+  'verify-address': ['code', 'link'],
+  'login-code': ['code'],
+  'password-reset': ['link'],
+}
+
+/** What each kind is shown with: the examples of the contracts. */
+const examples: FactsByKind = {
+  'verify-address': {},
+  'already-registered': {},
+  'login-code': {},
+  'password-reset': {},
+  'password-changed': authEvents.passwordChanged.example,
+  'new-sign-in': authEvents.sessionOpened.example,
+  'order-confirmed': ordersEvents.orderConfirmed.example,
+  'order-rejected': ordersEvents.orderRejected.example,
+  'order-cancelled': ordersEvents.orderCancelled.example,
+}
+
+/** Every kind of mail in every language, rendered from the contracts' examples. */
+export function previews(shop: Shop = { name: 'Shop', url: 'http://localhost:8080' }): Preview[] {
+  const templates = new Templates()
+  return mailKinds.flatMap((kind) =>
+    templates.languages.map((language) => {
+      const content = { kind, facts: examples[kind] } as Content
+      const recipient: Recipient = { email: 'ada@example.com', name: 'Ada', language }
+      const secret = exampleSecret(kind, shop)
+      const expiresAt = secret === undefined ? undefined : new Date(now.getTime() + VALID_MS)
+      const view = viewOf({ content, recipient, zone: 'Europe/Berlin', secret, expiresAt }, shop, now)
+      return { kind, language, ...templates.render(kind, language, view) }
+    }),
+  )
+}
+
+function exampleSecret(kind: MailKind, shop: Shop) {
+  const parts = secretByKind[kind]
+  if (parts === undefined) return undefined
+  const page = kind === 'password-reset' ? 'reset' : 'verify'
+  return {
+    ...(parts.includes('code') ? { code: '426913' } : {}),
+    ...(parts.includes('link') ? { link: `${shop.url}/${page}#token=${'A'.repeat(43)}` } : {}),
+  }
+}
+
+if (import.meta.main) {
+  for (const { kind, language, subject, text } of previews()) {
+    process.stdout.write(`──── ${language}/${kind}: ${subject}\n\n${text}\n`)
+  }
+}

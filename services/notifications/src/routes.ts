@@ -1,0 +1,32 @@
+import { notificationsRoutes, operatorRoutes } from '@saas/contracts'
+import type { Clock } from '@saas/config'
+import { operatorHandlers, type Handlers } from '@saas/http'
+import type { Bus } from '@saas/state'
+import type { Courier } from './courier.ts'
+import type { MailList } from './mail-list.ts'
+
+export const servedRoutes = { ...notificationsRoutes, ...operatorRoutes('notifications') }
+
+interface Domain {
+  readonly bus: Bus
+  readonly courier: Courier
+  readonly mails: MailList
+  readonly clock: Clock
+}
+
+/** Operators only: shoppers have nothing to ask this service. */
+export function notificationsHandlers({ bus, courier, mails, clock }: Domain): Handlers<typeof servedRoutes> {
+  return {
+    listMails: async ({ query }) => ({ status: 200, body: await mails.list(query) }),
+    resendMail: async ({ params }) => {
+      const mail = await mails.resend(params.id, clock.now())
+      courier.nudge()
+      return { status: 200, body: mail }
+    },
+    ...operatorHandlers({
+      listDeadLetters: (page) => bus.deadLetters.list(page),
+      replayDeadLetter: (id) => bus.deadLetters.replay(id),
+      lag: () => bus.lag(),
+    }),
+  }
+}

@@ -1,0 +1,26 @@
+import { compactDecrypt } from 'jose'
+import { Compile } from 'typebox/compile'
+import { MailSecret } from '@saas/contracts'
+
+const validator = Compile(MailSecret)
+
+/**
+ * Opens what auth sealed: a compact JWE, `dir` and `A256GCM` and nothing else.
+ *
+ * @throws {Error} when it was sealed with another key, changed on its way, or holds something else. The message
+ *   never has any of it.
+ */
+export async function openSecret(sealed: string, key: Uint8Array): Promise<MailSecret> {
+  const { plaintext } = await compactDecrypt(sealed, key, {
+    keyManagementAlgorithms: ['dir'],
+    contentEncryptionAlgorithms: ['A256GCM'],
+  })
+  let secret: unknown
+  try {
+    secret = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(plaintext))
+  } catch {
+    throw new Error('The sealed text is not JSON')
+  }
+  if (!validator.Check(secret)) throw new Error('The sealed text is not a mail secret')
+  return secret
+}

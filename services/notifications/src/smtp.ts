@@ -1,0 +1,162 @@
+import type { Readable } from 'node:stream'
+import { createTransport, type SendMailOptions, type Transporter } from 'nodemailer'
+import type { Clock } from '@saas/config'
+import type { Logger } from '@saas/http'
+import { singleLine } from './address.ts'
+import { Circuit } from './circuit.ts'
+
+/** How many mails a replica sends at once, over as many connections to each server. */
+export const SENDING_MAX = 10
+const CONNECTION_MAILS_MAX = 1_000
+// Nodemailer repeats by itself only what a server cut before it read a byte of the mail.
+const STALE_CONNECTION_RETRIES_MAX = 1
+
+/** What became of one attempt. The words are the server's own where it said any. */
+export type Outcome =
+  | { readonly result: 'accepted'; readonly words: string }
+  /** Permanently, and because of the mail: another attempt would get the same answer. */
+  | { readonly result: 'refused'; readonly words: string }
+  /** For the time being: because of the mail (greylisting, a full mailbox) or of every server. */
+  | { readonly result: 'failed'; readonly words: string }
+
+interface Server {
+  readonly name: string
+  readonly transport: Transporter
+  readonly circuit: Circuit
+}
+
+export interface SmtpOptions {
+  readonly urls: readonly string[]
+  /** For connecting, and for each answer before the mail itself. */
+  readonly connectTimeoutMs: number
+  /** For one attempt at one server, from connecting to its last answer. */
+  readonly sendTimeoutMs: number
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** The mail servers, in the order in which they are preferred. */
+export class SmtpServers implements AsyncDisposable {
+  readonly #servers: readonly Server[]
+  readonly #options: SmtpOptions
+
+  constructor(options: SmtpOptions) {
+    this.#options = options
+    this.#servers = options.urls.map((url) => ({
+      name: new URL(url).host,
+      transport: openPool(url, options),
+      circuit: new Circuit(),
+    }))
+  }
+
+  /** How many mails may be under way now: none while every server is out of use, one to see whether one is back. */
+  capacity(): number {
+    const now = this.#options.clock.now()
+    const states = this.#servers.map(({ circuit }) => circuit.state(now))
+    if (states.includes('closed')) return SENDING_MAX
+    return states.includes('half-open') ? 1 : 0
+  }
+
+  /**
+   * Sends to the first server that takes it. The next one is asked only while nothing of the mail was handed over: a
+   * server that was cut after that may have accepted it.
+   */
+  async send(message: SendMailOptions): Promise<Outcome> {
+    let words = 'every mail server is out of use after repeated failures'
+    for (const server of this.#servers) {
+      if (!server.circuit.enter(this.#options.clock.now())) continue
+      const attempt = await this.#attempt(server, message)
+      if (attempt.result !== 'server-failed') return attempt
+      words = attempt.words
+      if (attempt.isHandedOver) break
+    }
+    return { result: 'failed', words }
+  }
+
+  async #attempt(server: Server, message: SendMailOptions): Promise<Outcome | ServerFailure> {
+    const { clock, logger, sendTimeoutMs } = this.#options
+    const progress: Progress = { body: undefined }
+    const wasOpen = server.circuit.state(clock.now()) !== 'closed'
+    const outcome = await server.transport
+      .sendMail({ ...message, progress, signal: AbortSignal.timeout(sendTimeoutMs) } as SendMailOptions)
+      .then(
+        (info): Outcome => ({ result: 'accepted', words: String(info.response) }),
+        (error: unknown) => classify(error, progress),
+      )
+    if (outcome.result === 'server-failed') {
+      server.circuit.failed(clock.now())
+      const isOpen = server.circuit.state(clock.now()) === 'open'
+      logger.warn({ server: server.name, problem: outcome.words, isOpen }, 'A mail server failed')
+    } else {
+      server.circuit.succeeded()
+      if (wasOpen) logger.info({ server: server.name }, 'A mail server is back')
+    }
+    return outcome
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { transport } of this.#servers) transport.close()
+  }
+}
+
+interface ServerFailure {
+  readonly result: 'server-failed'
+  readonly words: string
+  readonly isHandedOver: boolean
+}
+
+/** Filled while a mail is under way: its body as a stream, which is read only once the server asked for it. */
+interface Progress {
+  body: Readable | undefined
+}
+
+function openPool(url: string, { connectTimeoutMs, sendTimeoutMs }: SmtpOptions): Transporter {
+  const transport = createTransport({
+    url,
+    pool: true,
+    maxConnections: SENDING_MAX,
+    maxMessages: CONNECTION_MAILS_MAX,
+    maxRequeues: STALE_CONNECTION_RETRIES_MAX,
+    dnsTimeout: connectTimeoutMs,
+    connectionTimeout: connectTimeoutMs,
+    greetingTimeout: connectTimeoutMs,
+    socketTimeout: sendTimeoutMs,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  })
+  transport.use('stream', (mail, done) => {
+    const { progress } = mail.data as { progress?: Progress }
+    const createReadStream = mail.message.createReadStream.bind(mail.message)
+    mail.message.createReadStream = (options) => {
+      const body = createReadStream(options)
+      if (progress !== undefined) progress.body = body
+      return body
+    }
+    done()
+  })
+  return transport
+}
+
+interface SmtpError extends Error {
+  readonly code?: string
+  readonly command?: string
+  readonly response?: string
+  readonly responseCode?: number
+  readonly permanent?: boolean
+}
+
+// The server wants a sign-in or encryption first: our configuration is wrong, not the mail.
+const SESSION_REFUSALS: readonly number[] = [421, 530, 534, 535, 538]
+
+/** Tells what concerns the mail, which another attempt cannot help or time may, from what concerns the server. */
+function classify(error: unknown, { body }: Progress): Outcome | ServerFailure {
+  const { code, command, response, responseCode, permanent, message } = error as SmtpError
+  const words = singleLine(response ?? message)
+  const concernsMail = code === 'EENVELOPE' || code === 'EMESSAGE'
+  if (concernsMail && responseCode === undefined) return { result: 'refused', words }
+  if (concernsMail && responseCode !== undefined && !SESSION_REFUSALS.includes(responseCode)) {
+    if (permanent === true) return { result: 'refused', words }
+    if (command !== 'MAIL FROM') return { result: 'failed', words }
+  }
+  return { result: 'server-failed', words, isHandedOver: body?.readableDidRead === true && responseCode === undefined }
+}

@@ -1,0 +1,97 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Liquid, type Template } from 'liquidjs'
+import { mailKinds, type MailKind } from '@saas/contracts'
+import { singleLine } from './address.ts'
+
+const DIRECTORY = fileURLToPath(new URL('../templates', import.meta.url))
+const FALLBACK_LANGUAGE = 'en'
+const RENDER_MS_MAX = 1_000
+const SUBJECT_LENGTH_MAX = 200
+const LAYOUTS = ['layout.html', 'layout.txt']
+
+/** A mail as people read it. */
+export interface Rendered {
+  readonly subject: string
+  readonly html: string
+  readonly text: string
+}
+
+interface Parts {
+  readonly subject: Template[]
+  readonly html: Template[]
+  readonly text: Template[]
+}
+
+/**
+ * The templates of every kind in every language, parsed once. A folder is a language; each has the shared layouts and
+ * three files a kind.
+ */
+export class Templates {
+  /** HTML escapes every value. Subject and text take them as they are. */
+  readonly #html: Liquid
+  readonly #plain: Liquid
+  readonly #parts = new Map<string, Parts>()
+  readonly languages: readonly string[]
+
+  /** @throws {Error} naming the template that is missing or cannot be parsed: the service does not start without one. */
+  constructor() {
+    this.languages = readdirSync(DIRECTORY, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name)
+      .sort()
+    const templates = layoutsOf(this.languages)
+    // A name, not a file: what is not in this table cannot be included.
+    const options = {
+      templates,
+      strictVariables: true,
+      strictFilters: true,
+      ownPropertyOnly: true,
+      renderLimit: RENDER_MS_MAX,
+    }
+    this.#html = new Liquid({ ...options, outputEscape: 'escape' })
+    this.#plain = new Liquid(options)
+    for (const language of this.languages) {
+      for (const kind of mailKinds) this.#parts.set(`${language}/${kind}`, this.#parse(language, kind))
+    }
+  }
+
+  /**
+   * Renders all three parts. A language without templates gets English.
+   *
+   * @throws {Error} when a template names a value or filter that is not there.
+   */
+  render(kind: MailKind, language: string, view: object): Rendered {
+    const known = this.languages.includes(language) ? language : FALLBACK_LANGUAGE
+    const parts = this.#parts.get(`${known}/${kind}`)
+    if (parts === undefined) throw new Error(`There is no template ${known}/${kind}`)
+    const values = { ...view, language: known }
+    return {
+      subject: singleLine(String(this.#plain.renderSync(parts.subject, values))).slice(0, SUBJECT_LENGTH_MAX),
+      html: String(this.#html.renderSync(parts.html, values)),
+      text: `${String(this.#plain.renderSync(parts.text, values)).trim()}\n`,
+    }
+  }
+
+  #parse(language: string, kind: MailKind): Parts {
+    return {
+      subject: this.#plain.parse(read(`${language}/${kind}.subject`)),
+      html: this.#html.parse(read(`${language}/${kind}.html`)),
+      text: this.#plain.parse(read(`${language}/${kind}.txt`)),
+    }
+  }
+}
+
+/** `layout.html` is shared by all languages and includes what each says at the foot of every mail. */
+function layoutsOf(languages: readonly string[]): Record<string, string> {
+  const shared = readdirSync(DIRECTORY).filter((name) => name.includes('.'))
+  const own = languages.flatMap((language) =>
+    LAYOUTS.map((layout) => `${language}/${layout.replace('layout', 'footer')}`),
+  )
+  return Object.fromEntries([...shared, ...own].map((name) => [name, read(name)]))
+}
+
+function read(name: string): string {
+  return readFileSync(join(DIRECTORY, name), 'utf8')
+}

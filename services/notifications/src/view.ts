@@ -1,0 +1,78 @@
+import { fillPath, pages, shortId, type MailSecret } from '@saas/contracts'
+import { singleLine } from './address.ts'
+import type { Content, Recipient } from './content.ts'
+import { formatMoney, formatTime, formatTimeLeft } from './format.ts'
+
+/** Who sends: what a mail says of the shop. */
+export interface Shop {
+  readonly name: string
+  readonly url: string
+}
+
+/** Everything a mail is rendered from. */
+export interface Occasion {
+  readonly content: Content
+  readonly recipient: Recipient
+  readonly zone: string | undefined
+  readonly secret: MailSecret | undefined
+  readonly expiresAt: Date | undefined
+}
+
+/**
+ * The values a template may name. Everything people read as money or time is formatted here, in the recipient's
+ * language; a value that is missing is missing in the template too, where it is an error.
+ */
+export function viewOf({ content, recipient, zone, secret, expiresAt }: Occasion, shop: Shop, now: Date) {
+  const { language, name } = recipient
+  return {
+    shop,
+    links: { account: shop.url + pages.account, login: shop.url + pages.login, reset: shop.url + pages.reset },
+    name: singleLine(name),
+    ...secret,
+    ...(expiresAt === undefined ? {} : { timeLeft: formatTimeLeft(expiresAt, now, language) }),
+    ...factsOf(content, shop, (time) => formatTime(time, language, zone), language),
+  }
+}
+
+function factsOf(
+  content: Content,
+  shop: Shop,
+  time: (text: string) => string,
+  language: string,
+): Readonly<Record<string, unknown>> {
+  switch (content.kind) {
+    case 'verify-address':
+    case 'already-registered':
+    case 'login-code':
+    case 'password-reset':
+      return {}
+    case 'password-changed':
+      return { changedAt: time(content.facts.changedAt) }
+    case 'new-sign-in': {
+      const { device, address, openedAt } = content.facts
+      return { device: singleLine(device), address: singleLine(address), openedAt: time(openedAt) }
+    }
+    case 'order-confirmed':
+    case 'order-cancelled':
+      return { order: orderOf(content.facts, shop, language) }
+    case 'order-rejected':
+      return { order: orderOf(content.facts, shop, language), reason: content.facts.reason }
+  }
+}
+
+type OrderFacts = Extract<Content, { kind: 'order-confirmed' }>['facts']
+
+function orderOf({ orderId, lines, total }: OrderFacts, shop: Shop, language: string) {
+  return {
+    id: orderId,
+    shortId: shortId(orderId),
+    url: shop.url + fillPath(pages.order, { id: orderId }),
+    total: formatMoney(total, language),
+    lines: lines.map(({ name, quantity, unitPrice }) => ({
+      name: singleLine(name),
+      quantity,
+      unitPrice: formatMoney(unitPrice, language),
+      price: formatMoney({ ...unitPrice, amount: unitPrice.amount * quantity }, language),
+    })),
+  }
+}

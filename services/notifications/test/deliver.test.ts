@@ -1,0 +1,251 @@
+import { describe, expect, test } from 'vitest'
+import { authEvents, ordersEvents } from '@saas/contracts'
+import { eventually } from '@saas/testing'
+import { someOrder, someUser, someVerification, startShop } from './fixture.ts'
+import { SmtpSink, type Behaviour } from './smtp-sink.ts'
+
+const MINUTE_MS = 60_000
+
+describe('every promised mail, once', () => {
+  test('an order mail goes out at once, in the words of its recipient, and names the order', async () => {
+    await using shop = await startShop()
+    const user = someUser({ name: 'Jürgen', language: 'de' })
+    const order = someOrder(user.userId)
+    await shop.publisher.publish(authEvents.userChanged, user)
+    await shop.publisher.publish(ordersEvents.orderConfirmed, order)
+    // The clock stands still, so no poll finds it: only the nudge after the commit does.
+    const mail = await eventually(() => shop.smtp.acceptedFor(user.email)[0] ?? false)
+    expect(mail.decoded).toContain(`http://localhost:8080/my/orders/${order.orderId}`)
+    expect(mail.decoded).toContain('Danke, Jürgen!')
+    expect(mail.decoded).toContain('9,80\u{a0}€')
+    expect(mail.raw).toMatch(/^Auto-Submitted: auto-generated\r$/m)
+    expect(mail.raw).toMatch(/^Date: .+ \+0000\r$/m)
+    expect(mail.raw).not.toMatch(/^List-Unsubscribe/im)
+    const [row] = await eventually(async () => {
+      const rows = await shop.rows()
+      expect(rows[0]?.status).toBe('sent')
+      return rows
+    })
+    expect(mail.messageId).toBe(`<${row?.id}@shop.example>`)
+  })
+
+  test('every promised mail is accepted or dead with the server’s words', async () => {
+    const behave = (to: string, attempt: number): Behaviour => {
+      if (to.startsWith('unknown')) return { recipientCode: 550, words: '5.1.1 No such mailbox here' }
+      if (to.startsWith('spam')) return { dataCode: 554, words: '5.7.1 Looks like spam' }
+      if (to.startsWith('greylisted'))
+        return attempt < 4 ? { recipientCode: 451, words: '4.7.1 Come back later' } : 'accept'
+      if (to.startsWith('full')) return attempt < 3 ? { dataCode: 452, words: '4.2.2 Mailbox full' } : 'accept'
+      if (to.startsWith('cut')) return attempt < 2 ? 'cut' : 'accept'
+      return 'accept'
+    }
+    await using shop = await startShop({ behave })
+    const names = ['fine', 'unknown', 'spam', 'greylisted', 'full', 'cut']
+    const addresses = Array.from({ length: 30 }, (_, index) => `${names[index % names.length]}-${index}@example.com`)
+    for (const email of addresses) {
+      const user = someUser({ email })
+      await shop.publisher.publish(authEvents.registrationRepeated, user)
+    }
+    await eventually(async () => (await shop.rows()).length === addresses.length)
+    await shop.drain()
+    for (const row of await shop.rows()) {
+      const accepted = shop.smtp.acceptedFor(row.email ?? '')
+      if (/^(unknown|spam)/.test(row.email ?? '')) {
+        expect(row).toMatchObject({ status: 'dead', attempts: 1 })
+        expect(row.last_error).toMatch(
+          row.email?.startsWith('spam') ? /^554 5\.7\.1 Looks like spam/ : /550 5\.1\.1 No such/,
+        )
+        expect(accepted).toHaveLength(0)
+      } else {
+        expect(row).toMatchObject({ status: 'sent', last_error: null })
+        expect(accepted.map(({ messageId }) => messageId)).toEqual([`<${row.id}@shop.example>`])
+      }
+    }
+  })
+
+  test('an event delivered twice sends one mail', async () => {
+    await using shop = await startShop()
+    const user = someUser()
+    await shop.publisher.publish(authEvents.userChanged, user)
+    await shop.publisher.publish(ordersEvents.orderConfirmed, someOrder(user.userId))
+    await eventually(() => shop.smtp.accepted.length === 1)
+    // With the stream gone every event is published and delivered again; the inbox knows them.
+    await shop.bus.deleteStream()
+    const marker = someUser()
+    await shop.publisher.publish(authEvents.registrationRepeated, marker)
+    await eventually(() => shop.smtp.acceptedFor(marker.email).length === 1)
+    expect(await shop.rows()).toHaveLength(2)
+    expect(shop.smtp.accepted).toHaveLength(2)
+  })
+
+  test('one order is confirmed in one mail, however many events say so', async () => {
+    await using shop = await startShop()
+    const user = someUser()
+    const order = someOrder(user.userId)
+    await shop.publisher.publish(authEvents.userChanged, user)
+    await shop.publisher.publish(ordersEvents.orderConfirmed, order)
+    await shop.publisher.publish(ordersEvents.orderConfirmed, order)
+    await shop.publisher.publish(ordersEvents.orderCancelled, order)
+    await eventually(() => shop.smtp.accepted.length === 2)
+    expect((await shop.rows()).map(({ kind }) => kind).toSorted()).toEqual(['order-cancelled', 'order-confirmed'])
+  })
+
+  test('two replicas send each mail once', async () => {
+    await using shop = await startShop()
+    await using second = await shop.replica()
+    const users = Array.from({ length: 80 }, () => someUser())
+    for (const user of users) {
+      await shop.publisher.publish(authEvents.registrationRepeated, user)
+      shop.notifications.clock.advance(100)
+    }
+    await eventually(() => shop.smtp.accepted.length >= users.length)
+    await shop.drain(1_000)
+    expect(shop.smtp.accepted.map(({ to }) => to).toSorted()).toEqual(users.map(({ email }) => email).toSorted())
+    const sentBy = (log: { lines: readonly { message: string }[] }): number =>
+      log.lines.filter(({ message }) => message === 'Mail sent').length
+    expect(sentBy(shop.notifications.log) + sentBy(second.log)).toBe(users.length)
+  })
+
+  test('a mail under way is finished before the service stops', async () => {
+    const release = Promise.withResolvers<Behaviour>()
+    await using smtp = await SmtpSink.start({ behave: () => release.promise })
+    await using shop = await startShop({ smtpUrls: [smtp.url] })
+    const user = someUser()
+    await shop.publisher.publish(authEvents.registrationRepeated, user)
+    await eventually(() => smtp.attempts(user.email) === 1)
+    const restarted = shop.notifications.restart()
+    await eventually(() => shop.notifications.log.lines.some(({ message }) => message === 'service stops'))
+    expect(smtp.accepted).toHaveLength(0)
+    release.resolve('accept')
+    await restarted
+    expect(smtp.acceptedFor(user.email)).toHaveLength(1)
+    expect(await shop.rows()).toMatchObject([{ status: 'sent', attempts: 1 }])
+  })
+
+  test('a mail that only ever failed for the time being is given up after 48 hours, with the last words', async () => {
+    await using shop = await startShop({ behave: () => ({ recipientCode: 450, words: '4.2.1 Still busy' }) })
+    await shop.publisher.publish(authEvents.registrationRepeated, someUser())
+    await eventually(async () => (await shop.rows())[0]?.last_error === '450 4.2.1 Still busy')
+    const startMs = shop.notifications.clock.now().getTime()
+    await shop.drain(60 * MINUTE_MS)
+    expect(shop.notifications.clock.now().getTime() - startMs).toBeGreaterThanOrEqual(48 * 60 * MINUTE_MS)
+    const [row] = await shop.rows()
+    expect(row).toMatchObject({ status: 'dead', last_error: 'given up after 48 hours: 450 4.2.1 Still busy' })
+    expect(row?.attempts).toBeGreaterThan(40)
+  })
+})
+
+describe('who a mail goes to', () => {
+  test('an order mail waits until its customer is known, and then goes at once', async () => {
+    await using shop = await startShop()
+    const user = someUser()
+    await shop.publisher.publish(ordersEvents.orderConfirmed, someOrder(user.userId))
+    await eventually(async () => {
+      expect(await shop.rows()).toMatchObject([{ status: 'due', attempts: 0, lease: null }])
+      expect((await shop.rows())[0]?.last_error).toMatch(/address/)
+    })
+    await shop.publisher.publish(authEvents.userChanged, user)
+    await eventually(() => shop.smtp.acceptedFor(user.email).length === 1)
+    await eventually(async () => (await shop.rows())[0]?.status === 'sent')
+    expect(await shop.rows()).toMatchObject([{ email: user.email, attempts: 1 }])
+  })
+
+  test('an older state of a user never replaces a newer one', async () => {
+    await using shop = await startShop()
+    const user = someUser({ email: 'new@example.com' })
+    await shop.publisher.publish(authEvents.userChanged, user, { version: 2 })
+    await eventually(async () => (await shop.database.query('select 1 from recipient')).length === 1)
+    await shop.publisher.publish(authEvents.userChanged, { ...user, email: 'old@example.com' }, { version: 1 })
+    await shop.publisher.publish(
+      authEvents.passwordChanged,
+      { ...user, changedAt: new Date().toISOString() },
+      { version: 3 },
+    )
+    await shop.publisher.publish(ordersEvents.orderConfirmed, someOrder(user.userId))
+    await eventually(() => shop.smtp.accepted.length === 2)
+    expect(shop.smtp.accepted.map(({ to }) => to)).toEqual(['new@example.com', 'new@example.com'])
+  })
+
+  test('a sign-in is mailed only when it came from a new device', async () => {
+    await using shop = await startShop()
+    const user = someUser()
+    const session = { ...authEvents.sessionOpened.example, ...user }
+    await shop.publisher.publish(authEvents.sessionOpened, { ...session, newDevice: false })
+    await shop.publisher.publish(authEvents.sessionOpened, { ...session, newDevice: true, sessionId: user.userId })
+    await eventually(() => shop.smtp.accepted.length === 1)
+    expect(await shop.rows()).toMatchObject([{ kind: 'new-sign-in' }])
+  })
+
+  test('an address with CR/LF never reaches a header', async () => {
+    await using shop = await startShop()
+    const attack = 'ada@example.com\r\nBcc: eve@example.com'
+    await shop.publisher.publish(authEvents.registrationRepeated, someUser({ email: attack }))
+    await shop.publisher.publish(authEvents.userChanged, someUser({ email: attack }))
+    const user = someUser({ name: 'Ada\r\nBcc: eve@example.com' })
+    await shop.publisher.publish(authEvents.userChanged, user)
+    const order = someOrder(user.userId)
+    const [line] = order.lines
+    if (line === undefined) throw new Error('the example has a line')
+    await shop.publisher.publish(ordersEvents.orderConfirmed, {
+      ...order,
+      lines: [{ ...line, name: 'Tea\r\nBcc: eve@example.com' }],
+    })
+    const mail = await eventually(() => shop.smtp.accepted[0] ?? false)
+    const [headers = ''] = mail.raw.split('\r\n\r\n', 1)
+    expect(headers).not.toMatch(/eve@/)
+    const letters = await eventually(async () => {
+      const found = await shop.database.query<{ reason: string }>('select reason from dead_letter')
+      expect(found).toHaveLength(2)
+      return found
+    })
+    for (const { reason } of letters) expect(reason).toMatch(/email/)
+    expect(shop.smtp.accepted).toHaveLength(1)
+  })
+})
+
+describe('what cannot be understood', () => {
+  test('an unknown event goes to the dead letters and the rest flows on', async () => {
+    await using shop = await startShop()
+    const first = someUser()
+    await shop.publisher.publish(authEvents.registrationRepeated, first)
+    await eventually(() => shop.smtp.accepted.length === 1)
+    // As a newer version of this service would, running beside this one.
+    const manager = await shop.bus.manager()
+    const { config } = await manager.consumers.info('messages', 'notifications')
+    await manager.consumers.update('messages', 'notifications', {
+      filter_subjects: [...(config.filter_subjects ?? []), authEvents.sessionRevoked.subject],
+    })
+    await shop.publisher.publish(authEvents.sessionRevoked, { userId: first.userId, sessionId: null })
+    await shop.publisher.publish(authEvents.passwordChanged, { userId: first.userId, email: 7 })
+    const second = someUser()
+    await shop.publisher.publish(authEvents.registrationRepeated, second)
+    await eventually(() => shop.smtp.acceptedFor(second.email).length === 1)
+    const letters = await eventually(async () => {
+      const found = await shop.database.query<{ subject: string }>('select subject from dead_letter order by subject')
+      expect(found).toHaveLength(2)
+      return found
+    })
+    expect(letters.map(({ subject }) => subject)).toEqual([
+      authEvents.passwordChanged.subject,
+      authEvents.sessionRevoked.subject,
+    ])
+  })
+
+  test('a mail whose secret cannot be opened is kept until it expires, and others are sent', async () => {
+    await using shop = await startShop()
+    const wrongKey = new Uint8Array(32)
+    await shop.publisher.publish(
+      authEvents.verificationRequested,
+      await someVerification('a@example.com', { key: wrongKey }),
+    )
+    await shop.publisher.publish(authEvents.verificationRequested, await someVerification('b@example.com'))
+    await eventually(() => shop.smtp.acceptedFor('b@example.com').length === 1)
+    const closed = async () => (await shop.rows()).find(({ email }) => email === 'a@example.com')
+    await eventually(async () => {
+      expect((await closed())?.last_error).toMatch(/cannot be opened/)
+    })
+    expect(await closed()).toMatchObject({ status: 'due' })
+    await shop.drain()
+    expect(await closed()).toMatchObject({ status: 'dead', secret: null })
+  })
+})

@@ -1,0 +1,148 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { authEvents } from '@saas/contracts'
+import { eventually, testConfig, testObjectStore } from '@saas/testing'
+import { mailSecretKey, someUser, startShop, type Shop } from './fixture.ts'
+import { SmtpSink, type Behaviour } from './smtp-sink.ts'
+
+const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+
+test('when the first mail server is down the next one gets the mail, and the first one again when it is back', async () => {
+  const down = await SmtpSink.start()
+  const { port } = down
+  await down[Symbol.asyncDispose]()
+  await using second = await SmtpSink.start()
+  await using shop = await startShop({ smtpUrls: [`smtp://127.0.0.1:${port}`, second.url] })
+  const users = Array.from({ length: 5 }, () => someUser())
+  for (const user of users) {
+    await shop.publisher.publish(authEvents.registrationRepeated, user)
+    await eventually(() => second.acceptedFor(user.email).length === 1)
+  }
+  const failures = shop.notifications.log.lines.filter(({ message }) => message === 'A mail server failed')
+  expect(failures.map(({ isOpen }) => isOpen)).toEqual([false, false, true])
+
+  await using first = await SmtpSink.start({ port })
+  shop.notifications.clock.advance(10_000)
+  const user = someUser()
+  await shop.publisher.publish(authEvents.registrationRepeated, user)
+  await eventually(() => first.acceptedFor(user.email).length === 1)
+})
+
+test('a mail server that accepts connections and says nothing is passed over in time', async () => {
+  await using silent = await SmtpSink.start({ isSilent: true })
+  await using second = await SmtpSink.start()
+  await using shop = await startShop({ smtpUrls: [silent.url, second.url], connTimeoutSeconds: 1 })
+  const user = someUser()
+  await shop.publisher.publish(authEvents.registrationRepeated, user)
+  await eventually(() => second.acceptedFor(user.email).length === 1)
+  expect(silent.connections).toBe(1)
+})
+
+test('a mail whose answer was lost is not given to another server, which would send it twice', async () => {
+  await using second = await SmtpSink.start()
+  await using first = await SmtpSink.start({ behave: (_to, attempt) => (attempt === 1 ? 'cut' : 'accept') })
+  await using shop = await startShop({ smtpUrls: [first.url, second.url] })
+  const user = someUser()
+  await shop.publisher.publish(authEvents.registrationRepeated, user)
+  await eventually(async () => {
+    const [row] = await shop.rows()
+    expect(row).toMatchObject({ status: 'due', lease: null, attempts: 1 })
+  })
+  expect(second.connections).toBe(0)
+  await shop.drain()
+  expect(first.acceptedFor(user.email)).toHaveLength(1)
+})
+
+test('a mail server that never answers a mail costs a time-out, and the mail is tried again', async () => {
+  await using shop = await startShop({
+    connTimeoutSeconds: 1,
+    behave: (_to, attempt) => (attempt === 1 ? 'hang' : 'accept'),
+  })
+  const user = someUser()
+  await shop.publisher.publish(authEvents.registrationRepeated, user)
+  await eventually(async () => (await shop.rows())[0]?.attempts === 1 && (await shop.rows())[0]?.lease === null)
+  await shop.drain()
+  expect(shop.smtp.acceptedFor(user.email)).toHaveLength(1)
+})
+
+test('while every mail server is down mails wait without being tried, and go when one is back', async () => {
+  const down = await SmtpSink.start()
+  const { port } = down
+  await down[Symbol.asyncDispose]()
+  await using shop = await startShop({ smtpUrls: [`smtp://127.0.0.1:${port}`] })
+  const users = Array.from({ length: 20 }, () => someUser())
+  for (const user of users) await shop.publisher.publish(authEvents.registrationRepeated, user)
+  await eventually(async () => (await shop.rows()).length === users.length)
+  await eventually(() => shop.notifications.log.lines.some(({ isOpen }) => isOpen === true))
+  await using back = await SmtpSink.start({ port })
+  await shop.drain(30_000)
+  expect(back.accepted).toHaveLength(users.length)
+})
+
+test('a killed sender’s mail is sent by another after its lease, and not before', async () => {
+  const hanging = new Set<string>()
+  const behave = (to: string): Behaviour => (hanging.has(to) ? 'hang' : 'accept')
+  await using shop = await startShop({ behave })
+  await using victim = await startReplicaProcess(shop)
+  const user = someUser()
+  hanging.add(user.email)
+  // Only the other process is free to send: this one's clock stands at a time when nothing is due yet.
+  shop.notifications.clock.advance(-1_000_000)
+  await victim.ready
+  await shop.database.query(
+    `insert into mail (id, natural_key, kind, user_id, email, name, language, data, has_secret, due_at, gives_up_at, created_at)
+     values ($1, 'test', 'already-registered', $1, $2, 'Ada', 'en', '{}', false, now(), now() + interval '2 days', now())`,
+    [user.userId, user.email],
+  )
+  await eventually(() => shop.smtp.attempts(user.email) === 1)
+  await victim.kill()
+  hanging.clear()
+  const leaseEndsAt = (await shop.rows())[0]?.due_at ?? new Date(0)
+
+  shop.notifications.clock.set(new Date(leaseEndsAt.getTime() - 1_000))
+  const marker = someUser()
+  await shop.publisher.publish(authEvents.registrationRepeated, marker)
+  await eventually(() => shop.smtp.acceptedFor(marker.email).length === 1)
+  expect(shop.smtp.attempts(user.email)).toBe(1)
+
+  shop.notifications.clock.set(new Date(leaseEndsAt.getTime() + 1_000))
+  await eventually(() => shop.smtp.acceptedFor(user.email).length === 1)
+  await eventually(async () => (await shop.rows()).every(({ status }) => status === 'sent'))
+})
+
+/** A replica as a program of its own, which can be killed. */
+async function startReplicaProcess(
+  shop: Shop,
+): Promise<AsyncDisposable & { ready: Promise<void>; kill(): Promise<void> }> {
+  await using objects = await testObjectStore()
+  const config = testConfig('notifications', { database: shop.database, bus: shop.bus, objects })
+  const encode = (key: Uint8Array | undefined): string => Buffer.from(key ?? []).toString('base64url')
+  const child = spawn(process.execPath, [main], {
+    env: {
+      PATH: process.env['PATH'],
+      LISTEN_PORT: '0',
+      OPS_PORT: '0',
+      PUBLIC_URL: config.publicUrl,
+      DATABASE_URL: config.databaseUrl,
+      MIGRATE_DATABASE_URL: config.migrateDatabaseUrl,
+      NATS_BROKER_URL: config.natsBrokerUrl,
+      INTERNAL_TOKEN_KEY: encode(config.internalTokenKeys[0]),
+      MAIL_SECRET_KEY: encode(mailSecretKey),
+      SMTP_URL: shop.smtp.url,
+      MAIL_FROM: 'The Shop <shop@shop.example>',
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const exited = once(child, 'exit')
+  const started = Promise.withResolvers<void>()
+  child.stdout.on('data', (chunk: Buffer) => {
+    if (chunk.includes('service listens')) started.resolve()
+  })
+  const kill = async (): Promise<void> => {
+    child.kill('SIGKILL')
+    await exited
+  }
+  return { ready: started.promise, kill, [Symbol.asyncDispose]: kill }
+}

@@ -1,0 +1,197 @@
+import { randomBytes } from 'node:crypto'
+import { CompactEncrypt } from 'jose'
+import { v7 as uuidv7 } from 'uuid'
+import { authEvents, ordersEvents, type DataOf, type Event, type MailSecret, type ServiceName } from '@saas/contracts'
+import { systemClock } from '@saas/config'
+import { sql, State } from '@saas/state'
+import {
+  cloneDatabase,
+  eventually,
+  startService,
+  testBus,
+  testLog,
+  type TestBus,
+  type TestDatabase,
+  type TestService,
+} from '@saas/testing'
+import { startNotifications } from '../src/main.ts'
+import { SmtpSink } from './smtp-sink.ts'
+
+export const mailSecretKey = new Uint8Array(randomBytes(32))
+const MINUTE_MS = 60_000
+
+const insertOutbox = sql(
+  'test.insert_outbox',
+  `insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data)
+   values ($1, $2, $3, $4, $5, $6::jsonb)`,
+)
+
+/** Publishes events as the services that own them do: through an outbox, a relay and their own broker user. */
+export class Publisher implements AsyncDisposable {
+  readonly #bus: TestBus
+  readonly #states = new Map<ServiceName, Promise<{ state: State; database: TestDatabase }>>()
+  readonly #versions = new Map<string, number>()
+
+  constructor(bus: TestBus) {
+    this.#bus = bus
+  }
+
+  /** Returns the message's id. `data` may be anything, to see what becomes of nonsense. */
+  async publish(
+    event: Event,
+    data: Readonly<Record<string, unknown>>,
+    options: { version?: number; aggregateId?: string } = {},
+  ): Promise<string> {
+    const { state } = await this.#stateOf(event.publishedBy)
+    const aggregateId = options.aggregateId ?? String(data[event.aggregate === 'order' ? 'orderId' : 'userId'])
+    const version = options.version ?? (this.#versions.get(aggregateId) ?? 0) + 1
+    this.#versions.set(aggregateId, version)
+    const id = uuidv7()
+    await state.database.write(insertOutbox, [
+      id,
+      event.aggregate,
+      aggregateId,
+      version,
+      event.subject,
+      JSON.stringify(data),
+    ])
+    state.bus.nudge()
+    return id
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const started of this.#states.values()) {
+      const { state, database } = await started
+      await state[Symbol.asyncDispose]()
+      await database[Symbol.asyncDispose]()
+    }
+  }
+
+  async #stateOf(service: ServiceName): Promise<{ state: State; database: TestDatabase }> {
+    let started = this.#states.get(service)
+    if (started === undefined) {
+      started = this.#start(service)
+      this.#states.set(service, started)
+    }
+    return await started
+  }
+
+  async #start(service: ServiceName): Promise<{ state: State; database: TestDatabase }> {
+    const database = await cloneDatabase(service, { migrations: null })
+    const config = {
+      databaseUrl: database.url,
+      natsBrokerUrl: this.#bus.urlFor(service),
+      natsStreamReplicas: 1,
+      connTimeoutSeconds: 5,
+    }
+    const state = State.connect(config, { service, logger: testLog(service).logger, clock: systemClock })
+    state.bus.startRelay()
+    return { state, database }
+  }
+}
+
+export interface MailRow {
+  readonly id: string
+  readonly kind: string
+  readonly status: string
+  readonly email: string | null
+  readonly secret: string | null
+  readonly attempts: number
+  readonly lease: string | null
+  readonly last_error: string | null
+  readonly due_at: Date
+}
+
+/** A notifications service with everything around it. */
+export interface Shop extends AsyncDisposable {
+  readonly notifications: TestService
+  readonly smtp: SmtpSink
+  readonly bus: TestBus
+  readonly database: TestDatabase
+  readonly publisher: Publisher
+  readonly config: Readonly<Record<string, unknown>>
+  rows(): Promise<MailRow[]>
+  /** Another replica on the same database and bus, with the same clock. */
+  replica(): Promise<TestService>
+  /** Lets time pass until nothing is due any more; never while a mail is being sent. */
+  drain(stepMs?: number): Promise<void>
+}
+
+export async function startShop(
+  options: { behave?: SmtpSink['behave']; smtpUrls?: readonly string[]; connTimeoutSeconds?: number } = {},
+): Promise<Shop> {
+  await using stack = new AsyncDisposableStack()
+  const bus = stack.use(await testBus())
+  const database = stack.use(await cloneDatabase('notifications'))
+  const smtp = stack.use(await SmtpSink.start(options.behave === undefined ? {} : { behave: options.behave }))
+  const publisher = stack.use(new Publisher(bus))
+  const config = {
+    mailSecretKey,
+    smtpUrls: options.smtpUrls ?? [smtp.url],
+    mailFrom: 'The Shop <shop@shop.example>',
+    ...(options.connTimeoutSeconds === undefined ? {} : { connTimeoutSeconds: options.connTimeoutSeconds }),
+  }
+  const notifications = stack.use(await startService('notifications', startNotifications, { database, bus, config }))
+  const rows = async (): Promise<MailRow[]> => await database.query<MailRow>('select * from mail order by id')
+  const owned = stack.move()
+  return {
+    notifications,
+    smtp,
+    bus,
+    database,
+    publisher,
+    config,
+    rows,
+    replica: async () =>
+      await startService('notifications', startNotifications, { database, bus, config, clock: notifications.clock }),
+    drain: async (stepMs = 5 * MINUTE_MS) => {
+      await eventually(async () => {
+        const all = await rows()
+        const due = all.filter(({ status }) => status === 'due')
+        if (due.some(({ lease }) => lease === null))
+          notifications.clock.advance(due.some(({ lease }) => lease !== null) ? 0 : stepMs)
+        return due.length === 0
+      })
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+export async function seal(secret: MailSecret, key: Uint8Array = mailSecretKey): Promise<string> {
+  return await new CompactEncrypt(new TextEncoder().encode(JSON.stringify(secret)))
+    .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
+    .encrypt(key)
+}
+
+export function someUser(
+  changes: Partial<DataOf<typeof authEvents.userChanged>> = {},
+): DataOf<typeof authEvents.userChanged> {
+  const userId = uuidv7()
+  return {
+    ...authEvents.userChanged.example,
+    roles: ['customer'],
+    userId,
+    email: `${userId.slice(-12)}@example.com`,
+    ...changes,
+  }
+}
+
+export function someOrder(userId: string, changes: Partial<DataOf<typeof ordersEvents.orderConfirmed>> = {}) {
+  return { ...ordersEvents.orderConfirmed.example, orderId: uuidv7(), userId, ...changes }
+}
+
+/** A request to verify an address, with its code. */
+export async function someVerification(
+  email: string,
+  options: { expiresAt?: Date; code?: string; key?: Uint8Array } = {},
+): Promise<DataOf<typeof authEvents.verificationRequested>> {
+  const { code = '426913', expiresAt = new Date(Date.now() + 10 * MINUTE_MS), key } = options
+  const secret = await seal({ code, link: 'http://localhost:8080/verify#token=live' }, key)
+  return {
+    ...authEvents.verificationRequested.example,
+    userId: uuidv7(),
+    email,
+    secret,
+    expiresAt: expiresAt.toISOString(),
+  }
+}

@@ -1,0 +1,175 @@
+import fc from 'fast-check'
+import MailComposer from 'nodemailer/lib/mail-composer'
+import { describe, expect, test } from 'vitest'
+import { needs } from '@saas/contracts'
+import { isMailAddress, singleLine } from '../src/address.ts'
+import { addressDelayMs, retryDelayMs } from '../src/backoff.ts'
+import { Circuit } from '../src/circuit.ts'
+import { consumedEvents } from '../src/events.ts'
+import { formatMoney, formatTimeLeft } from '../src/format.ts'
+import { messageIdOf, messageOf, parseSender } from '../src/message.ts'
+
+const sender = parseSender('The Shop <shop@shop.example>')
+const now = new Date('2026-01-15T12:00:00.000Z')
+
+test('the service applies exactly the events that the contracts say it consumes', () => {
+  const subjects = (events: readonly { subject: string }[]): string[] => events.map(({ subject }) => subject).toSorted()
+  expect(subjects(consumedEvents)).toEqual(subjects(needs.notifications.consumes))
+})
+
+describe('headers', () => {
+  test('whatever an address, subject or body holds, a mail has the same header lines and one recipient', async () => {
+    const hostile = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 60 }),
+      fc.constantFrom('a@b.example\r\nBcc: eve@example.com', 'a@b.example,eve@example.com', 'Eve <eve@example.com>'),
+      fc.emailAddress(),
+    )
+    await fc.assert(
+      fc.asyncProperty(hostile, hostile, async (to, subject) => {
+        const rendered = {
+          subject: `About ${singleLine(subject)}`,
+          html: `<p>${subject}</p>`,
+          text: `About ${subject}`,
+        }
+        if (!isMailAddress(to)) {
+          expect(() => messageOf('id', to, 'en', rendered, sender, now)).toThrow(/address/)
+          return
+        }
+        const composed = new MailComposer(messageOf('id', to, 'en', rendered, sender, now)).compile()
+        const [head = ''] = String(await composed.build()).split('\r\n\r\n', 1)
+        const names = [...head.matchAll(/^([\w-]+):/gm)].map(([, name]) => name)
+        expect(names.toSorted()).toEqual(
+          [
+            'Auto-Submitted',
+            'Content-Language',
+            'Content-Type',
+            'Date',
+            'From',
+            'MIME-Version',
+            'Message-ID',
+            'Subject',
+            'To',
+          ].toSorted(),
+        )
+        expect(composed.getEnvelope().to).toHaveLength(1)
+      }),
+    )
+  })
+
+  test('ordinary addresses pass, whatever else does not', () => {
+    for (const good of ['ada@example.com', 'a.b+c@sub.example.co', 'jürgen@müller.example', "o'neil@example.ie"]) {
+      expect(isMailAddress(good), good).toBe(true)
+    }
+    for (const bad of [
+      '',
+      'ada',
+      'ada@',
+      '@b.example',
+      'a@b',
+      'a b@c.example',
+      'a@b.example\n',
+      'a@b.example,c@d.example',
+      '"a b"@c.example',
+      '<a@b.example>',
+      'a@b@c.example',
+      `${'a'.repeat(65)}@b.example`,
+      'a\u2028@b.example',
+    ]) {
+      expect(isMailAddress(bad), bad).toBe(false)
+    }
+  })
+
+  test('the Message-ID follows from the mail, so every attempt bears the same', () => {
+    expect(messageIdOf('01977c1e', sender)).toBe('<01977c1e@shop.example>')
+  })
+
+  test('a sender that is not one address is refused at the start', () => {
+    expect(parseSender('shop@shop.example')).toEqual({
+      name: 'shop.example',
+      address: 'shop@shop.example',
+      domain: 'shop.example',
+    })
+    for (const wrong of ['', 'Shop', 'a@b.example, c@d.example']) expect(() => parseSender(wrong)).toThrow(/MAIL_FROM/)
+  })
+})
+
+describe('trying again', () => {
+  test('each failure waits about twice as long as the one before, at most half an hour, never less than a second', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 10_000 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (attempts, random) => {
+          const delayMs = retryDelayMs(attempts, random)
+          expect(delayMs).toBeGreaterThanOrEqual(1_000)
+          expect(delayMs).toBeLessThanOrEqual(30 * 60_000)
+          expect(retryDelayMs(attempts + 1, random)).toBeGreaterThanOrEqual(delayMs)
+        },
+      ),
+    )
+    expect([1, 2, 3, 4].map((attempts) => retryDelayMs(attempts, 1))).toEqual([2_000, 4_000, 8_000, 16_000])
+    expect(retryDelayMs(3, 0)).toBe(4_000)
+  })
+
+  test('an address that is not known is looked for every second at first and every minute later', () => {
+    expect([0, 5_000, 3_600_000].map(addressDelayMs)).toEqual([1_000, 5_000, 60_000])
+  })
+})
+
+describe('a mail server that fails', () => {
+  const at = (seconds: number): Date => new Date(now.getTime() + seconds * 1_000)
+
+  test('is left alone after three failures in a row, longer after each probe that failed', () => {
+    const circuit = new Circuit()
+    circuit.failed(at(0))
+    circuit.failed(at(0))
+    circuit.succeeded()
+    circuit.failed(at(0))
+    circuit.failed(at(0))
+    expect(circuit.state(at(0))).toBe('closed')
+    circuit.failed(at(0))
+    expect(circuit.state(at(9))).toBe('open')
+    expect(circuit.enter(at(10))).toBe(true)
+    // One probe at a time.
+    expect(circuit.enter(at(10))).toBe(false)
+    circuit.failed(at(11))
+    expect(circuit.state(at(30))).toBe('open')
+    expect(circuit.enter(at(31))).toBe(true)
+    circuit.succeeded()
+    expect(circuit.state(at(31))).toBe('closed')
+  })
+
+  test('is asked again within five minutes, however long it has been down', () => {
+    const circuit = new Circuit()
+    for (let failures = 0; failures < 3; failures += 1) circuit.failed(at(0))
+    let seconds = 0
+    for (let probes = 0; probes < 20; probes += 1) {
+      seconds += 300
+      expect(circuit.enter(at(seconds))).toBe(true)
+      circuit.failed(at(seconds))
+    }
+  })
+})
+
+describe('what people read', () => {
+  test('money has the digits of its currency', () => {
+    expect(formatMoney({ amount: 123_456, currency: 'EUR' }, 'de')).toBe('1.234,56\u{a0}€')
+    expect(formatMoney({ amount: 500, currency: 'JPY' }, 'en')).toBe('¥500')
+    expect(formatMoney({ amount: 1_500, currency: 'KWD' }, 'en')).toBe('KWD\u{a0}1.500')
+  })
+
+  test('no mail promises more time than there is', () => {
+    const left = (seconds: number, language = 'en'): string =>
+      formatTimeLeft(new Date(now.getTime() + seconds * 1_000), now, language)
+    expect([600, 599, 61, 5, 86_400, 86_390, 7_300].map((seconds) => left(seconds))).toEqual([
+      '10 minutes',
+      '10 minutes',
+      '1 minute',
+      '1 minute',
+      '24 hours',
+      '24 hours',
+      '2 hours',
+    ])
+    expect(left(600, 'de')).toBe('10 Minuten')
+  })
+})

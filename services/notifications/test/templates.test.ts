@@ -1,0 +1,104 @@
+import { describe, expect, test } from 'vitest'
+import { mailKinds } from '@saas/contracts'
+import { previews } from '../src/preview.ts'
+import { Templates } from '../src/templates.ts'
+import { viewOf } from '../src/view.ts'
+
+const templates = new Templates()
+const shop = { name: 'The Shop', url: 'https://shop.example' }
+const now = new Date('2026-01-01T12:00:00.000Z')
+const all = previews(shop)
+const order = {
+  orderId: '01977c1e-6a00-7000-8000-0000abcdef12',
+  lines: [
+    {
+      productId: '01977c1e-6a00-7000-8000-000000000010',
+      sku: 'TEA-1',
+      name: 'Green <b>tea</b> & "more"',
+      quantity: 3,
+      unitPrice: { amount: 490, currency: 'EUR' },
+      priceVersion: 1,
+    },
+  ],
+  total: { amount: 1470, currency: 'EUR' },
+}
+
+function orderView(language: string, total = order.total, name = 'Ada') {
+  const recipient = { email: 'ada@example.com', name, language }
+  const content = { kind: 'order-confirmed', facts: { ...order, total } } as const
+  return viewOf({ content, recipient, zone: undefined, secret: undefined, expiresAt: undefined }, shop, now)
+}
+
+test('every kind of mail can be read in every language', () => {
+  expect(templates.languages).toEqual(['de', 'en'])
+  expect(all).toHaveLength(mailKinds.length * templates.languages.length)
+  expect(new Set(all.map(({ html }) => html)).size).toBe(all.length)
+})
+
+describe.each(all.map((preview) => [`${preview.language}/${preview.kind}`, preview] as const))('%s', (_, preview) => {
+  const { language, subject, html, text } = preview
+
+  test('says everything in subject, HTML and text', () => {
+    expect(subject).toMatch(/^\S.{5,70}$/)
+    expect(text.length).toBeGreaterThan(100)
+    expect(html).toContain(`<html lang="${language}"`)
+    for (const part of [subject, html, text]) expect(part).not.toMatch(/\{\{|\{%|undefined|\[object|NaN/)
+  })
+
+  test('is plain HTML of a size that no client cuts, without anything from elsewhere', () => {
+    expect(Buffer.byteLength(html)).toBeLessThan(100_000)
+    expect(html).toContain('max-width:600px')
+    expect(html).toContain('name="color-scheme" content="light dark"')
+    expect(html).not.toMatch(/<(img|script|link|iframe|form|svg)\b/i)
+    for (const [, link] of html.matchAll(/href="([^"]*)"/g)) expect(link).toMatch(/^https:\/\/shop\.example(\/|$)/)
+  })
+})
+
+describe('what a template is given', () => {
+  test('a value that is missing is an error, not a gap', () => {
+    for (const { kind, language } of all) {
+      expect(() => templates.render(kind, language, {}), `${language}/${kind}`).toThrow(/undefined variable/)
+    }
+    const { total: _, ...withoutTotal } = orderView('en')['order' as never] as Record<string, unknown>
+    expect(() => templates.render('order-confirmed', 'en', { ...orderView('en'), order: withoutTotal })).toThrow(
+      /total/,
+    )
+  })
+
+  test('a name cannot become markup, a header line or a second line of text', () => {
+    const { html, text } = templates.render('order-confirmed', 'en', orderView('en', undefined, 'A\r\nB <i>'))
+    expect(html).toContain('Thank you, A B &lt;i&gt;!')
+    expect(html).toContain('Green &lt;b&gt;tea&lt;/b&gt; &amp; &#34;more&#34;')
+    expect(text).toContain('Thank you, A B <i>!')
+    expect(text).toContain('3 × Green <b>tea</b> & "more" (€4.90): €14.70')
+  })
+
+  test('a template cannot reach what it is not given', () => {
+    expect(() => templates.render('password-changed', 'en', Object.create(orderView('en')))).toThrow(
+      /undefined variable/,
+    )
+  })
+
+  test('money and time are written as the language does', () => {
+    expect(templates.render('order-confirmed', 'de', orderView('de')).text).toContain('Summe: 14,70\u{a0}€')
+    expect(
+      templates.render('order-confirmed', 'en', orderView('en', { amount: 1500, currency: 'JPY' })).text,
+    ).toContain('Total: ¥1,500')
+    expect(all.find(({ kind, language }) => kind === 'new-sign-in' && language === 'de')?.text).toContain(
+      '1. Januar 2026 um 13:00 MEZ',
+    )
+  })
+
+  test('an order is named by its short and its whole id, with a link', () => {
+    const { subject, html, text } = templates.render('order-confirmed', 'en', orderView('en'))
+    expect(subject).toBe('Your order ABCDEF12 is confirmed')
+    for (const part of [html, text]) {
+      expect(part).toContain(order.orderId)
+      expect(part).toContain(`https://shop.example/my/orders/${order.orderId}`)
+    }
+  })
+
+  test('a language without templates gets English', () => {
+    expect(templates.render('order-confirmed', 'fr', orderView('fr')).html).toContain('lang="en"')
+  })
+})
