@@ -2,17 +2,17 @@ import type { JSX } from 'preact'
 import { randomFrom } from '../random.ts'
 
 /**
- * A picture for a product that has none: the category chooses colours and motif, the product the composition. The same
- * product looks the same everywhere and forever. Decorative: the name always stands beside it.
+ * A picture for a product that has none, composed from its id: the same product looks the same everywhere and forever.
+ * Decorative: the name always stands beside it.
  */
-export function Artwork({ seed, category }: { seed: string; category: string | null | undefined }) {
-  const family = randomFrom(category ?? 'plain')
-  const palette = family.pick(palettes)
-  const motif = family.pick(motifs)
+export function Artwork({ seed }: { seed: string }) {
+  const random = randomFrom(seed)
+  const palette = random.pick(palettes)
+  const motif = random.pick(motifs)
   return (
     <svg class="artwork" viewBox="0 0 400 400" preserveAspectRatio="xMidYMid slice" aria-hidden="true">
       <rect width="400" height="400" fill={palette[0]} />
-      {motif(randomFrom(seed), palette)}
+      {motif(random, palette)}
     </svg>
   )
 }

@@ -5,11 +5,11 @@ import { linkTo } from '../router.ts'
 import { Artwork } from './artwork.tsx'
 
 export function ProductCard({ product }: { product: Product }) {
-  const { id, name, price, stock, category } = product
+  const { id, name, price, stock } = product
   return (
     <article class={stock === 0 ? 'card sold-out' : 'card'}>
       <div class="card-picture">
-        <Artwork seed={id} category={category} />
+        <Artwork seed={id} />
       </div>
       <h3>
         <a href={linkTo('product', { id })}>{name}</a>

@@ -123,7 +123,7 @@ function BasketLine({ item, product }: { item: Cart['items'][number]; product: P
   return (
     <li class={available ? 'line' : 'line gone'}>
       <div class="line-picture">
-        <Artwork seed={productId} category={product?.category} />
+        <Artwork seed={productId} />
       </div>
       <div class="line-words">
         <h2>{available ? <a href={linkTo('product', { id: productId })}>{name}</a> : name}</h2>

@@ -81,7 +81,7 @@ function Products() {
                   <th scope="row">
                     <span class="with-thumb">
                       <span class="thumb">
-                        <Artwork seed={id} category={category} />
+                        <Artwork seed={id} />
                       </span>
                       <a href={linkTo('manageProduct', { id })}>{name}</a>
                     </span>

@@ -1,7 +1,6 @@
 import { useSignal } from '@preact/signals'
 import { ordersRoutes, type Order } from '@saas/contracts'
 import { useEffect } from 'preact/hooks'
-import { readProducts } from '../basket.ts'
 import { call } from '../client.ts'
 import { Artwork } from '../components/artwork.tsx'
 import { StatusBadge } from '../components/order-status.tsx'
@@ -116,17 +115,13 @@ function Progress({ order }: { order: Order }) {
 }
 
 function Lines({ order }: { order: Order }) {
-  const ids = order.lines.map(({ productId }) => productId)
-  // Only for colours and motifs: what was ordered stands in the order itself.
-  const { loaded } = useLoaded(async (signal) => await readProducts(ids, signal), [order.id])
-  const known = loaded.value.state === 'ready' ? loaded.value.value : undefined
   return (
     <>
       <ul class="lines">
         {order.lines.map(({ productId, name, quantity, unitPrice, sku }) => (
           <li class="line" key={productId}>
             <div class="line-picture">
-              <Artwork seed={productId} category={known?.get(productId)?.category} />
+              <Artwork seed={productId} />
             </div>
             <div class="line-words">
               <h3>

@@ -55,7 +55,7 @@ function OrderCard({ order }: { order: Order }) {
     <article class="order-card">
       <div class="order-pictures" aria-hidden="true">
         {order.lines.slice(0, PICTURES_MAX).map(({ productId }) => (
-          <Artwork key={productId} seed={productId} category={undefined} />
+          <Artwork key={productId} seed={productId} />
         ))}
       </div>
       <div class="order-words">

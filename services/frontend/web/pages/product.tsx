@@ -42,7 +42,7 @@ function ProductView({ product }: { product: Product }) {
         {category ?? shop.allCategories}
       </a>
       <div class="product-picture">
-        <Artwork seed={id} category={category} />
+        <Artwork seed={id} />
       </div>
       <Page title={name} kind="product">
         <p class="product-price price">{money(price)}</p>

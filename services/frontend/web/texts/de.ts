@@ -59,7 +59,7 @@ export const de: Texts = {
       '-price': 'Preis, absteigend',
       relevance: 'Beste Treffer',
     },
-    inStock: 'Nur was vorrätig ist',
+    inStock: 'Nur Vorrätiges',
     tagged: (tag) => `Mit „${tag}“ markiert`,
     products: 'Produkte',
     found: (count, more) =>

@@ -59,7 +59,7 @@ export const en = {
       '-price': 'Price, high to low',
       relevance: 'Best match',
     },
-    inStock: 'Only what is in stock',
+    inStock: 'In stock only',
     tagged: (tag: string) => `Tagged “${tag}”`,
     products: 'Products',
     found: (count: number, more: boolean) =>
