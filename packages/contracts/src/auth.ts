@@ -8,6 +8,8 @@ import { Email, Id, IdParams, Language, Page, Strict, Time, Zone, pageQuery } fr
 export const AVATAR_BYTES_MAX = 2_000_000
 export const PASSWORD_CHARACTERS_MIN = 15
 export const PASSWORD_CHARACTERS_MAX = 256
+/** How long a mailed six-digit code is good. Links live longer; their events say how long. */
+export const CODE_LIFETIME_MINUTES = 10
 export const avatarSizes = { small: 64, medium: 192, large: 512 } as const
 
 const RoleName = Type.Enum(roles)
@@ -124,7 +126,12 @@ export const authRoutes = {
     headers: sessionHeaders,
     body: Type.Union([Strict({ email: Email, password: Password }), Strict({ email: Email, code: Code })]),
     responses: { 200: SignedIn },
-    problems: [problems.wrongCredentials, problems.tooManyRequests],
+    problems: [
+      problems.wrongCredentials,
+      problems.addressNotVerified,
+      problems.accountDisabled,
+      problems.tooManyRequests,
+    ],
   }),
   requestLoginCode: route({
     id: 'auth.requestLoginCode',
@@ -146,7 +153,7 @@ export const authRoutes = {
     summary: 'Exchange a refresh token (body, or cookie from the shop’s own origin) for the next pair',
     body: Strict({ refreshToken: Type.Optional(RefreshToken) }),
     responses: { 200: SignedIn },
-    problems: [problems.notSignedIn],
+    problems: [problems.notSignedIn, problems.forbidden],
     // The direct parent stays good for a while, so a repeated exchange logs nobody out.
     repeatable: true,
   }),
@@ -159,6 +166,7 @@ export const authRoutes = {
     summary: 'End the session of a refresh token (body or cookie)',
     body: Strict({ refreshToken: Type.Optional(RefreshToken) }),
     responses: { 204: none },
+    problems: [problems.forbidden],
     repeatable: true,
   }),
   forgotPassword: route({
@@ -273,7 +281,12 @@ export const authRoutes = {
       bytesMax: AVATAR_BYTES_MAX,
     },
     responses: { 200: Profile },
-    problems: [problems.imageNotAccepted, problems.bodyTooLarge, problems.unsupportedMediaType],
+    problems: [
+      problems.imageNotAccepted,
+      problems.bodyTooLarge,
+      problems.unsupportedMediaType,
+      problems.tooManyRequests,
+    ],
   }),
   deleteAvatar: route({
     id: 'auth.deleteAvatar',

@@ -93,6 +93,19 @@ export const wrongCredentials = problem({
   status: 401,
   explanation: 'No account signs in with what was sent. Which part is wrong is not said, on purpose.',
 })
+export const addressNotVerified = problem({
+  name: 'address-not-verified',
+  title: 'The address is not verified yet',
+  status: 403,
+  explanation:
+    'The password is right, but nobody has proven the address yet. A new link and code were mailed to it, unless one was sent a moment ago.',
+})
+export const accountDisabled = problem({
+  name: 'account-disabled',
+  title: 'The account is disabled',
+  status: 403,
+  explanation: 'The password or code is right, but an administrator has shut the account. Ask them why.',
+})
 export const wrongToken = problem({
   name: 'wrong-token',
   title: 'The link or code is not valid',
@@ -218,6 +231,8 @@ export const problems: readonly Problem[] = [
   preconditionRequired,
   versionChanged,
   wrongCredentials,
+  addressNotVerified,
+  accountDisabled,
   wrongToken,
   weakPassword,
   imageNotAccepted,
