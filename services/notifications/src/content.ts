@@ -5,10 +5,10 @@ type OrderFacts = Pick<Confirmed, 'orderId' | 'lines' | 'total'>
 
 /** What a mail of each kind is about, as its row keeps it. Codes and links are never in it. */
 export interface FactsByKind {
-  'verify-address': Record<never, never>
-  'already-registered': Record<never, never>
-  'login-code': Record<never, never>
-  'password-reset': Record<never, never>
+  'verify-address': { readonly codeExpiresAt: string }
+  'already-registered': Readonly<Record<string, never>>
+  'login-code': Readonly<Record<string, never>>
+  'password-reset': Readonly<Record<string, never>>
   'password-changed': Pick<DataOf<typeof authEvents.passwordChanged>, 'changedAt'>
   'new-sign-in': Pick<DataOf<typeof authEvents.sessionOpened>, 'device' | 'address' | 'openedAt'>
   'order-confirmed': OrderFacts

@@ -1,9 +1,11 @@
-import { authEvents, ordersEvents } from '@saas/contracts'
+import { authEvents, CODE_LIFETIME_MINUTES, ordersEvents } from '@saas/contracts'
 import { Unprocessable, type MessageOf, type Transaction } from '@saas/state'
 import { isMailAddress } from './address.ts'
-import type { Content, Recipient } from './content.ts'
+import type { Content, FactsByKind, Recipient } from './content.ts'
 import { insertMails, type NewMail } from './mails.ts'
 import { applyUserChanges } from './recipients.ts'
+
+const MINUTE_MS = 60_000
 
 /** Everything the durable consumer applies. */
 export const consumedEvents = [
@@ -41,12 +43,11 @@ export async function applyEvents(tx: Transaction, messages: readonly Consumed[]
 function mailOf(message: Mailing): NewMail | undefined {
   const { id, traceParent } = message
   switch (message.subject) {
-    case authEvents.verificationRequested.subject:
-      return {
-        ...sealed({ kind: 'verify-address', facts: {} }, message.data),
-        naturalKey: `verify-address:${id}`,
-        traceParent,
-      }
+    case authEvents.verificationRequested.subject: {
+      const codeExpiresAt = new Date(message.time.getTime() + CODE_LIFETIME_MINUTES * MINUTE_MS).toISOString()
+      const content: Content = { kind: 'verify-address', facts: { codeExpiresAt } }
+      return { ...sealed(content, message.data), naturalKey: `verify-address:${id}`, traceParent }
+    }
     case authEvents.loginCodeRequested.subject:
       return { ...sealed({ kind: 'login-code', facts: {} }, message.data), naturalKey: `login-code:${id}`, traceParent }
     case authEvents.passwordResetRequested.subject:
@@ -98,15 +99,11 @@ function orderMailOf(message: Ordering): Omit<NewMail, 'traceParent'> {
   }
 }
 
-function orderContentOf(message: Ordering, facts: Extract<Content, { kind: 'order-confirmed' }>['facts']): Content {
-  switch (message.subject) {
-    case ordersEvents.orderConfirmed.subject:
-      return { kind: 'order-confirmed', facts }
-    case ordersEvents.orderRejected.subject:
-      return { kind: 'order-rejected', facts: { ...facts, reason: message.data.reason } }
-    case ordersEvents.orderCancelled.subject:
-      return { kind: 'order-cancelled', facts }
-  }
+function orderContentOf(message: Ordering, facts: FactsByKind['order-confirmed']): Content {
+  const { subject } = message
+  if (subject === ordersEvents.orderConfirmed.subject) return { kind: 'order-confirmed', facts }
+  if (subject === ordersEvents.orderCancelled.subject) return { kind: 'order-cancelled', facts }
+  return { kind: 'order-rejected', facts: { ...facts, reason: message.data.reason } }
 }
 
 function plain(content: Content, data: Recipient & { userId: string }): Omit<NewMail, 'naturalKey' | 'traceParent'> {

@@ -12,7 +12,8 @@ export interface Preview {
   readonly text: string
 }
 
-const VALID_MS = 10 * 60_000
+const CODE_VALID_MS = 10 * 60_000
+const LINK_VALID_MS = 24 * 3_600_000
 const now = new Date('2026-01-01T12:00:00.000Z')
 const secretByKind: Partial<Record<MailKind, readonly ('code' | 'link')[]>> = {
   'verify-address': ['code', 'link'],
@@ -22,7 +23,7 @@ const secretByKind: Partial<Record<MailKind, readonly ('code' | 'link')[]>> = {
 
 /** What each kind is shown with: the examples of the contracts. */
 const examples: FactsByKind = {
-  'verify-address': {},
+  'verify-address': { codeExpiresAt: '2026-01-01T12:10:00.000Z' },
   'already-registered': {},
   'login-code': {},
   'password-reset': {},
@@ -36,16 +37,20 @@ const examples: FactsByKind = {
 /** Every kind of mail in every language, rendered from the contracts' examples. */
 export function previews(shop: Shop = { name: 'Shop', url: 'http://localhost:8080' }): Preview[] {
   const templates = new Templates()
-  return mailKinds.flatMap((kind) =>
-    templates.languages.map((language) => {
-      const content = { kind, facts: examples[kind] } as Content
-      const recipient: Recipient = { email: 'ada@example.com', name: 'Ada', language }
-      const secret = exampleSecret(kind, shop)
-      const expiresAt = secret === undefined ? undefined : new Date(now.getTime() + VALID_MS)
-      const view = viewOf({ content, recipient, zone: 'Europe/Berlin', secret, expiresAt }, shop, now)
-      return { kind, language, ...templates.render(kind, language, view) }
-    }),
-  )
+  return mailKinds.flatMap((kind) => templates.languages.map((language) => preview(templates, kind, language, shop)))
+}
+
+function preview(templates: Templates, kind: MailKind, language: string, shop: Shop): Preview {
+  const content = { kind, facts: examples[kind] } as Content
+  const recipient: Recipient = { email: 'ada@example.com', name: 'Ada', language }
+  const secret = exampleSecret(kind, shop)
+  const expiresAt = secret === undefined ? undefined : new Date(now.getTime() + validMsOf(kind))
+  const view = viewOf({ content, recipient, zone: 'Europe/Berlin', secret, expiresAt }, shop, now)
+  return { kind, language, ...templates.render(kind, language, view) }
+}
+
+function validMsOf(kind: MailKind): number {
+  return kind === 'verify-address' ? LINK_VALID_MS : CODE_VALID_MS
 }
 
 function exampleSecret(kind: MailKind, shop: Shop) {

@@ -52,9 +52,9 @@ export class SmtpServers implements AsyncDisposable {
   /** How many mails may be under way now: none while every server is out of use, one to see whether one is back. */
   capacity(): number {
     const now = this.#options.clock.now()
-    const states = this.#servers.map(({ circuit }) => circuit.state(now))
-    if (states.includes('closed')) return SENDING_MAX
-    return states.includes('half-open') ? 1 : 0
+    const states = new Set(this.#servers.map(({ circuit }) => circuit.state(now)))
+    if (states.has('closed')) return SENDING_MAX
+    return states.has('half-open') ? 1 : 0
   }
 
   /**
@@ -146,7 +146,7 @@ interface SmtpError extends Error {
 }
 
 // The server wants a sign-in or encryption first: our configuration is wrong, not the mail.
-const SESSION_REFUSALS: readonly number[] = [421, 530, 534, 535, 538]
+const sessionRefusals: ReadonlySet<number> = new Set([421, 530, 534, 535, 538])
 
 /** Tells what concerns the mail, which another attempt cannot help or time may, from what concerns the server. */
 function classify(error: unknown, { body }: Progress): Outcome | ServerFailure {
@@ -154,7 +154,7 @@ function classify(error: unknown, { body }: Progress): Outcome | ServerFailure {
   const words = singleLine(response ?? message)
   const concernsMail = code === 'EENVELOPE' || code === 'EMESSAGE'
   if (concernsMail && responseCode === undefined) return { result: 'refused', words }
-  if (concernsMail && responseCode !== undefined && !SESSION_REFUSALS.includes(responseCode)) {
+  if (concernsMail && responseCode !== undefined && !sessionRefusals.has(responseCode)) {
     if (permanent === true) return { result: 'refused', words }
     if (command !== 'MAIL FROM') return { result: 'failed', words }
   }

@@ -52,11 +52,7 @@ export class SmtpSink implements AsyncDisposable {
       onRcptTo: (address, _session, done) => {
         const attempt = (this.#attempts.get(address.address) ?? 0) + 1
         this.#attempts.set(address.address, attempt)
-        void Promise.resolve(this.behave(address.address, attempt)).then((behaviour) => {
-          if (typeof behaviour === 'object' && 'recipientCode' in behaviour) {
-            done(Object.assign(new Error(behaviour.words), { responseCode: behaviour.recipientCode }))
-          } else done()
-        })
+        void this.#answerRecipient(address.address, attempt, done)
       },
       onData: (stream, session, done) => {
         const chunks: Buffer[] = []
@@ -99,6 +95,12 @@ export class SmtpSink implements AsyncDisposable {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#server.close(() => resolve())
     await promise
+  }
+
+  async #answerRecipient(to: string, attempt: number, done: (error?: Error) => void): Promise<void> {
+    const behaviour = await this.behave(to, attempt)
+    const isRefused = typeof behaviour === 'object' && 'recipientCode' in behaviour
+    done(isRefused ? Object.assign(new Error(behaviour.words), { responseCode: behaviour.recipientCode }) : undefined)
   }
 
   async #answer(raw: string, session: SMTPServerSession, done: (error?: Error) => void): Promise<void> {

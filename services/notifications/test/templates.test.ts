@@ -98,6 +98,19 @@ describe('what a template is given', () => {
     }
   })
 
+  test('a mail that comes after its code expired shows the link and no code', () => {
+    const recipient = { email: 'ada@example.com', name: 'Ada', language: 'en' }
+    const secret = { code: '426913', link: 'https://shop.example/verify#token=x' }
+    const content = { kind: 'verify-address', facts: { codeExpiresAt: now.toISOString() } } as const
+    const expiresAt = new Date(now.getTime() + 3 * 3_600_000)
+    const view = viewOf({ content, recipient, zone: undefined, secret, expiresAt }, shop, now)
+    for (const part of Object.values(templates.render('verify-address', 'en', view)).slice(1)) {
+      expect(part).not.toContain('426913')
+      expect(part).toContain('https://shop.example/verify#token=x')
+      expect(part).toMatch(/works for 3 hours/)
+    }
+  })
+
   test('a language without templates gets English', () => {
     expect(templates.render('order-confirmed', 'fr', orderView('fr')).html).toContain('lang="en"')
   })
