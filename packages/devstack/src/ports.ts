@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { basename } from 'node:path'
 
 // Below the kernel's ephemeral range (32768 and up), where an outgoing connection may take a port at any moment.
 const LOWEST_PORT = 20_000
@@ -63,8 +64,9 @@ function listeningInodes(table: string, port: number): string[] {
     .flatMap((fields) => fields[9] ?? [])
 }
 
+/** The name of the executable; the process's own name, which any program may change, only when that cannot be read. */
 function programOf(pid: string): string {
-  return readText(`/proc/${pid}/comm`).trim() || 'unknown'
+  return basename(readLink(`/proc/${pid}/exe`)) || readText(`/proc/${pid}/comm`).trim() || 'unknown'
 }
 
 function readText(path: string): string {

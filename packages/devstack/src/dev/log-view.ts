@@ -23,6 +23,8 @@ export class LogView {
       colorize: output.isTTY,
       ignore: 'pid,hostname,name,service,time',
       singleLine: true,
+      messageKey: 'message',
+      timestampKey: 'time',
     }) as (line: string) => string
   }
 

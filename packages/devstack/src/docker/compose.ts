@@ -1,7 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { needs, serviceNames } from '@saas/contracts'
+import { serviceNames, type ServiceName } from '@saas/contracts'
 import { brokerUsers } from '../broker-users.ts'
+import { writeEdgeConfiguration } from '../dev/edge-configuration.ts'
 import { environmentOf } from '../dev/environment.ts'
 import type { StackSecrets } from '../dev/secrets.ts'
 import { run } from '../fetch/run.ts'
@@ -82,13 +83,21 @@ export function writeComposeFiles(project: ComposeProject, secrets: StackSecrets
     })
     write(`${service}.env`, assignments({ ...environment, LISTEN_HOST: '0.0.0.0' }))
   }
-  write(
-    'upstreams.conf',
-    serviceNames
-      .map((service) => `upstream ${service} {\n  server ${service}:${CONTAINER_PORTS.listenPort} max_fails=0;\n}\n`)
-      .join('\n'),
-    0o644,
-  )
+  const at = (service: ServiceName): string[] => [`${service}:${CONTAINER_PORTS.listenPort}`]
+  writeEdgeConfiguration(join(project.directory, 'edge'), {
+    listen: ['8080'],
+    publicUrl: `http://localhost:${ports.edge}`,
+    trustedHops: 0,
+    accessLog: '/dev/stdout',
+    upstreams: {
+      auth: at('auth'),
+      products: at('products'),
+      orders: at('orders'),
+      notifications: at('notifications'),
+      frontend: at('frontend'),
+    },
+  })
+  mkdirSync(join(project.directory, 'edge/run'))
 }
 
 /** Runs `docker compose` on the project and answers what it printed. */
@@ -105,9 +114,6 @@ export async function compose(
     { timeoutMs },
   )
 }
-
-/** The services that have a database. */
-export const composeStatefulServices = serviceNames.filter((service) => needs[service].database)
 
 function assignments(values: Readonly<Record<string, string>>): string {
   return Object.entries(values)

@@ -32,7 +32,7 @@ export async function startNginx(options: NginxOptions): Promise<NginxServer> {
   const child = await Child.start({
     name: 'nginx',
     command: program.path,
-    arguments: ['-p', directory, '-c', configurationFile, '-e', 'stderr', '-g', 'daemon off;'],
+    arguments: ['-p', directory, '-c', configurationFile, '-e', 'stderr', '-g', `daemon off;${keepUser()}`],
     environment: program.environment,
     directory,
     logFile: options.logFile ?? join(directory, 'nginx.log'),
@@ -51,4 +51,9 @@ export async function startNginx(options: NginxOptions): Promise<NginxServer> {
     },
     [Symbol.asyncDispose]: () => child.stop(),
   }
+}
+
+/** Started by root, nginx's workers would run as nobody, who may not reach a folder below a private home. */
+function keepUser(): string {
+  return process.getuid?.() === 0 ? ' user root;' : ''
 }

@@ -1,0 +1,101 @@
+import { styleText } from 'node:util'
+import { ServerStartError } from '../child.ts'
+import { LogView } from './log-view.ts'
+import { readOptions, usage, UsageError } from './options.ts'
+import { choosePorts } from './public-ports.ts'
+import { startStack } from './stack.ts'
+import type { StackState } from './stack-state.ts'
+import { TerminalProgress } from './terminal-progress.ts'
+import { claimDirectory, DirectoryInUseError, stopLeftovers, stopOwnChildren } from '../ledger.ts'
+import { devstackDirectory } from '../locations.ts'
+
+const PARENT_PROBE_MS = 1_000
+
+/** `pnpm dev`: brings everything up, shows what happens, and takes everything down on Ctrl-C. Answers the exit code. */
+export async function main(): Promise<number> {
+  const stop = stopRequest()
+  if (process.argv.includes('--help') || process.argv.includes('-h')) {
+    process.stdout.write(usage)
+    return 0
+  }
+  let release: () => void
+  try {
+    release = claimDirectory(devstackDirectory)
+  } catch (error) {
+    if (!(error instanceof DirectoryInUseError)) throw error
+    return refuse(`This clone's stack is running already (process ${error.pid}).`)
+  }
+  const logs = new LogView()
+  const progress = new TerminalProgress()
+  const resources = new AsyncDisposableStack()
+  try {
+    const options = readOptions(process.argv.slice(2))
+    const leftovers = await stopLeftovers()
+    if (leftovers.length > 0) progress.say(`Stopped what a killed run left behind: ${leftovers.join(', ')}.`)
+    const { ports, notes } = await choosePorts(options.ports)
+    const starting = startStack({ options, ports, progress, logs, resources, signal: stop.signal })
+    const state = await Promise.race([starting, stop.requested])
+    progress[Symbol.dispose]()
+    if (state !== undefined) {
+      process.stdout.write(summary(state, notes, performance.now()))
+      logs.show()
+      await stop.requested
+    }
+    return 0
+  } catch (error) {
+    progress[Symbol.dispose]()
+    if (error instanceof UsageError || error instanceof ServerStartError) return refuse(error.message)
+    return refuse(error instanceof Error ? (error.stack ?? error.message) : String(error))
+  } finally {
+    process.stdout.write('Stopping …\n')
+    await resources.disposeAsync().catch((error: unknown) => process.stderr.write(`${String(error)}\n`))
+    await stopOwnChildren()
+    release()
+  }
+}
+
+/** Ctrl-C and SIGTERM, and the end of the pnpm that started us, ask to stop; a second Ctrl-C does not wait. */
+function stopRequest(): { readonly signal: AbortSignal; readonly requested: Promise<undefined> } {
+  const controller = new AbortController()
+  const { promise, resolve } = Promise.withResolvers<undefined>()
+  const request = (): void => {
+    if (controller.signal.aborted) process.exit(1)
+    controller.abort(new Error('stopped'))
+    resolve(undefined)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, request)
+  const parent = process.ppid
+  if (process.env['npm_lifecycle_event'] !== undefined) {
+    setInterval(() => {
+      if (process.ppid !== parent && !controller.signal.aborted) request()
+    }, PARENT_PROBE_MS).unref()
+  }
+  return { signal: controller.signal, requested: promise }
+}
+
+function summary({ urls, accounts }: StackState, notes: readonly string[], elapsedMs: number): string {
+  const bold = (text: string): string => (process.stdout.isTTY ? styleText('bold', text) : text)
+  const row = (name: string, value: string): string => `  ${name.padEnd(10)} ${value}`
+  const account = (name: keyof StackState['accounts']): string =>
+    row(name, `${accounts[name].email.padEnd(22)} ${accounts[name].password}`)
+  return [
+    '',
+    row('Shop', bold(urls.edge)),
+    row('Mailbox', bold(urls.mailbox)),
+    row('API docs', bold(urls.docs)),
+    '',
+    account('admin'),
+    account('manager'),
+    account('customer'),
+    '',
+    ...notes.map((note) => `  ${note}`),
+    `  Ready in ${(elapsedMs / 1000).toFixed(1)} s. Logs are in .devstack/logs. Ctrl-C stops everything.`,
+    '',
+    '',
+  ].join('\n')
+}
+
+function refuse(message: string): number {
+  process.stderr.write(`${message}\n`)
+  return 1
+}
