@@ -16,7 +16,9 @@ import { STREAM, type Stream } from './stream.ts'
 
 const BATCH_MESSAGES_MAX = 256
 const PREFETCH_MESSAGES = 512
-const ACK_WAIT_MS = 30_000
+// How long what a killed replica had in hand lies still. A batch takes far less; a message that comes again while it is
+// waiting takes its own place in the queue, and one that comes again after it was applied is known by the inbox.
+const ACK_WAIT_MS = 5_000
 const ACK_TIMEOUT_MS = 3_000
 const UNACKNOWLEDGED_MAX = 1_024
 const PULL_EXPIRES_MS = 10_000

@@ -262,6 +262,6 @@ test('whatever is said, however often and in whatever order, an order’s histor
       const expected = history.reduce<OrderStatus>((status, step) => nextStatus[status][step] ?? status, 'pending')
       expect(isConcurrent ? expected : order.status).toBe(expected)
     }),
-    { numRuns: 150 },
+    { numRuns: 100 },
   )
 })

@@ -104,7 +104,8 @@ describe('idempotency', () => {
 
 describe('the cart', () => {
   test('one cart becomes at most one order, with and without keys', async () => {
-    for (const keyOf of [() => undefined, (tab: number) => `tab-${tab}`]) {
+    for (let round = 0; round < 10; round += 1) {
+      const keyOf = (tab: number) => (round % 2 === 0 ? undefined : `tab-${tab}`)
       const userId = uuidv7()
       await putIntoCart(userId, tea, 3)
       const answers = await Promise.all(Array.from({ length: 12 }, (_, tab) => place(userId, {}, keyOf(tab))))
