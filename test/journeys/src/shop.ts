@@ -1,0 +1,134 @@
+import { startAuth } from '@saas/auth/src/main.ts'
+import { systemClock } from '@saas/config'
+import type { ServiceName } from '@saas/contracts'
+import { cloneDirectory, freePort } from '@saas/devstack'
+import { startFrontend } from '@saas/frontend/src/main.ts'
+import { startNotifications } from '@saas/notifications/src/main.ts'
+import { startOrders } from '@saas/orders/src/main.ts'
+import { startProducts } from '@saas/products/src/main.ts'
+import {
+  internalTokenKey,
+  sharedServers,
+  startService,
+  testBus,
+  testLog,
+  testMailbox,
+  testObjectStore,
+  type TestLog,
+  type TestMailbox,
+} from '@saas/testing'
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { startEdge } from '../../edge/edge.ts'
+
+const BUILD_TIMEOUT_MS = 60_000
+
+/** The whole product: every service from source on real servers, the built pages, and nginx in front of it. */
+export interface Shop extends AsyncDisposable {
+  /** Where people reach it. */
+  readonly url: string
+  readonly mailbox: TestMailbox
+  readonly bootstrapToken: string
+  /** Each service's own address, past the edge. */
+  readonly directUrls: Readonly<Record<ServiceName, string>>
+  readonly logs: Readonly<Record<ServiceName, TestLog>>
+}
+
+export async function startShop(): Promise<Shop> {
+  await using resources = new AsyncDisposableStack()
+  const port = await freePort()
+  const publicUrl = `http://localhost:${port}`
+  const building = buildPages()
+  const [bus, objects, mailbox] = await Promise.all([testBus(), testObjectStore(), testMailbox()])
+  for (const server of [mailbox, objects, bus]) resources.use(server)
+
+  const bootstrapToken = randomBytes(24).toString('base64url')
+  const secret = randomBytes(32)
+  const keys = (['auth', 'products', 'orders', 'notifications'] as const).map(
+    (name) => [name, [internalTokenKey(name)]] as const,
+  )
+  const parts = { bus, objects, clock: systemClock }
+  const auth = resources.use(
+    await startService('auth', startAuth, {
+      ...parts,
+      config: {
+        publicUrl,
+        internalTokenKeysByService: new Map(keys),
+        keyEncryptionKey: randomBytes(32),
+        mailSecretKey: secret,
+        bootstrapToken,
+        edge: 'nginx',
+        trustedHops: 0,
+      },
+    }),
+  )
+  const products = resources.use(await startService('products', startProducts, { ...parts, config: { publicUrl } }))
+  const orders = resources.use(await startService('orders', startOrders, { ...parts, config: { publicUrl } }))
+  const notifications = resources.use(
+    await startService('notifications', startNotifications, {
+      ...parts,
+      config: {
+        publicUrl,
+        mailSecretKey: secret,
+        smtpUrls: [mailbox.smtpUrl],
+        mailFrom: 'The shop <shop@example.com>',
+      },
+    }),
+  )
+  const log = testLog('frontend')
+  const ports = { listenHost: '127.0.0.1', listenPort: 0, opsPort: 0 }
+  const frontend = resources.use(
+    await startFrontend(
+      { ...ports, publicUrl, logLevel: 'info', connTimeoutSeconds: 5 },
+      { logger: log.logger, clock: systemClock },
+      await building,
+    ),
+  )
+  const services = { auth, products, orders, notifications, frontend }
+  const at = (name: ServiceName): string[] => [new URL(services[name].url).host]
+  resources.use(
+    await startEdge(port, {
+      publicUrl,
+      upstreams: {
+        auth: at('auth'),
+        products: at('products'),
+        orders: at('orders'),
+        notifications: at('notifications'),
+        frontend: at('frontend'),
+      },
+    }),
+  )
+  const owned = resources.move()
+  return {
+    url: publicUrl,
+    mailbox,
+    bootstrapToken,
+    directUrls: {
+      auth: auth.url,
+      products: products.url,
+      orders: orders.url,
+      notifications: notifications.url,
+      frontend: frontend.url,
+    },
+    logs: {
+      auth: auth.log,
+      products: products.log,
+      orders: orders.log,
+      notifications: notifications.log,
+      frontend: log,
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+/** Builds the pages with Vite into a folder of this run. */
+async function buildPages(): Promise<string> {
+  const directory = await mkdtemp(join(sharedServers().directory, 'pages-'))
+  const cwd = join(cloneDirectory, 'services/frontend')
+  const build = ['node_modules/vite/bin/vite.js', 'build', '--outDir', directory, '--logLevel', 'warn']
+  await promisify(execFile)(process.execPath, build, { cwd, timeout: BUILD_TIMEOUT_MS })
+  return directory
+}
