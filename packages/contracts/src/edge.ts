@@ -29,7 +29,8 @@ interface PathGroup {
 
 /**
  * `routes.conf`: two maps at http level. `$route` is the id of the contract's route, empty for what is not in the
- * contract; `$route_access` says whether auth is asked. HEAD is its GET. Exact paths win over patterns in a map.
+ * contract; `$route_access` says whether auth is asked. HEAD is its GET. Every key is a pattern, because nginx compares
+ * plain keys without regard to case.
  */
 export function edgeRoutes(routes: readonly Route[]): string {
   const shown = reachable(routes).toSorted((a, b) => byStaticFirst(a.path, b.path))
@@ -187,19 +188,22 @@ function forwarding(service: ServiceName, traits: Traits): readonly string[] {
 
 /** Where nginx itself refuses; `error-pages.conf` leads here. */
 function problemLocations(): readonly string[] {
-  const answer = (name: string, problem: Problem, ...extra: readonly string[]) =>
-    block(`location @${name}`, [
-      'include response-headers.conf;',
+  const answer = (location: string, problem: Problem, ...extra: readonly string[]) =>
+    block(`location ${location}`, [
       ...extra,
+      'include response-headers.conf;',
       `return ${problem.status} ${quote(problemText(problem))};`,
     ])
   return [
-    answer('invalid_request', problems.invalidRequest),
-    answer('not_signed_in', problems.notSignedIn, 'add_header WWW-Authenticate Bearer always;'),
-    answer('forbidden', problems.forbidden),
-    answer('not_found', problems.notFound),
-    answer('body_too_large', problems.bodyTooLarge),
-    answer('dependency_unavailable', problems.dependencyUnavailable, 'add_header Retry-After 1 always;'),
+    answer('@invalid_request', problems.invalidRequest),
+    // What cannot even be parsed has no path, and without one nginx leads to no named location.
+    answer('= /_problem/invalid-request', problems.invalidRequest, 'internal;'),
+    // WWW-Authenticate is there already: nginx keeps what auth said.
+    answer('@not_signed_in', problems.notSignedIn),
+    answer('@forbidden', problems.forbidden),
+    answer('@not_found', problems.notFound),
+    answer('@body_too_large', problems.bodyTooLarge),
+    answer('@dependency_unavailable', problems.dependencyUnavailable, 'add_header Retry-After 1 always;'),
   ]
 }
 
@@ -210,7 +214,7 @@ function problemText({ type, title, status }: Problem): string {
 }
 
 function mapKey(route: Route): string {
-  return route.path.includes('{') ? `~^${route.method} ${pattern(route.path)}$` : `${route.method} ${route.path}`
+  return `~^${route.method} ${pattern(route.path)}$`
 }
 
 function pattern(path: string): string {

@@ -1,0 +1,70 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+/** What reached a service. */
+export interface Seen {
+  readonly method: string
+  readonly url: string
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly body: string
+}
+
+/** Stands where a service would, and keeps what reaches it: test equipment, no copy of a part of ours. */
+export class Echo implements AsyncDisposable {
+  readonly seen: Seen[] = []
+  /** How a request is answered, when not by its own description. */
+  answer: ((seen: Seen, response: ServerResponse, request: IncomingMessage) => void) | undefined
+  #server: Server | undefined
+  #port = 0
+
+  static async start(): Promise<Echo> {
+    const echo = new Echo()
+    await echo.listen()
+    return echo
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.#port}`
+  }
+
+  /** Begins to listen: on the same port again after `kill`. */
+  async listen(): Promise<void> {
+    this.#server = createServer((request, response) => {
+      let body = ''
+      request.setEncoding('utf8')
+      request.on('data', (chunk: string) => {
+        body += chunk
+      })
+      request.on('end', () => {
+        const { method = '', url = '', headers } = request
+        const seen = { method, url, headers, body }
+        this.seen.push(seen)
+        if (this.answer === undefined) {
+          response.setHeader('content-type', 'application/json')
+          response.end(JSON.stringify({ url, served: this.seen.length }))
+        } else {
+          this.answer(seen, response, request)
+        }
+      })
+    })
+    this.#server.listen(this.#port, '127.0.0.1')
+    await once(this.#server, 'listening')
+    this.#port = (this.#server.address() as AddressInfo).port
+  }
+
+  /** Goes as a killed process goes: its connections are cut, its port refuses. */
+  async kill(): Promise<void> {
+    const server = this.#server
+    if (server === undefined) return
+    this.#server = undefined
+    const closed = once(server, 'close')
+    server.close()
+    server.closeAllConnections()
+    await closed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill()
+  }
+}
