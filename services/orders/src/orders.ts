@@ -102,7 +102,9 @@ export class Orders {
     if (row.fingerprint !== null && row.fingerprint !== fingerprintOf(call.lines)) {
       throw new ProblemError(problems.idempotencyKeyReused)
     }
-    return { ...toOrder(row), replayed: row.order_id !== call.orderId }
+    const replayed = row.order_id !== call.orderId
+    if (!replayed) this.#context.bus.nudge()
+    return { ...toOrder(row), replayed }
   }
 
   /** @throws {ProblemError} `not-found` for an order that is not there, and alike for another user's. */

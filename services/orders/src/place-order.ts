@@ -187,7 +187,7 @@ export const placing: CoalescedWriteOptions<PlaceOrderCall, PlaceOrderRow> = {
     event_id: call.eventId,
     user_id: call.userId,
     key: call.key ?? null,
-    fingerprint: fingerprintOf(call.lines),
+    fingerprint: call.key === undefined ? null : fingerprintOf(call.lines),
     from_cart: call.lines === undefined,
     lines: call.lines ?? null,
     placed_at: call.placedAt.toISOString(),

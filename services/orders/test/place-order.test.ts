@@ -1,7 +1,9 @@
 import { AMOUNT_MAX, LINES_MAX, ordersRoutes, QUANTITY_MAX, type Order } from '@saas/contracts'
+import { Database, type CoalescedWriteOptions } from '@saas/state'
 import { array, assert, asyncProperty, integer } from 'fast-check'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Orders } from '../src/orders.ts'
 import { startTestOrders, type TestOrders } from './fixture.ts'
 
 let shop: TestOrders
@@ -99,6 +101,45 @@ describe('idempotency', () => {
     const [a, b] = await Promise.all([place(uuidv7(), body, 'shared'), place(uuidv7(), body, 'shared')])
     expect([a.status, b.status]).toEqual([201, 201])
     expect(a.body.id).not.toBe(b.body.id)
+  })
+})
+
+describe('an answer that is lost after the commit', () => {
+  /** Sends every write twice and loses the first answer, as a connection that breaks in between does. */
+  class ForgetfulDatabase extends Database {
+    override coalescedWrite<Call, Row extends { n: number }>(options: CoalescedWriteOptions<Call, Row>) {
+      const write = super.coalescedWrite(options)
+      const send = write.call.bind(write)
+      write.call = async (call) => {
+        await send(call)
+        return await send(call)
+      }
+      return write
+    }
+  }
+
+  test('makes no second order, and the order is answered as the new one it is', async () => {
+    const { clock, log, database } = shop.service
+    await using forgetful = new ForgetfulDatabase({
+      url: database.url,
+      service: 'orders',
+      timeoutMs: 5_000,
+      logger: log.logger,
+    })
+    const orders = new Orders({ database: forgetful, bus: { nudge: () => undefined }, clock })
+    const lines = [{ productId: tea, quantity: 2 }]
+    for (const call of [
+      { key: 'k', lines },
+      { key: 'k2', lines: undefined },
+      { key: undefined, lines: undefined },
+    ]) {
+      const userId = uuidv7()
+      await putIntoCart(userId, tea, 2)
+      const { order, replayed } = await orders.place({ userId, traceParent: '', ...call })
+      expect(replayed).toBe(false)
+      expect(order).toMatchObject({ status: 'pending', lines, total: { amount: 980 } })
+      expect(await ordersOf(userId)).toBe(1)
+    }
   })
 })
 
