@@ -1,0 +1,137 @@
+import type { Clock } from '@saas/config'
+import { errors, jwtVerify, SignJWT, type JWTVerifyGetKey } from 'jose'
+import type { SigningKeys } from './signing-keys.ts'
+
+export const ACCESS_TOKEN_SECONDS = 300
+const CLOCK_ERROR_SECONDS_MAX = 60
+const TOKEN_LENGTH_MAX = 4_096
+const CACHED_TOKENS_MAX = 20_000
+const HEADER_MEMBERS = 'alg kid typ'
+
+/** What an access token says, once it is verified. */
+export interface AccessClaims {
+  readonly userId: string
+  readonly sessionId: string
+  readonly securityVersion: number
+  readonly roles: readonly string[]
+  /** Seconds since 1970. */
+  readonly expiresAt: number
+}
+
+/**
+ * Access tokens: JWT, EdDSA, `typ at+jwt` (RFC 9068), five minutes. One algorithm, one type, no header member that could
+ * name another key (RFC 8725).
+ */
+export class AccessTokens {
+  readonly #keys: SigningKeys
+  readonly #clock: Clock
+  readonly #issuer: string
+  readonly #verified = new TokenCache<AccessClaims>(CACHED_TOKENS_MAX)
+
+  constructor(keys: SigningKeys, clock: Clock, publicUrl: string) {
+    this.#keys = keys
+    this.#clock = clock
+    this.#issuer = publicUrl
+    keys.onChange = () => this.#verified.clear()
+  }
+
+  async sign(claims: Omit<AccessClaims, 'expiresAt'>): Promise<string> {
+    const { id, privateKey } = await this.#keys.current()
+    const issuedAt = Math.floor(this.#clock.now().getTime() / 1_000)
+    return await new SignJWT({
+      client_id: 'shop',
+      sid: claims.sessionId,
+      sv: claims.securityVersion,
+      roles: [...claims.roles],
+    })
+      .setProtectedHeader({ alg: 'EdDSA', typ: 'at+jwt', kid: id })
+      .setIssuer(this.#issuer)
+      .setAudience(this.#issuer)
+      .setSubject(claims.userId)
+      .setJti(crypto.randomUUID())
+      .setIssuedAt(issuedAt)
+      .setExpirationTime(issuedAt + ACCESS_TOKEN_SECONDS)
+      .sign(privateKey)
+  }
+
+  /** What the token says, without waiting, when it was verified before and is still in time. */
+  cached(token: string): AccessClaims | undefined {
+    const claims = this.#verified.get(token)
+    return claims !== undefined && claims.expiresAt > this.#clock.now().getTime() / 1_000 ? claims : undefined
+  }
+
+  /** What the token says; `undefined` for anything but a token of ours that is in time. Rejects when keys cannot be read. */
+  async verify(token: string): Promise<AccessClaims | undefined> {
+    if (token.length > TOKEN_LENGTH_MAX) return undefined
+    try {
+      const { payload } = await jwtVerify(token, this.#keyFor, {
+        algorithms: ['EdDSA'],
+        typ: 'at+jwt',
+        issuer: this.#issuer,
+        audience: this.#issuer,
+        requiredClaims: ['sub', 'sid', 'sv', 'roles', 'iat', 'exp'],
+        currentDate: this.#clock.now(),
+      })
+      const claims = claimsOf(payload, this.#clock.now().getTime() / 1_000)
+      if (claims !== undefined) this.#verified.set(token, claims)
+      return claims
+    } catch (error) {
+      if (error instanceof errors.JOSEError) return undefined
+      throw error
+    }
+  }
+
+  readonly #keyFor: JWTVerifyGetKey = async (header) => {
+    const members = Object.keys(header).sort().join(' ')
+    const key =
+      members === HEADER_MEMBERS && header.kid !== undefined ? await this.#keys.publicKey(header.kid) : undefined
+    if (key === undefined) throw new errors.JWKSNoMatchingKey()
+    return key
+  }
+}
+
+function claimsOf(payload: Record<string, unknown>, nowSeconds: number): AccessClaims | undefined {
+  const { sub, sid, sv, roles, iat, exp } = payload
+  const isWhole =
+    typeof sub === 'string' &&
+    typeof sid === 'string' &&
+    Number.isInteger(sv) &&
+    Array.isArray(roles) &&
+    roles.every((role) => typeof role === 'string') &&
+    typeof iat === 'number' &&
+    typeof exp === 'number'
+  if (!isWhole || iat > nowSeconds + CLOCK_ERROR_SECONDS_MAX || exp - iat > ACCESS_TOKEN_SECONDS) return undefined
+  return { userId: sub, sessionId: sid, securityVersion: Number(sv), roles, expiresAt: exp }
+}
+
+/** Keeps between half of `entriesMax` and `entriesMax` entries, the newer half for sure, without ordering them by use. */
+class TokenCache<T> {
+  readonly #generationMax: number
+  #young = new Map<string, T>()
+  #old = new Map<string, T>()
+
+  constructor(entriesMax: number) {
+    this.#generationMax = Math.ceil(entriesMax / 2)
+  }
+
+  get(token: string): T | undefined {
+    const known = this.#young.get(token)
+    if (known !== undefined) return known
+    const older = this.#old.get(token)
+    if (older !== undefined) this.set(token, older)
+    return older
+  }
+
+  set(token: string, value: T): void {
+    if (this.#young.size >= this.#generationMax) {
+      this.#old = this.#young
+      this.#young = new Map()
+    }
+    this.#young.set(token, value)
+  }
+
+  clear(): void {
+    this.#young.clear()
+    this.#old.clear()
+  }
+}

@@ -1,0 +1,207 @@
+import { authEvents, type Language } from '@saas/contracts'
+import { sql, type Bus, type Database, type Transaction } from '@saas/state'
+import type { Clock } from '@saas/config'
+import type { Logger } from '@saas/http'
+import { v7 as uuidv7 } from 'uuid'
+import { emission, emit, recipientOf, userChanged, type Emission } from './account-events.ts'
+import { accountColumns, emailKeyOf, type Account } from './accounts.ts'
+import type { MailedSecrets } from './mailed-secrets.ts'
+import { Repeating } from './repeating.ts'
+
+const POLL_MS = 1_000
+const RETRY_MS = 5_000
+const ATTEMPTS_MAX = 20
+
+type RequestKind = 'register' | 'verify' | 'sign-in-code' | 'reset'
+
+/** What a new account is made of, its password hashed already. */
+export interface Registration {
+  readonly name: string
+  readonly passwordHash: string
+  readonly language: Language
+  readonly zone: string | null
+}
+
+interface AccountRequest {
+  readonly id: string
+  readonly kind: RequestKind
+  readonly email: string
+  readonly data: Registration | Record<string, never>
+  readonly traceParent: string
+}
+
+const insertRequest = sql(
+  'auth.insert_account_request',
+  `insert into account_request (id, kind, email, data, trace_parent, due_at)
+   values ($1, $2, $3, $4, $5, $6)`,
+)
+
+const claimRequest = sql<AccountRequest>(
+  'auth.claim_account_request',
+  `delete from account_request
+   where id = (
+     select id
+     from account_request
+     where due_at <= $1
+     order by due_at, id
+     limit 1
+     for update skip locked
+   )
+   returning id, kind, email, data, trace_parent as "traceParent"`,
+)
+
+const postponeRequest = sql<{ attempts: number }>(
+  'auth.postpone_account_request',
+  `update account_request
+   set attempts = attempts + 1, due_at = $2
+   where id = $1
+   returning attempts`,
+)
+
+const dropRequest = sql('auth.drop_account_request', 'delete from account_request where id = $1')
+
+// Whoever registers an address that nobody has proven yet takes the place of who tried before: the proof that counts is the one that was mailed
+// last, and it goes with this password.
+const upsertAccount = sql<Account>(
+  'auth.upsert_account',
+  `insert into account (id, email, email_key, name, language, zone, roles, password_hash, created_at, updated_at)
+   values ($1, $2, $3, $4, $5, $6, '{customer}', $7, $8, $8)
+   on conflict (email_key) do update
+   set email = excluded.email,
+     name = excluded.name,
+     language = excluded.language,
+     zone = excluded.zone,
+     password_hash = excluded.password_hash,
+     security_version = account.security_version + 1,
+     updated_at = excluded.updated_at
+   where account.verified_at is null and account.disabled_at is null
+   returning ${accountColumns}`,
+)
+
+const lockByEmail = sql<Account>(
+  'auth.lock_account_by_email',
+  `select ${accountColumns} from account where email_key = $1 for no key update`,
+)
+
+/**
+ * What anybody may ask for about any address. Asking only writes the request down, which is the same work and the same answer
+ * whether the address is known or not; a moment later this looks at the account and sends what there is to send.
+ */
+export class AccountRequests implements AsyncDisposable {
+  readonly #database: Database
+  readonly #bus: Pick<Bus, 'nudge'>
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #secrets: MailedSecrets
+  readonly #work: Repeating
+
+  constructor(options: {
+    readonly database: Database
+    readonly bus: Pick<Bus, 'nudge'>
+    readonly clock: Clock
+    readonly logger: Logger
+    readonly secrets: MailedSecrets
+  }) {
+    this.#database = options.database
+    this.#bus = options.bus
+    this.#clock = options.clock
+    this.#logger = options.logger
+    this.#secrets = options.secrets
+    const { clock, logger } = options
+    this.#work = new Repeating({
+      name: 'account requests',
+      everyMs: POLL_MS,
+      clock,
+      logger,
+      run: () => this.#applyDue(),
+    })
+  }
+
+  /** Starts applying requests, those too that a dead replica left. */
+  start(): void {
+    this.#work.start()
+  }
+
+  async register(email: string, registration: Registration, traceParent: string): Promise<void> {
+    await this.#write('register', email, registration, traceParent)
+  }
+
+  async request(kind: Exclude<RequestKind, 'register'>, email: string, traceParent: string): Promise<void> {
+    await this.#write(kind, email, {}, traceParent)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#work[Symbol.asyncDispose]()
+  }
+
+  async #write(kind: RequestKind, email: string, data: AccountRequest['data'], traceParent: string): Promise<void> {
+    const now = this.#clock.now()
+    await this.#database.write(insertRequest, [uuidv7(), kind, email, JSON.stringify(data), traceParent, now])
+    this.#work.nudge()
+  }
+
+  async #applyDue(): Promise<void> {
+    while (await this.#applyNext()) this.#bus.nudge()
+  }
+
+  async #applyNext(): Promise<boolean> {
+    let claimed: AccountRequest | undefined
+    try {
+      return await this.#database.transaction(async (tx) => {
+        const [request] = await tx.query(claimRequest, [this.#clock.now()])
+        claimed = request
+        if (request !== undefined) await this.#apply(tx, request)
+        return request !== undefined
+      })
+    } catch (error) {
+      if (claimed !== undefined) await this.#postpone(claimed.id)
+      throw error
+    }
+  }
+
+  /** One that fails lets the others pass, and is given up when it has failed for long. */
+  async #postpone(id: string): Promise<void> {
+    const dueAt = new Date(this.#clock.now().getTime() + RETRY_MS)
+    const [postponed] = await this.#database.write(postponeRequest, [id, dueAt])
+    if ((postponed?.attempts ?? 0) < ATTEMPTS_MAX) return
+    await this.#database.write(dropRequest, [id])
+    this.#logger.error({ requestId: id }, 'An account request was given up')
+  }
+
+  async #apply(tx: Transaction, request: AccountRequest): Promise<void> {
+    const { account, emissions } =
+      request.kind === 'register' ? await this.#registered(tx, request) : await this.#answered(tx, request)
+    if (account !== undefined) await emit(tx, account.id, emissions, request.traceParent)
+  }
+
+  async #registered(tx: Transaction, { email, data }: AccountRequest): Promise<Outcome> {
+    const { name, language, zone, passwordHash } = data as Registration
+    const values = [uuidv7(), email, emailKeyOf(email), name, language, zone, passwordHash, this.#clock.now()]
+    const [account] = await tx.query(upsertAccount, values)
+    if (account !== undefined) {
+      return { account, emissions: [userChanged(account), await this.#secrets.requestVerification(tx, account)] }
+    }
+    const [owner] = await tx.query(lockByEmail, [emailKeyOf(email)])
+    if (owner === undefined || owner.disabledAt !== null) return nobody
+    return { account: owner, emissions: [emission(authEvents.registrationRepeated, recipientOf(owner))] }
+  }
+
+  async #answered(tx: Transaction, { email, kind }: AccountRequest): Promise<Outcome> {
+    const [account] = await tx.query(lockByEmail, [emailKeyOf(email)])
+    if (account === undefined || account.disabledAt !== null) return nobody
+    if (kind === 'reset') return { account, emissions: [await this.#secrets.requestReset(tx, account)] }
+    // An address is proven before anybody signs in by it: until then its password may be a stranger's.
+    if (account.verifiedAt === null) {
+      return { account, emissions: [await this.#secrets.requestVerification(tx, account)] }
+    }
+    if (kind === 'verify') return nobody
+    return { account, emissions: [await this.#secrets.requestSignInCode(tx, account)] }
+  }
+}
+
+interface Outcome {
+  readonly account: Account | undefined
+  readonly emissions: readonly Emission[]
+}
+
+const nobody: Outcome = { account: undefined, emissions: [] }

@@ -1,0 +1,151 @@
+import { ProblemError, problems, avatarSizes, type Language, type Profile, type Role, type User } from '@saas/contracts'
+import { sql, type Bus, type Database } from '@saas/state'
+import type { Clock } from '@saas/config'
+import { emit, userChanged } from './account-events.ts'
+
+/** An account as its row has it. */
+export interface Account {
+  readonly id: string
+  readonly email: string
+  readonly name: string
+  readonly language: Language
+  readonly zone: string | null
+  readonly roles: readonly Role[]
+  readonly passwordHash: string
+  readonly verifiedAt: Date | null
+  readonly disabledAt: Date | null
+  readonly securityVersion: number
+  readonly avatarKey: string | null
+  readonly createdAt: Date
+}
+
+export const accountColumns = `account.id, account.email, account.name, account.language, account.zone, account.roles,
+  account.password_hash as "passwordHash", account.verified_at as "verifiedAt", account.disabled_at as "disabledAt",
+  account.security_version as "securityVersion", account.avatar_key as "avatarKey", account.created_at as "createdAt"`
+
+/** How addresses are compared: two spellings of one address are one account. */
+export function emailKeyOf(email: string): string {
+  return email.toLowerCase()
+}
+
+/** What the owner may change. A field left out stays as it is. */
+export interface ProfileChange {
+  readonly name?: string
+  readonly language?: Language
+  readonly zone?: string | null
+}
+
+const selectById = sql<Account>('auth.account_by_id', `select ${accountColumns} from account where id = $1`)
+
+const selectByEmail = sql<Account>(
+  'auth.account_by_email',
+  `select ${accountColumns} from account where email_key = $1`,
+)
+
+const updateProfile = sql<Account>(
+  'auth.update_profile',
+  `update account
+   set name = coalesce($2, name),
+     language = coalesce($3, language),
+     zone = case when $4 then $5 else zone end,
+     updated_at = $6
+   where id = $1
+   returning ${accountColumns}`,
+)
+
+/** The accounts themselves: who they are and what they say of themselves. */
+export class Accounts {
+  readonly #database: Database
+  readonly #bus: Pick<Bus, 'nudge'>
+  readonly #clock: Clock
+
+  constructor(database: Database, bus: Pick<Bus, 'nudge'>, clock: Clock) {
+    this.#database = database
+    this.#bus = bus
+    this.#clock = clock
+  }
+
+  async byEmail(email: string): Promise<Account | undefined> {
+    const [account] = await this.#database.read(selectByEmail, [emailKeyOf(email)])
+    return account
+  }
+
+  /** @throws {ProblemError} `not-found` */
+  async byId(id: string): Promise<Account> {
+    const [account] = await this.#database.read(selectById, [id])
+    if (account === undefined) throw new ProblemError(problems.notFound)
+    return account
+  }
+
+  /** @throws {ProblemError} `invalid-request` for a name or a zone that cannot be used. */
+  async changeProfile(id: string, change: ProfileChange, traceParent: string): Promise<Account> {
+    const name = change.name === undefined ? null : usableName(change.name)
+    const zone = change.zone === undefined || change.zone === null ? change.zone : usableZone(change.zone)
+    const changed = await this.#database.transaction(async (tx) => {
+      const values = [id, name, change.language ?? null, zone !== undefined, zone ?? null, this.#clock.now()]
+      const [account] = await tx.query(updateProfile, values)
+      if (account === undefined) throw new ProblemError(problems.notFound)
+      await emit(tx, id, [userChanged(account)], traceParent)
+      return account
+    })
+    this.#bus.nudge()
+    return changed
+  }
+}
+
+/**
+ * A name that can stand in a mail's header and on a page.
+ *
+ * @throws {ProblemError} `invalid-request` when nothing is left of it, or it has control characters.
+ */
+export function usableName(given: string): string {
+  const name = given.normalize('NFC').trim()
+  if (name === '' || /[\p{Control}\u2028\u2029]/u.test(name)) {
+    throw new ProblemError(problems.invalidRequest, {
+      errors: [{ pointer: '/name', detail: 'must have a visible character and no control characters' }],
+    })
+  }
+  return name
+}
+
+/** @throws {ProblemError} `invalid-request` when the runtime does not know the zone. */
+export function usableZone(zone: string): string {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone
+  } catch (error) {
+    throw new ProblemError(problems.invalidRequest, {
+      errors: [{ pointer: '/zone', detail: 'must be an IANA time zone, such as Europe/Berlin' }],
+      cause: error,
+    })
+  }
+}
+
+export function profileOf(account: Account): Profile {
+  const { id, email, name, language, zone, roles, avatarKey, createdAt } = account
+  return {
+    id,
+    email,
+    name,
+    language,
+    zone,
+    roles: [...roles],
+    avatar: avatarKey === null ? null : avatarPaths(avatarKey),
+    createdAt: createdAt.toISOString(),
+  }
+}
+
+export function userOf(account: Account): User {
+  return {
+    id: account.id,
+    email: account.email,
+    name: account.name,
+    roles: [...account.roles],
+    verified: account.verifiedAt !== null,
+    disabled: account.disabledAt !== null,
+    createdAt: account.createdAt.toISOString(),
+  }
+}
+
+function avatarPaths(key: string): Record<keyof typeof avatarSizes, string> {
+  return { small: `/avatar/${key}-small`, medium: `/avatar/${key}-medium`, large: `/avatar/${key}-large` }
+}

@@ -1,0 +1,133 @@
+import { randomBytes } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import { ProblemError, problems } from '@saas/contracts'
+import type { Logger } from '@saas/http'
+import { sql, type Database, type ObjectStore, type StoredObject } from '@saas/state'
+import type { Clock } from '@saas/config'
+import { accountColumns, type Account } from './accounts.ts'
+import type { Client } from './client.ts'
+import { readPicture, renderSizes, type AvatarSize } from './picture.ts'
+import type { Throttle } from './throttle.ts'
+
+const KEY_BYTES = 16
+/** An upload that is under way has long ended or failed by then. */
+const UPLOAD_MAX_MS = 3_600_000
+const ORPHANS_PER_RUN = 100
+const MEDIA_TYPE = 'image/webp'
+const allSizes: readonly AvatarSize[] = ['small', 'medium', 'large']
+
+// Written before the objects, so that whatever happens in between somebody knows of them.
+const insertOrphan = sql(
+  'auth.insert_avatar_orphan',
+  'insert into avatar_orphan (avatar_key, delete_from) values ($1, $2)',
+)
+
+// The picture changes hands in one statement: the new one is no orphan any more, the old one is.
+const setAvatar = sql<Account & { oldKey: string | null }>(
+  'auth.set_avatar',
+  `with replaced as (
+     update account
+     set avatar_key = $2, updated_at = $3
+     where id = $1
+     returning ${accountColumns}, old.avatar_key as "oldKey"
+   ),
+   adopted as (
+     delete from avatar_orphan
+     where avatar_key = $2 and exists (select from replaced)
+   ),
+   orphaned as (
+     insert into avatar_orphan (avatar_key, delete_from)
+     select "oldKey", $3
+     from replaced
+     where "oldKey" is not null
+   )
+   select * from replaced`,
+)
+
+const selectOrphans = sql<{ avatarKey: string }>(
+  'auth.avatar_orphans',
+  `select avatar_key as "avatarKey"
+   from avatar_orphan
+   where delete_from <= $1
+   order by delete_from
+   limit ${ORPHANS_PER_RUN}`,
+)
+
+const deleteOrphan = sql('auth.delete_avatar_orphan', 'delete from avatar_orphan where avatar_key = $1')
+
+/** Profile pictures: three objects each under a random key that is never used twice. */
+export class Avatars {
+  readonly #database: Database
+  readonly #objects: ObjectStore
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #throttle: Throttle
+
+  constructor(options: {
+    readonly database: Database
+    readonly objects: ObjectStore
+    readonly clock: Clock
+    readonly logger: Logger
+    readonly throttle: Throttle
+  }) {
+    this.#database = options.database
+    this.#objects = options.objects
+    this.#clock = options.clock
+    this.#logger = options.logger
+    this.#throttle = options.throttle
+  }
+
+  /**
+   * Replaces the picture. Whatever fails, the old one stays in place.
+   *
+   * @throws {ProblemError} `image-not-accepted`, `too-many-requests`, `dependency-unavailable`
+   */
+  async put(accountId: string, upload: Readable, client: Client): Promise<Account> {
+    await this.#throttle.take('picture', accountId, client.network)
+    const rendered = await renderSizes(await readPicture(upload))
+    const key = randomBytes(KEY_BYTES).toString('base64url')
+    await this.#database.write(insertOrphan, [key, new Date(this.#clock.now().getTime() + UPLOAD_MAX_MS)])
+    for (const [size, picture] of rendered) {
+      await this.#objects.put(objectKey(key, size), picture, { contentType: MEDIA_TYPE })
+    }
+    return await this.#set(accountId, key)
+  }
+
+  async remove(accountId: string): Promise<Account> {
+    return await this.#set(accountId, null)
+  }
+
+  /** The picture by the last part of its path, `<key>-<size>`. @throws {ProblemError} `not-found` */
+  async get(name: string): Promise<StoredObject> {
+    const picture = await this.#objects.get(`avatar/${name}`)
+    if (picture === undefined) throw new ProblemError(problems.notFound)
+    return picture
+  }
+
+  /** Deletes objects that belong to nobody: replaced ones, and those of uploads that failed on the way. */
+  async collectOrphans(): Promise<void> {
+    for (const { avatarKey } of await this.#database.read(selectOrphans, [this.#clock.now()])) {
+      await this.#deleteOrphan(avatarKey)
+    }
+  }
+
+  async #set(accountId: string, key: string | null): Promise<Account> {
+    const [account] = await this.#database.write(setAvatar, [accountId, key, this.#clock.now()])
+    if (account === undefined) throw new ProblemError(problems.notFound)
+    if (account.oldKey !== null) {
+      await this.#deleteOrphan(account.oldKey).catch((error: unknown) => {
+        this.#logger.warn({ err: error }, 'an old picture could not be deleted and will be later')
+      })
+    }
+    return account
+  }
+
+  async #deleteOrphan(key: string): Promise<void> {
+    for (const size of allSizes) await this.#objects.delete(objectKey(key, size))
+    await this.#database.write(deleteOrphan, [key])
+  }
+}
+
+function objectKey(key: string, size: AvatarSize): string {
+  return `avatar/${key}-${size}`
+}

@@ -1,0 +1,37 @@
+import { createHash, createHmac, hkdfSync } from 'node:crypto'
+
+const KEY_BYTES = 32
+
+/** Keys for one purpose each, made from KEY_ENCRYPTION_KEY (HKDF-SHA-256, RFC 5869), so that only one is configured. */
+export interface DerivedKeys {
+  /** Mailed codes at rest. */
+  readonly mailedCode: Uint8Array
+  /** A refresh token's child. */
+  readonly refreshChild: Uint8Array
+  /** Marks refresh tokens as ours, so that an old one is told from an invented one without keeping it. */
+  readonly refreshMark: Uint8Array
+  /** Addresses that are counted or tried, known or not. */
+  readonly lookup: Uint8Array
+}
+
+export function deriveKeys(keyEncryptionKey: Uint8Array): DerivedKeys {
+  const derive = (purpose: string): Uint8Array =>
+    new Uint8Array(hkdfSync('sha256', keyEncryptionKey, '', `saas auth ${purpose}`, KEY_BYTES))
+  return {
+    mailedCode: derive('mailed code'),
+    refreshChild: derive('refresh child'),
+    refreshMark: derive('refresh mark'),
+    lookup: derive('lookup'),
+  }
+}
+
+export function hmac(key: Uint8Array, ...parts: readonly (string | Uint8Array)[]): Buffer {
+  const mac = createHmac('sha256', key)
+  // Each part is preceded by its length, so that no two lists of parts read alike.
+  for (const part of parts) mac.update(`${part.length}:`).update(part)
+  return mac.digest()
+}
+
+export function sha256(value: string | Uint8Array): Buffer {
+  return createHash('sha256').update(value).digest()
+}

@@ -1,0 +1,48 @@
+import { hash, parseOptions, verify, type Options } from '@node-rs/argon2'
+import { availableParallelism } from 'node:os'
+import { Turns } from './turns.ts'
+
+/** argon2id (the library's default) with 19 MiB, two passes and one lane, as OWASP's password storage sheet asks for. */
+const parameters = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const satisfies Options
+
+// Hashing runs on libuv's four threads. One stays free, so that signatures and files do not wait behind passwords.
+const AT_ONCE_MAX = Math.min(availableParallelism(), 3)
+/** At about 20 ms a hash the last of them waits for half a second. */
+const WAITING_MAX = 48
+
+/** Hashes and verifies passwords, a bounded number at once; beyond a bounded queue callers are told to come later. */
+export class PasswordHashing {
+  readonly #turns = new Turns(AT_ONCE_MAX, WAITING_MAX)
+  /** What an unknown account's password is compared with. Nobody knows its password, nor do we. */
+  readonly #nobodysHash: Promise<string>
+
+  constructor() {
+    this.#nobodysHash = hash(crypto.getRandomValues(new Uint8Array(32)), parameters)
+  }
+
+  /** @throws {ProblemError} `dependency-unavailable` when too many wait already. */
+  async hash(password: string): Promise<string> {
+    return await this.#turns.take(() => hash(normalized(password), parameters))
+  }
+
+  /**
+   * Whether the password is the one that was hashed. Without a hash, because there is no such account, the same work is
+   * done for nothing.
+   */
+  async verify(passwordHash: string | undefined, password: string): Promise<boolean> {
+    const expected = passwordHash ?? (await this.#nobodysHash)
+    const isRight = await this.#turns.take(() => verify(expected, normalized(password)))
+    return isRight && passwordHash !== undefined
+  }
+}
+
+/** Whether the hash was made with weaker parameters than we use now. */
+export function isOutdated(passwordHash: string): boolean {
+  const { memoryCost, timeCost } = parseOptions(passwordHash)
+  return !passwordHash.startsWith('$argon2id$') || memoryCost < parameters.memoryCost || timeCost < parameters.timeCost
+}
+
+/** One password typed on two keyboards may come in two Unicode forms (NIST SP 800-63B-4, 3.1.1.2). */
+function normalized(password: string): string {
+  return password.normalize('NFKC')
+}

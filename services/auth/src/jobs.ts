@@ -1,0 +1,48 @@
+import { systemClock, type Clock } from '@saas/config'
+import type { Logger } from '@saas/http'
+import type { Database, ObjectStore } from '@saas/state'
+import type { Avatars } from './avatars.ts'
+import { pruneAuth } from './housekeeping.ts'
+import { Repeating } from './repeating.ts'
+import { REVOCATIONS_READ_EVERY_MS, type Revocations } from './revocations.ts'
+import type { SigningKeys } from './signing-keys.ts'
+
+const MINUTE_MS = 60_000
+
+/** What runs on a clock, in every replica: each job may run in several at once. */
+export function authJobs(parts: {
+  readonly database: Database
+  readonly objects: ObjectStore
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly avatars: Avatars
+  readonly revocations: Revocations
+  readonly signingKeys: SigningKeys
+}): { readonly revocations: Repeating; readonly others: readonly Repeating[] } {
+  const { database, objects, clock, logger, avatars, revocations, signingKeys } = parts
+  const keepPictures = async (): Promise<void> => {
+    await objects.ensureBucket()
+    await avatars.collectOrphans()
+  }
+  return {
+    // By the machine's own clock: how fast revocations spread is no rule of the shop.
+    revocations: new Repeating({
+      name: 'revocations',
+      everyMs: REVOCATIONS_READ_EVERY_MS,
+      clock: systemClock,
+      logger,
+      run: () => revocations.read(),
+    }),
+    others: [
+      new Repeating({ name: 'signing keys', everyMs: MINUTE_MS, clock, logger, run: () => signingKeys.maintain() }),
+      new Repeating({ name: 'pictures', everyMs: MINUTE_MS, clock, logger, run: keepPictures }),
+      new Repeating({
+        name: 'housekeeping',
+        everyMs: 15 * MINUTE_MS,
+        clock,
+        logger,
+        run: () => pruneAuth(database, clock),
+      }),
+    ],
+  }
+}

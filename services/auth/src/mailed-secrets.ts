@@ -1,0 +1,185 @@
+import { authEvents, pages, type MailSecret } from '@saas/contracts'
+import { sql, type Database, type Transaction } from '@saas/state'
+import type { Clock } from '@saas/config'
+import { CompactEncrypt } from 'jose'
+import { randomBytes, randomInt } from 'node:crypto'
+import { emission, recipientOf, type Emission } from './account-events.ts'
+import { emailKeyOf, type Account } from './accounts.ts'
+import { hmac, sha256, type DerivedKeys } from './derived-keys.ts'
+
+const TOKEN_BYTES = 32
+const CODE_TRIES = 5
+const CODE_LIFETIME_MS = 10 * 60_000
+const VERIFY_LIFETIME_MS = 24 * 3_600_000
+const RESET_LIFETIME_MS = 60 * 60_000
+
+type TokenPurpose = 'verify' | 'reset'
+type CodePurpose = 'verify' | 'sign-in'
+
+const insertToken = sql(
+  'auth.insert_mailed_token',
+  `with voided as (
+     delete from mailed_token where account_id = $2 and purpose = $3
+   )
+   insert into mailed_token (token_hash, account_id, purpose, expires_at)
+   values ($1, $2, $3, $4)`,
+)
+
+const upsertCode = sql(
+  'auth.upsert_mailed_code',
+  `insert into mailed_code (address_hash, purpose, code_hash, tries_left, expires_at)
+   values ($1, $2, $3, ${CODE_TRIES}, $4)
+   on conflict (address_hash, purpose) do update
+   set code_hash = excluded.code_hash, tries_left = excluded.tries_left, expires_at = excluded.expires_at`,
+)
+
+const useToken = sql<{ token_hash: Uint8Array }>(
+  'auth.use_mailed_token',
+  `update mailed_token
+   set used_at = $3
+   where token_hash = $1 and purpose = $2 and used_at is null and expires_at > $3
+   returning token_hash`,
+)
+
+const peekToken = sql<{ accountId: string }>(
+  'auth.peek_mailed_token',
+  `select account_id as "accountId"
+   from mailed_token
+   where token_hash = $1 and purpose = $2 and used_at is null and expires_at > $3`,
+)
+
+// Always writes one row: an address without a code gets one that was never good, so that a try takes as long there. `old` is the code
+// as it stood when the row was locked, so of two tries at once each counts, and of two right ones one wins.
+const tryCode = sql<{ isRight: boolean }>(
+  'auth.try_mailed_code',
+  `insert into mailed_code as c (address_hash, purpose, code_hash, tries_left, expires_at)
+   values ($1, $2, '', 0, $4)
+   on conflict (address_hash, purpose) do update
+   set tries_left = case when c.code_hash = $3 then 0 else greatest(0, c.tries_left - 1) end
+   returning coalesce(old.tries_left > 0 and old.expires_at > $4 and old.code_hash = $3, false) as "isRight"`,
+)
+
+const deleteVerifications = sql(
+  'auth.delete_verifications',
+  `with voided as (
+     delete from mailed_token where account_id = $1 and purpose = 'verify' and used_at is null
+   )
+   delete from mailed_code where address_hash = $2 and purpose = 'verify'`,
+)
+
+/**
+ * What proves that somebody reads an address: links with 256-bit tokens, and six-digit codes. At rest there are only hashes; the
+ * mail's event carries them encrypted, for the notifications service alone. A new one voids the old.
+ */
+export class MailedSecrets {
+  readonly #database: Database
+  readonly #clock: Clock
+  readonly #keys: DerivedKeys
+  readonly #mailSecretKey: Uint8Array
+  readonly #publicUrl: string
+
+  constructor(options: {
+    readonly database: Database
+    readonly clock: Clock
+    readonly keys: DerivedKeys
+    readonly mailSecretKey: Uint8Array
+    readonly publicUrl: string
+  }) {
+    this.#database = options.database
+    this.#clock = options.clock
+    this.#keys = options.keys
+    this.#mailSecretKey = options.mailSecretKey
+    this.#publicUrl = options.publicUrl.replace(/\/+$/, '')
+  }
+
+  /** The mail by which an address is proven: a link for a day, a code for ten minutes. */
+  async requestVerification(tx: Transaction, account: Account): Promise<Emission> {
+    const expiresAt = this.#after(VERIFY_LIFETIME_MS)
+    const token = await this.#newToken(tx, account.id, 'verify', expiresAt)
+    const code = await this.#newCode(tx, account.email, 'verify')
+    const secret = await this.#seal({ code, link: this.#link(pages.verify, token) })
+    return emission(authEvents.verificationRequested, {
+      ...recipientOf(account),
+      secret,
+      expiresAt: expiresAt.toISOString(),
+    })
+  }
+
+  async requestSignInCode(tx: Transaction, account: Account): Promise<Emission> {
+    const code = await this.#newCode(tx, account.email, 'sign-in')
+    const expiresAt = this.#after(CODE_LIFETIME_MS).toISOString()
+    const secret = await this.#seal({ code })
+    return emission(authEvents.loginCodeRequested, { ...recipientOf(account), secret, expiresAt })
+  }
+
+  async requestReset(tx: Transaction, account: Account): Promise<Emission> {
+    const expiresAt = this.#after(RESET_LIFETIME_MS)
+    const token = await this.#newToken(tx, account.id, 'reset', expiresAt)
+    const secret = await this.#seal({ link: this.#link(pages.reset, token) })
+    return emission(authEvents.passwordResetRequested, {
+      ...recipientOf(account),
+      secret,
+      expiresAt: expiresAt.toISOString(),
+    })
+  }
+
+  /** Uses the token up. Of two at once one gets true. */
+  async useToken(tx: Transaction, token: string, purpose: TokenPurpose): Promise<boolean> {
+    const used = await tx.query(useToken, [sha256(token), purpose, this.#clock.now()])
+    return used.length === 1
+  }
+
+  /** Whose token it is, without using it up. */
+  async peekToken(token: string, purpose: TokenPurpose): Promise<string | undefined> {
+    const [found] = await this.#database.read(peekToken, [sha256(token), purpose, this.#clock.now()])
+    return found?.accountId
+  }
+
+  /** Whether the code is right; a wrong one costs one of five tries, the right one is used up. */
+  async isRightCode(email: string, purpose: CodePurpose, code: string): Promise<boolean> {
+    const hashes = [this.#addressHash(email), purpose, this.#codeHash(email, purpose, code)]
+    const [verdict] = await this.#database.write(tryCode, [...hashes, this.#clock.now()])
+    return verdict?.isRight === true
+  }
+
+  /** Once an address is proven, nothing that was mailed to prove it is any good. */
+  async voidVerifications(tx: Transaction, account: Account): Promise<void> {
+    await tx.query(deleteVerifications, [account.id, this.#addressHash(account.email)])
+  }
+
+  async #newToken(tx: Transaction, accountId: string, purpose: TokenPurpose, expiresAt: Date): Promise<string> {
+    const token = randomBytes(TOKEN_BYTES).toString('base64url')
+    await tx.query(insertToken, [sha256(token), accountId, purpose, expiresAt])
+    return token
+  }
+
+  async #newCode(tx: Transaction, email: string, purpose: CodePurpose): Promise<string> {
+    const code = String(randomInt(1_000_000)).padStart(6, '0')
+    const hashes = [this.#addressHash(email), purpose, this.#codeHash(email, purpose, code)]
+    await tx.query(upsertCode, [...hashes, this.#after(CODE_LIFETIME_MS)])
+    return code
+  }
+
+  /** A fragment is not sent to servers, so tokens stand in no log, and only a script's POST uses them up. */
+  #link(page: string, token: string): string {
+    return `${this.#publicUrl}${page}#token=${token}`
+  }
+
+  async #seal(secret: MailSecret): Promise<string> {
+    return await new CompactEncrypt(new TextEncoder().encode(JSON.stringify(secret)))
+      .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
+      .encrypt(this.#mailSecretKey)
+  }
+
+  #addressHash(email: string): Buffer {
+    return hmac(this.#keys.lookup, 'mailed code', emailKeyOf(email))
+  }
+
+  #codeHash(email: string, purpose: CodePurpose, code: string): Buffer {
+    return hmac(this.#keys.mailedCode, emailKeyOf(email), purpose, code)
+  }
+
+  #after(milliseconds: number): Date {
+    return new Date(this.#clock.now().getTime() + milliseconds)
+  }
+}

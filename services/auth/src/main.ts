@@ -1,0 +1,109 @@
+import { allRoutes, authEvents, authRoutes, operatorRoutes } from '@saas/contracts'
+import {
+  createApp,
+  listen,
+  operatorHandlers,
+  registerRoutes,
+  runService,
+  type App,
+  type RunningService,
+  type ServiceContext,
+} from '@saas/http'
+import { State } from '@saas/state'
+import { AccessTokens } from './access-token.ts'
+import { AccountRequests } from './account-requests.ts'
+import { Accounts } from './accounts.ts'
+import { Administration } from './administration.ts'
+import { Avatars } from './avatars.ts'
+import { authVariables, refuseMissingKeys, type AuthConfig } from './config.ts'
+import { deriveKeys } from './derived-keys.ts'
+import { Gate } from './gate.ts'
+import { PasswordHashing } from './hashing.ts'
+import { authJobs } from './jobs.ts'
+import { MailedSecrets } from './mailed-secrets.ts'
+import { Passwords } from './passwords.ts'
+import { Policy } from './policy.ts'
+import { Registrations } from './registration.ts'
+import { Revocations } from './revocations.ts'
+import { authHandlers } from './routes.ts'
+import { SessionTransport } from './session-transport.ts'
+import { Sessions } from './sessions.ts'
+import { SignIn } from './sign-in.ts'
+import { SigningKeys } from './signing-keys.ts'
+import { Throttle } from './throttle.ts'
+
+export async function startAuth(config: AuthConfig, { logger, clock }: ServiceContext): Promise<RunningService> {
+  refuseMissingKeys(config)
+  await using stack = new AsyncDisposableStack()
+  const state = stack.use(State.connect(config, { service: 'auth', logger, clock }))
+  const { database, bus, objects } = state
+  const keys = deriveKeys(config.keyEncryptionKey)
+  const basics = { database, bus, clock, logger, keys }
+
+  const signingKeys = new SigningKeys({ ...basics, keyEncryptionKey: config.keyEncryptionKey })
+  const accessTokens = new AccessTokens(signingKeys, clock, config.publicUrl)
+  const revocations = new Revocations(database, clock)
+  const throttle = new Throttle(database, clock, keys.lookup)
+  const hashing = new PasswordHashing()
+  const accounts = new Accounts(database, bus, clock)
+  const secrets = new MailedSecrets({ ...basics, mailSecretKey: config.mailSecretKey, publicUrl: config.publicUrl })
+  const requests = stack.use(new AccountRequests({ ...basics, secrets }))
+  const sessions = new Sessions({ ...basics, accessTokens, revocations })
+  const avatars = new Avatars({ ...basics, objects, throttle })
+  const gate = new Gate({ policy: new Policy(allRoutes), accessTokens, revocations, ...config, clock })
+
+  const app = createApp({
+    service: 'auth',
+    routes: { ...authRoutes, ...operatorRoutes('auth') },
+    logger,
+    clock,
+    internalTokenKeys: config.internalTokenKeysByService.get('auth') ?? [],
+    checks: { ...state.checks, keys: () => signingKeys.check(), revocations: () => revocations.check() },
+  })
+  registerRoutes(
+    app,
+    authRoutes,
+    authHandlers({
+      accounts,
+      administration: new Administration({ ...basics, hashing, revocations, throttle, ...config }),
+      avatars,
+      gate,
+      passwords: new Passwords({ ...basics, accounts, hashing, secrets, revocations, throttle }),
+      registrations: new Registrations({ ...basics, requests, hashing, secrets, throttle }),
+      sessions,
+      signIn: new SignIn({ ...basics, accounts, requests, hashing, secrets, sessions, throttle }),
+      signingKeys,
+      transport: new SessionTransport(config.publicUrl),
+      trustedHops: config.trustedHops,
+    }),
+  )
+  registerRoutes(app, operatorRoutes('auth'), operatorHandlers(state.operator))
+  if (config.edge === 'envoy') serveEnvoy(app, gate)
+
+  const jobs = authJobs({ ...basics, objects, avatars, revocations, signingKeys })
+  for (const job of [jobs.revocations, ...jobs.others]) stack.use(job).start()
+  stack.use(bus.subscribe([authEvents.sessionRevoked, authEvents.userChanged], () => jobs.revocations.nudge()))
+  bus.startRelay()
+  requests.start()
+
+  const running = stack.use(await listen(app, config))
+  const owned = stack.move()
+  return {
+    app: running.app,
+    url: running.url,
+    opsUrl: running.opsUrl,
+    [Symbol.asyncDispose]: async () => {
+      await owned.disposeAsync()
+    },
+  }
+}
+
+/** Envoy asks with the original method, at the original path behind a prefix. */
+function serveEnvoy(app: App, gate: Gate): void {
+  app.fastify.all('/authz/*', { config: { route: authRoutes.authz } }, async (request, reply) => {
+    await gate.authorise(request, reply)
+    return reply
+  })
+}
+
+if (import.meta.main) await runService({ name: 'auth', variables: authVariables, start: startAuth })

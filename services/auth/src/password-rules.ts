@@ -1,0 +1,119 @@
+import { readFileSync } from 'node:fs'
+import { PASSWORD_CHARACTERS_MIN, ProblemError, problems } from '@saas/contracts'
+
+const WORD_CHARACTERS_MIN = 3
+/** A password of so few known words and digits is among the first that are tried. */
+const KNOWN_WORDS_MAX = 3
+const DIGITS_MAX = 8
+const DISTINCT_CHARACTERS_MIN = 6
+
+/** Made for this project: what the published lists of common passwords are put together from, one a line. */
+const commonWords: ReadonlySet<string> = new Set(
+  readFileSync(new URL('common-passwords.txt', import.meta.url), 'utf8')
+    .split('\n')
+    .map(fold)
+    .filter(Boolean),
+)
+
+/** What people type in a row when they are asked for something long. */
+const rows = [
+  'abcdefghijklmnopqrstuvwxyz',
+  '01234567890',
+  'qwertyuiop',
+  'qwertzuiop',
+  'asdfghjkl',
+  'zxcvbnm',
+  'yxcvbnm',
+]
+const runs: readonly string[] = rows.flatMap((row) => [row, row.split('').reverse().join('')])
+const RUN_CHARACTERS_MAX = 26
+
+/** Whose password it is to be. */
+export interface PasswordOwner {
+  readonly email: string
+  readonly name: string
+}
+
+/**
+ * Refuses a password that is short, common, or made of its owner's address or name. No rules of composition, as NIST SP
+ * 800-63B-4 asks: any characters will do.
+ *
+ * @throws {ProblemError} `weak-password`, pointing at `pointer`.
+ */
+export function refuseWeakPassword(password: string, owner: PasswordOwner, pointer: string): void {
+  const detail = weaknessOf(password, owner)
+  if (detail === undefined) return
+  throw new ProblemError(problems.weakPassword, { detail, errors: [{ pointer, detail }] })
+}
+
+/** What is weak about it, as a sentence for its owner; `undefined` when nothing is. */
+export function weaknessOf(password: string, owner: PasswordOwner): string | undefined {
+  if (Array.from(password).length < PASSWORD_CHARACTERS_MIN) {
+    return `The password must have at least ${PASSWORD_CHARACTERS_MIN} characters.`
+  }
+  const folded = fold(password)
+  if (new Set(folded).size < DISTINCT_CHARACTERS_MIN) return 'The password uses too few different characters.'
+  if (isMadeOf(folded, ownWords(owner))) return 'The password must not be your address or your name.'
+  if (isMadeOf(folded, commonWords)) return 'The password is one of the most common ones.'
+  return isMadeOf(folded, new Set([...ownWords(owner), ...commonWords]))
+    ? 'The password must not be your address or your name with something common added.'
+    : undefined
+}
+
+/** Letters and digits only, in lower case: how two spellings of one password look alike. */
+function fold(text: string): string {
+  return text
+    .normalize('NFKC')
+    .toLowerCase()
+    .replaceAll('@', 'a')
+    .replaceAll('$', 's')
+    .replaceAll(/[^\p{Letter}\p{Number}]/gu, '')
+}
+
+function ownWords({ email, name }: PasswordOwner): Set<string> {
+  const words = [email, ...email.split(/[@.+_-]/), name, ...name.split(/\s+/)].map(fold)
+  return new Set(words.filter((word) => word.length >= WORD_CHARACTERS_MIN))
+}
+
+/** How a text was cut so far. */
+interface Cut {
+  readonly words: ReadonlySet<string>
+  readonly digits: number
+}
+
+/**
+ * Whether the text can be cut into a few different words, a few digits, and runs of the alphabet or keyboard. Only the best cut up to each
+ * place is kept, so the work is the length of the text times the longest word.
+ */
+function isMadeOf(text: string, words: ReadonlySet<string>): boolean {
+  const pieceMax = [...words].reduce((longest, word) => Math.max(longest, word.length), RUN_CHARACTERS_MAX)
+  const withLetters = plainLetters(text)
+  const best: (Cut | undefined)[] = [{ words: new Set(), digits: 0 }]
+  const reach = (end: number, cut: Cut): void => {
+    if (cut.words.size > KNOWN_WORDS_MAX || cut.digits > DIGITS_MAX) return
+    const known = best[end]
+    if (known === undefined || cost(cut) < cost(known)) best[end] = cut
+  }
+  for (let start = 0; start < text.length; start += 1) {
+    const cut = best[start]
+    if (cut === undefined) continue
+    if (/\p{Number}/u.test(text.charAt(start))) reach(start + 1, { ...cut, digits: cut.digits + 1 })
+    for (let end = start + WORD_CHARACTERS_MIN; end <= Math.min(text.length, start + pieceMax); end += 1) {
+      const piece = text.slice(start, end)
+      if (runs.some((run) => run.includes(piece))) reach(end, cut)
+      const word = [piece, withLetters.slice(start, end)].find((spelling) => words.has(spelling))
+      if (word !== undefined) reach(end, { ...cut, words: new Set([...cut.words, word]) })
+    }
+  }
+  return best[text.length] !== undefined
+}
+
+function cost({ words, digits }: Cut): number {
+  return words.size * (DIGITS_MAX + 1) + digits
+}
+
+/** Reads digits that stand for letters as those letters. */
+function plainLetters(text: string): string {
+  const letters: Readonly<Record<string, string>> = { '0': 'o', '1': 'i', '3': 'e', '4': 'a', '5': 's', '7': 't' }
+  return text.replaceAll(/[013457]/g, (digit) => letters[digit] ?? digit)
+}

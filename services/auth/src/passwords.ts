@@ -1,0 +1,117 @@
+import { authEvents, ProblemError, problems } from '@saas/contracts'
+import { sql, type Bus, type Database, type Transaction } from '@saas/state'
+import type { Clock } from '@saas/config'
+import { emission, emit, recipientOf, sessionRevoked, userChanged } from './account-events.ts'
+import { accountColumns, emailKeyOf, type Account, type Accounts } from './accounts.ts'
+import type { Client } from './client.ts'
+import type { PasswordHashing } from './hashing.ts'
+import type { MailedSecrets } from './mailed-secrets.ts'
+import { refuseWeakPassword } from './password-rules.ts'
+import type { Revocations } from './revocations.ts'
+import { endAndRevokeSessions, revokeOlderTokens } from './session-end.ts'
+import type { Throttle } from './throttle.ts'
+
+// A reset proves the address as well: it came with a mail.
+const setPassword = sql<Account>(
+  'auth.set_password',
+  `update account
+   set password_hash = $2,
+     security_version = security_version + 1,
+     verified_at = coalesce(verified_at, $3),
+     updated_at = $3
+   where id = $1 and disabled_at is null and ($4::text is null or password_hash = $4)
+   returning ${accountColumns}`,
+)
+
+/** Changing a password, by knowing the old one or by a mailed link. Either ends every other session. */
+export class Passwords {
+  readonly #database: Database
+  readonly #bus: Pick<Bus, 'nudge'>
+  readonly #clock: Clock
+  readonly #accounts: Accounts
+  readonly #hashing: PasswordHashing
+  readonly #secrets: MailedSecrets
+  readonly #revocations: Revocations
+  readonly #throttle: Throttle
+
+  constructor(options: {
+    readonly database: Database
+    readonly bus: Pick<Bus, 'nudge'>
+    readonly clock: Clock
+    readonly accounts: Accounts
+    readonly hashing: PasswordHashing
+    readonly secrets: MailedSecrets
+    readonly revocations: Revocations
+    readonly throttle: Throttle
+  }) {
+    this.#database = options.database
+    this.#bus = options.bus
+    this.#clock = options.clock
+    this.#accounts = options.accounts
+    this.#hashing = options.hashing
+    this.#secrets = options.secrets
+    this.#revocations = options.revocations
+    this.#throttle = options.throttle
+  }
+
+  /** @throws {ProblemError} `wrong-token`, `weak-password`, `too-many-requests` */
+  async reset(token: string, password: string, client: Client, traceParent: string): Promise<void> {
+    await this.#throttle.take('prove', token, client.network)
+    const accountId = await this.#secrets.peekToken(token, 'reset')
+    if (accountId === undefined) throw new ProblemError(problems.wrongToken)
+    const account = await this.#accounts.byId(accountId)
+    refuseWeakPassword(password, account, '/password')
+    const newHash = await this.#hashing.hash(password)
+    await this.#database.transaction(async (tx) => {
+      // The account is locked before the token, as everywhere; of two at once the second finds the token used and undoes its change.
+      const [changed] = await tx.query(setPassword, [accountId, newHash, this.#now(), null])
+      const isUsed = await this.#secrets.useToken(tx, token, 'reset')
+      if (changed === undefined || !isUsed) throw new ProblemError(problems.wrongToken)
+      await this.#throttle.forgiveAccount(tx, 'sign-in', emailKeyOf(changed.email))
+      await this.#endOthers(tx, changed, undefined, traceParent)
+    })
+    await this.#publish()
+  }
+
+  /** @throws {ProblemError} `wrong-credentials`, `weak-password`, `too-many-requests` */
+  async change(
+    caller: { readonly userId: string; readonly sessionId: string },
+    passwords: { readonly currentPassword: string; readonly newPassword: string },
+    client: Client,
+    traceParent: string,
+  ): Promise<void> {
+    const account = await this.#accounts.byId(caller.userId)
+    refuseWeakPassword(passwords.newPassword, account, '/newPassword')
+    await this.#throttle.take('reauthenticate', account.id, client.network)
+    if (!(await this.#hashing.verify(account.passwordHash, passwords.currentPassword))) {
+      throw new ProblemError(problems.wrongCredentials, { detail: 'The current password is not right.' })
+    }
+    const newHash = await this.#hashing.hash(passwords.newPassword)
+    await this.#database.transaction(async (tx) => {
+      const values = [account.id, newHash, this.#now(), account.passwordHash]
+      const [changed] = await tx.query(setPassword, values)
+      if (changed === undefined) throw new ProblemError(problems.wrongCredentials)
+      await this.#throttle.forgiveAccount(tx, 'reauthenticate', account.id)
+      await this.#endOthers(tx, changed, caller.sessionId, traceParent)
+    })
+    await this.#publish()
+  }
+
+  async #endOthers(tx: Transaction, account: Account, kept: string | undefined, traceParent: string): Promise<void> {
+    const now = this.#now()
+    await endAndRevokeSessions(tx, account.id, kept === undefined ? {} : { but: kept }, 'password-changed', now)
+    await revokeOlderTokens(tx, account, kept, now)
+    await this.#secrets.voidVerifications(tx, account)
+    const changed = emission(authEvents.passwordChanged, { ...recipientOf(account), changedAt: now.toISOString() })
+    await emit(tx, account.id, [userChanged(account), changed, sessionRevoked(account.id, null)], traceParent)
+  }
+
+  async #publish(): Promise<void> {
+    this.#bus.nudge()
+    await this.#revocations.read()
+  }
+
+  #now(): Date {
+    return this.#clock.now()
+  }
+}

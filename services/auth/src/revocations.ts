@@ -1,0 +1,76 @@
+import type { Clock } from '@saas/config'
+import { sql, type Database } from '@saas/state'
+import type { AccessClaims } from './access-token.ts'
+
+/** Twice as long as an access token lives, so that clocks of replicas may differ by minutes. */
+const WINDOW_MS = 10 * 60_000
+/** Without a read for so long nobody can say who is still signed in. */
+const STALE_AFTER_MS = 2_000
+export const REVOCATIONS_READ_EVERY_MS = 250
+
+interface RevocationRow {
+  readonly accountId: string
+  readonly sessionId: string | null
+  readonly securityVersion: number | null
+  readonly keptSessionId: string | null
+}
+
+// The whole window each time, never from where the last read ended: a transaction that began earlier may commit later.
+const selectRevocations = sql<RevocationRow>(
+  'auth.revocations',
+  `select account_id as "accountId", session_id as "sessionId", security_version as "securityVersion",
+     kept_session_id as "keptSessionId"
+   from revocation
+   where revoked_at > $1`,
+)
+
+type Cutoff = Pick<RevocationRow, 'securityVersion' | 'keptSessionId'>
+
+/** What this replica knows of revoked access tokens. The table is the truth; this is never older than it says. */
+export class Revocations {
+  readonly #database: Database
+  readonly #clock: Clock
+  #sessions: ReadonlySet<string> = new Set()
+  #accounts: ReadonlyMap<string, readonly Cutoff[]> = new Map()
+  /** By the monotonic clock: a machine whose time is set must neither forget nor lock out. */
+  #readAt = Number.NEGATIVE_INFINITY
+
+  constructor(database: Database, clock: Clock) {
+    this.#database = database
+    this.#clock = clock
+  }
+
+  async read(): Promise<void> {
+    const startedAt = performance.now()
+    const rows = await this.#database.read(selectRevocations, [new Date(this.#clock.now().getTime() - WINDOW_MS)])
+    // A read that began earlier but came later knows less.
+    if (startedAt < this.#readAt) return
+    const sessions = new Set<string>()
+    const accounts = new Map<string, Cutoff[]>()
+    for (const row of rows) {
+      if (row.sessionId === null) accounts.set(row.accountId, [...(accounts.get(row.accountId) ?? []), row])
+      else sessions.add(row.sessionId)
+    }
+    this.#sessions = sessions
+    this.#accounts = accounts
+    this.#readAt = startedAt
+  }
+
+  get isCurrent(): boolean {
+    return performance.now() - this.#readAt <= STALE_AFTER_MS
+  }
+
+  isRevoked({ userId, sessionId, securityVersion }: AccessClaims): boolean {
+    if (this.#sessions.has(sessionId)) return true
+    const cutoffs = this.#accounts.get(userId)
+    if (cutoffs === undefined) return false
+    return cutoffs.some(
+      (cutoff) => securityVersion < (cutoff.securityVersion ?? 0) && sessionId !== cutoff.keptSessionId,
+    )
+  }
+
+  /** @throws {Error} while this replica's knowledge is too old to let anybody in. */
+  async check(): Promise<void> {
+    if (!this.isCurrent) throw new Error('The revoked sessions could not be read for two seconds')
+  }
+}

@@ -1,0 +1,142 @@
+import type { authRoutes, Profile } from '@saas/contracts'
+import type { Handlers } from '@saas/http'
+import type { Request } from './request.ts'
+import type { Accounts } from './accounts.ts'
+import { profileOf } from './accounts.ts'
+import type { Administration } from './administration.ts'
+import type { Avatars } from './avatars.ts'
+import { clientOf, type Client } from './client.ts'
+import type { Gate } from './gate.ts'
+import type { Passwords } from './passwords.ts'
+import type { Registrations } from './registration.ts'
+import { refreshed } from './refreshed.ts'
+import type { SessionTransport } from './session-transport.ts'
+import type { Sessions } from './sessions.ts'
+import type { SignIn } from './sign-in.ts'
+import type { SigningKeys } from './signing-keys.ts'
+
+const accepted = { status: 202, body: { status: 'accepted' } } as const
+const verified = { status: 200, body: { status: 'verified' } } as const
+const done = { status: 204 } as const
+const pictureHeaders = {
+  'cache-control': 'public, max-age=31536000, immutable',
+  'x-content-type-options': 'nosniff',
+  'content-security-policy': "default-src 'none'",
+  'content-type': 'image/webp',
+} as const
+
+/** What the handlers call. */
+export interface AuthParts {
+  readonly accounts: Accounts
+  readonly administration: Administration
+  readonly avatars: Avatars
+  readonly gate: Gate
+  readonly passwords: Passwords
+  readonly registrations: Registrations
+  readonly sessions: Sessions
+  readonly signIn: SignIn
+  readonly signingKeys: SigningKeys
+  readonly transport: SessionTransport
+  readonly trustedHops: number
+}
+
+/** Each route of the contract and the domain call it is. */
+export function authHandlers(parts: AuthParts): Handlers<typeof authRoutes> {
+  const { accounts, administration, avatars, gate, passwords, registrations, sessions, signIn, transport } = parts
+  const client = (request: Request): Client => clientOf(request, parts.trustedHops)
+  return {
+    register: async ({ body, request, traceParent }) => {
+      await registrations.register(body, client(request), traceParent)
+      return accepted
+    },
+    verify: async ({ body, request, traceParent }) => {
+      if ('token' in body) await registrations.verifyByToken(body.token, client(request), traceParent)
+      else await registrations.verifyByCode(body.email, body.code, client(request), traceParent)
+      return verified
+    },
+    resendVerification: async ({ body, request, traceParent }) => {
+      await registrations.requestMail('verify', body.email, client(request), traceParent)
+      return accepted
+    },
+    login: async ({ body, headers, request, traceParent }) => {
+      const byCookie = headers['x-session-transport'] === 'cookie'
+      if ('code' in body) {
+        return transport.signedIn(await signIn.byCode(body.email, body.code, client(request), traceParent), byCookie)
+      }
+      return transport.signedIn(
+        await signIn.byPassword(body.email, body.password, client(request), traceParent),
+        byCookie,
+      )
+    },
+    requestLoginCode: async ({ body, request, traceParent }) => {
+      await registrations.requestMail('sign-in-code', body.email, client(request), traceParent)
+      return accepted
+    },
+    refresh: async ({ body, request, traceParent }) =>
+      await refreshed(sessions, transport, request, body.refreshToken, client(request), traceParent),
+    logout: async ({ body, request, traceParent }) => {
+      const presented = transport.presented(request, body.refreshToken)
+      if (presented !== undefined) await sessions.logout(presented.token, traceParent)
+      return presented?.byCookie === true ? { ...done, cookies: [transport.forgotten] } : done
+    },
+    forgotPassword: async ({ body, request, traceParent }) => {
+      await registrations.requestMail('reset', body.email, client(request), traceParent)
+      return accepted
+    },
+    resetPassword: async ({ body, request, traceParent }) => {
+      await passwords.reset(body.token, body.password, client(request), traceParent)
+      return done
+    },
+    changePassword: async ({ body, identity, request, traceParent }) => {
+      await passwords.change(identity, body, client(request), traceParent)
+      return done
+    },
+    bootstrap: async ({ body, request, traceParent }) => ({
+      status: 201,
+      body: await administration.bootstrap(body, client(request), traceParent),
+    }),
+    listSessions: async ({ identity }) => ({
+      status: 200,
+      body: { items: await sessions.list(identity.userId, identity.sessionId), next: null },
+    }),
+    revokeOtherSessions: async ({ identity, traceParent }) => {
+      await sessions.revokeOthers(identity.userId, identity.sessionId, traceParent)
+      return done
+    },
+    revokeSession: async ({ identity, params, traceParent }) => {
+      await sessions.revoke(identity.userId, params.id, traceParent)
+      return done
+    },
+    getProfile: async ({ identity }) => profile(profileOf(await accounts.byId(identity.userId))),
+    changeProfile: async ({ body, identity, traceParent }) =>
+      profile(profileOf(await accounts.changeProfile(identity.userId, body, traceParent))),
+    putAvatar: async ({ body, identity, request }) =>
+      profile(profileOf(await avatars.put(identity.userId, body, client(request)))),
+    deleteAvatar: async ({ identity }) => profile(profileOf(await avatars.remove(identity.userId))),
+    getAvatar: async ({ params, reply }) => {
+      const { stream, size } = await avatars.get(params.key)
+      void reply.headers({ ...pictureHeaders, 'content-length': String(size) }).send(stream)
+      return 'sent' as const
+    },
+    jwks: () => ({
+      status: 200,
+      body: parts.signingKeys.jwks,
+      headers: { 'cache-control': 'public, max-age=300' },
+    }),
+    listUsers: async ({ query }) => ({ status: 200, body: await administration.listUsers(query) }),
+    setRoles: async ({ body, identity, params, traceParent }) => ({
+      status: 200,
+      body: await administration.setRoles(params.id, body.roles, identity.userId, traceParent),
+    }),
+    setDisabled: async ({ body, identity, params, traceParent }) => ({
+      status: 200,
+      body: await administration.setDisabled(params.id, body.disabled, identity.userId, traceParent),
+    }),
+    authn: ({ request, reply }) => gate.authenticate(request, reply),
+    authz: ({ request, reply }) => gate.authorise(request, reply),
+  }
+}
+
+function profile(body: Profile): { status: 200; body: Profile; headers: Record<string, string> } {
+  return { status: 200, body, headers: { 'cache-control': 'no-store' } }
+}

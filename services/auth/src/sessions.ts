@@ -1,0 +1,246 @@
+import { authEvents, ProblemError, problems, type Session } from '@saas/contracts'
+import { sql, type Bus, type Database, type Transaction } from '@saas/state'
+import type { Clock } from '@saas/config'
+import { v7 as uuidv7 } from 'uuid'
+import type { AccessTokens } from './access-token.ts'
+import { emission, emit, recipientOf, sessionRevoked } from './account-events.ts'
+import { accountColumns, type Account } from './accounts.ts'
+import type { Client } from './client.ts'
+import { sha256, type DerivedKeys } from './derived-keys.ts'
+import {
+  childOf,
+  judgeRefresh,
+  newSecret,
+  readRefreshToken,
+  writeRefreshToken,
+  type RefreshToken,
+  type RefreshVerdict,
+  type TokenChain,
+} from './refresh-token.ts'
+import type { Revocations } from './revocations.ts'
+import { endAndRevokeSessions, type EndReason } from './session-end.ts'
+
+const DAY_MS = 86_400_000
+const LIFETIME_MS = 30 * DAY_MS
+export const IDLE_MS = 7 * DAY_MS
+const LIVE_SESSIONS_MAX = 50
+
+/** A session just opened or refreshed, with the tokens it is used by. */
+export interface OpenSession {
+  readonly account: Account
+  readonly accessToken: string
+  readonly refreshToken: string
+}
+
+interface SessionRow {
+  readonly id: string
+  readonly device: string
+  readonly address: string
+  readonly createdAt: Date
+  readonly lastSeenAt: Date
+}
+
+const insertSession = sql<{ knownDevices: number; sameDevice: number }>(
+  'auth.insert_session',
+  `with opened as (
+     insert into session (id, account_id, device, address, created_at, last_seen_at, expires_at, idle_expires_at, token_hash)
+     values ($1, $2, $3, $4, $5, $5, $6, $7, $8)
+   )
+   select count(*) as "knownDevices", count(*) filter (where device = $3) as "sameDevice"
+   from session
+   where account_id = $2`,
+)
+
+const selectSurplus = sql<{ id: string }>(
+  'auth.surplus_sessions',
+  `select id
+   from session
+   where account_id = $1 and ended_at is null and expires_at > $2 and idle_expires_at > $2
+   order by last_seen_at desc, id desc
+   offset ${LIVE_SESSIONS_MAX}`,
+)
+
+const liveSession = `select ${accountColumns}, session.token_hash as "tokenHash", session.parent_hash as "parentHash",
+     session.parent_exchanged_at as "parentExchangedAt", session.grandparent_hash as "grandparentHash",
+     session.grandparent_exchanged_at as "grandparentExchangedAt"
+   from session
+   join account on account.id = session.account_id
+   where session.id = $1 and session.expires_at > $2 and session.idle_expires_at > $2 and session.ended_at is null`
+
+const selectSession = sql<Account & TokenChain>('auth.live_session', liveSession)
+
+const lockSession = sql<Account & TokenChain>('auth.lock_live_session', `${liveSession} for no key update of session`)
+
+// Every transaction that ends sessions locks their account first, so that no two wait for each other.
+const lockOwner = sql('auth.lock_owner', 'select from account where id = $1 for no key update')
+
+const touchSession = sql(
+  'auth.touch_session',
+  `update session
+   set last_seen_at = $2, idle_expires_at = $3, address = $4
+   where id = $1`,
+)
+
+const rotateSession = sql(
+  'auth.rotate_session',
+  `update session
+   set token_hash = $2,
+     parent_hash = token_hash,
+     parent_exchanged_at = $3,
+     grandparent_hash = parent_hash,
+     grandparent_exchanged_at = parent_exchanged_at
+   where id = $1`,
+)
+
+const selectSessions = sql<SessionRow>(
+  'auth.sessions',
+  `select id, device, address, created_at as "createdAt", last_seen_at as "lastSeenAt"
+   from session
+   where account_id = $1 and ended_at is null and expires_at > $2 and idle_expires_at > $2
+   order by created_at desc, id desc
+   limit ${LIVE_SESSIONS_MAX}`,
+)
+
+/** Sessions: opened by signing in, kept alive by refresh tokens, ended by their owner, an administrator or a thief. */
+export class Sessions {
+  readonly #database: Database
+  readonly #bus: Pick<Bus, 'nudge'>
+  readonly #clock: Clock
+  readonly #keys: DerivedKeys
+  readonly #accessTokens: AccessTokens
+  readonly #revocations: Revocations
+
+  constructor(options: {
+    readonly database: Database
+    readonly bus: Pick<Bus, 'nudge'>
+    readonly clock: Clock
+    readonly keys: DerivedKeys
+    readonly accessTokens: AccessTokens
+    readonly revocations: Revocations
+  }) {
+    this.#database = options.database
+    this.#bus = options.bus
+    this.#clock = options.clock
+    this.#keys = options.keys
+    this.#accessTokens = options.accessTokens
+    this.#revocations = options.revocations
+  }
+
+  /** Opens a session in the transaction that decided to, the account's row being locked. */
+  async open(tx: Transaction, account: Account, client: Client, traceParent: string): Promise<OpenSession> {
+    const now = this.#clock.now()
+    const id = uuidv7()
+    const secret = newSecret()
+    const expiry = [new Date(now.getTime() + LIFETIME_MS), new Date(now.getTime() + IDLE_MS)]
+    const values = [id, account.id, client.device, client.address, now, ...expiry, sha256(secret)]
+    const [devices] = await tx.query(insertSession, values)
+    for (const surplus of await tx.query(selectSurplus, [account.id, now])) {
+      await endAndRevokeSessions(tx, account.id, { only: surplus.id }, 'too-many', now)
+    }
+    const opened = emission(authEvents.sessionOpened, {
+      ...recipientOf(account),
+      sessionId: id,
+      newDevice: (devices?.knownDevices ?? 0) > 0 && devices?.sameDevice === 0,
+      device: client.device,
+      address: client.address,
+      openedAt: now.toISOString(),
+    })
+    await emit(tx, account.id, [opened], traceParent)
+    return await this.#tokensOf(id, account, secret)
+  }
+
+  /**
+   * Exchanges a refresh token for the next pair. Its direct parent gets the same pair again; any other token that was ours once
+   * is a stolen one, of which nobody knows who has it, so the session ends.
+   *
+   * @throws {ProblemError} `not-signed-in`
+   */
+  async refresh(text: string, client: Client, traceParent: string): Promise<OpenSession> {
+    const token = readRefreshToken(text, this.#keys)
+    if (token === undefined) throw new ProblemError(problems.notSignedIn)
+    const { verdict, account } = await this.#database.transaction((tx) => this.#exchange(tx, token, client))
+    if (account === undefined) throw new ProblemError(problems.notSignedIn)
+    if (verdict === 'replay') await this.#end(account.id, { only: token.sessionId }, 'replayed', traceParent)
+    if (verdict === 'replay' || verdict === 'unknown') throw new ProblemError(problems.notSignedIn)
+    return await this.#tokensOf(token.sessionId, account, childOf(token.secret, this.#keys))
+  }
+
+  /** Ends the session of a refresh token, whichever of its tokens that is. Whoever holds none is signed out already. */
+  async logout(text: string, traceParent: string): Promise<void> {
+    const token = readRefreshToken(text, this.#keys)
+    if (token === undefined) return
+    const now = this.#clock.now()
+    const [row] = await this.#database.read(selectSession, [token.sessionId, now])
+    if (row === undefined || judgeRefresh(row, token, now) === 'unknown') return
+    await this.#end(row.id, { only: token.sessionId }, 'logout', traceParent)
+  }
+
+  async list(accountId: string, currentId: string): Promise<Session[]> {
+    const rows = await this.#database.read(selectSessions, [accountId, this.#clock.now()])
+    return rows.map(({ id, device, address, createdAt, lastSeenAt }) => ({
+      id,
+      device,
+      address,
+      createdAt: createdAt.toISOString(),
+      lastSeenAt: lastSeenAt.toISOString(),
+      current: id === currentId,
+    }))
+  }
+
+  /** @throws {ProblemError} `not-found`, for somebody else's session too. */
+  async revoke(accountId: string, sessionId: string, traceParent: string): Promise<void> {
+    const ended = await this.#end(accountId, { only: sessionId }, 'revoked', traceParent)
+    if (ended.length === 0) throw new ProblemError(problems.notFound)
+  }
+
+  async revokeOthers(accountId: string, currentId: string, traceParent: string): Promise<void> {
+    await this.#end(accountId, { but: currentId }, 'revoked', traceParent)
+  }
+
+  async #end(
+    accountId: string,
+    which: { readonly only?: string; readonly but?: string },
+    reason: EndReason,
+    traceParent: string,
+  ): Promise<readonly string[]> {
+    const ended = await this.#database.transaction(async (tx) => {
+      await tx.query(lockOwner, [accountId])
+      const ids = await endAndRevokeSessions(tx, accountId, which, reason, this.#clock.now())
+      const emissions = ids.map((id) => sessionRevoked(accountId, id))
+      if (ids.length > 0) await emit(tx, accountId, emissions, traceParent)
+      return ids
+    })
+    await this.#publish()
+    return ended
+  }
+
+  async #exchange(
+    tx: Transaction,
+    token: RefreshToken,
+    client: Client,
+  ): Promise<{ verdict: RefreshVerdict; account: Account | undefined }> {
+    const now = this.#clock.now()
+    const [row] = await tx.query(lockSession, [token.sessionId, now])
+    if (row === undefined || row.disabledAt !== null) return { verdict: 'unknown', account: undefined }
+    const verdict = judgeRefresh(row, token, now)
+    if (verdict === 'newest') {
+      await tx.query(rotateSession, [token.sessionId, sha256(childOf(token.secret, this.#keys)), now])
+    }
+    if (verdict === 'newest' || verdict === 'again') {
+      await tx.query(touchSession, [token.sessionId, now, new Date(now.getTime() + IDLE_MS), client.address])
+    }
+    return { verdict, account: row }
+  }
+
+  async #tokensOf(sessionId: string, account: Account, secret: Uint8Array): Promise<OpenSession> {
+    const { id: userId, securityVersion, roles } = account
+    const accessToken = await this.#accessTokens.sign({ userId, sessionId, securityVersion, roles })
+    return { account, accessToken, refreshToken: writeRefreshToken(sessionId, secret, this.#keys) }
+  }
+
+  /** Revocations hold on this replica at once, on the others when they hear of it or read next. */
+  async #publish(): Promise<void> {
+    this.#bus.nudge()
+    await this.#revocations.read()
+  }
+}

@@ -1,0 +1,110 @@
+import { ProblemError, problems } from '@saas/contracts'
+import { sql, type Bus, type Database, type Transaction } from '@saas/state'
+import type { AccountRequests } from './account-requests.ts'
+import { accountColumns, type Account, type Accounts } from './accounts.ts'
+import type { Client } from './client.ts'
+import { isOutdated, type PasswordHashing } from './hashing.ts'
+import type { MailedSecrets } from './mailed-secrets.ts'
+import type { OpenSession, Sessions } from './sessions.ts'
+import { emailKeyOf } from './accounts.ts'
+import type { Attempt, Throttle } from './throttle.ts'
+
+const lockUnchanged = sql<Account>(
+  'auth.lock_unchanged_account',
+  `select ${accountColumns}
+   from account
+   where id = $1 and password_hash = $2 and disabled_at is null and verified_at is not null
+   for no key update`,
+)
+
+const updateHash = sql('auth.update_password_hash', 'update account set password_hash = $2 where id = $1')
+
+/** Signing in: by password or by mailed code. */
+export class SignIn {
+  readonly #database: Database
+  readonly #bus: Pick<Bus, 'nudge'>
+  readonly #accounts: Accounts
+  readonly #requests: AccountRequests
+  readonly #hashing: PasswordHashing
+  readonly #secrets: MailedSecrets
+  readonly #sessions: Sessions
+  readonly #throttle: Throttle
+
+  constructor(options: {
+    readonly database: Database
+    readonly bus: Pick<Bus, 'nudge'>
+    readonly accounts: Accounts
+    readonly requests: AccountRequests
+    readonly hashing: PasswordHashing
+    readonly secrets: MailedSecrets
+    readonly sessions: Sessions
+    readonly throttle: Throttle
+  }) {
+    this.#database = options.database
+    this.#bus = options.bus
+    this.#accounts = options.accounts
+    this.#requests = options.requests
+    this.#hashing = options.hashing
+    this.#secrets = options.secrets
+    this.#sessions = options.sessions
+    this.#throttle = options.throttle
+  }
+
+  /**
+   * An unknown address costs the same work as a wrong password and gets the same answer. Only who knows the password learns
+   * that the address is not proven yet, or that the account was shut.
+   *
+   * @throws {ProblemError} `wrong-credentials`, `address-not-verified`, `account-disabled`, `too-many-requests`
+   */
+  async byPassword(email: string, password: string, client: Client, traceParent: string): Promise<OpenSession> {
+    const attempt = await this.#throttle.take('sign-in', emailKeyOf(email), client.network)
+    const account = await this.#accounts.byEmail(email)
+    const isRight = await this.#hashing.verify(account?.passwordHash, password)
+    if (!isRight || account === undefined) throw new ProblemError(problems.wrongCredentials)
+    if (account.disabledAt !== null) throw new ProblemError(problems.accountDisabled)
+    if (account.verifiedAt === null) return await this.#sendVerification(account, client, traceParent)
+    const newHash = isOutdated(account.passwordHash) ? await this.#hashing.hash(password) : undefined
+    return await this.#open(account, attempt, client, traceParent, newHash)
+  }
+
+  /** @throws {ProblemError} `wrong-credentials`, `account-disabled`, `too-many-requests` */
+  async byCode(email: string, code: string, client: Client, traceParent: string): Promise<OpenSession> {
+    const attempt = await this.#throttle.take('prove', emailKeyOf(email), client.network)
+    const isRight = await this.#secrets.isRightCode(email, 'sign-in', code)
+    const account = isRight ? await this.#accounts.byEmail(email) : undefined
+    if (account === undefined) throw new ProblemError(problems.wrongCredentials)
+    if (account.disabledAt !== null) throw new ProblemError(problems.accountDisabled)
+    return await this.#open(account, attempt, client, traceParent, undefined)
+  }
+
+  async #open(
+    account: Account,
+    attempt: Attempt,
+    client: Client,
+    traceParent: string,
+    newHash: string | undefined,
+  ): Promise<OpenSession> {
+    const opened = await this.#database.transaction(async (tx) => {
+      // The password may have been changed, or the account shut, since it was read.
+      const [locked] = await tx.query(lockUnchanged, [account.id, account.passwordHash])
+      if (locked === undefined) throw new ProblemError(problems.wrongCredentials)
+      await this.#forgive(tx, attempt, account)
+      if (newHash !== undefined) await tx.query(updateHash, [account.id, newHash])
+      return await this.#sessions.open(tx, locked, client, traceParent)
+    })
+    this.#bus.nudge()
+    return opened
+  }
+
+  async #forgive(tx: Transaction, attempt: Attempt, account: Account): Promise<void> {
+    await this.#throttle.forgive(tx, attempt)
+    await this.#throttle.forgiveAccount(tx, 'reauthenticate', account.id)
+  }
+
+  async #sendVerification(account: Account, client: Client, traceParent: string): Promise<never> {
+    if (await this.#throttle.isTaken('mail', emailKeyOf(account.email), client.network)) {
+      await this.#requests.request('verify', account.email, traceParent)
+    }
+    throw new ProblemError(problems.addressNotVerified)
+  }
+}

@@ -1,0 +1,225 @@
+import type { Clock } from '@saas/config'
+import type { Logger } from '@saas/http'
+import { sql, type Database, type Transaction } from '@saas/state'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  randomBytes,
+  type KeyObject,
+} from 'node:crypto'
+import { calculateJwkThumbprint } from 'jose'
+
+const SIGNS_FOR_MS = 30 * 86_400_000
+/** Longer than an access token lives, by more than clocks differ. */
+const VERIFIES_AFTER_MS = 15 * 60_000
+const RELOAD_PAUSE_MS = 1_000
+const NONCE_BYTES = 12
+const TAG_BYTES = 16
+
+interface KeyRow {
+  readonly id: string
+  readonly publicKey: Readonly<Record<string, string>>
+  readonly sealedPrivateKey: Uint8Array
+  readonly signsFrom: Date
+  readonly signsUntil: Date
+  readonly verifiesUntil: Date
+}
+
+interface SigningKey {
+  readonly id: string
+  readonly privateKey: KeyObject
+}
+
+const columns = `id, public_key as "publicKey", sealed_private_key as "sealedPrivateKey", signs_from as "signsFrom",
+  signs_until as "signsUntil", verifies_until as "verifiesUntil"`
+
+const selectKeys = sql<KeyRow>(
+  'auth.signing_keys',
+  `select ${columns}
+   from signing_key
+   where verifies_until > $1
+   order by signs_from`,
+)
+
+const lockKeys = sql('auth.lock_signing_keys', `select pg_advisory_xact_lock(hashtextextended('auth.signing_key', 0))`)
+
+const insertKey = sql(
+  'auth.insert_signing_key',
+  `insert into signing_key (id, public_key, sealed_private_key, signs_from, signs_until, verifies_until)
+   values ($1, $2, $3, $4, $5, $6)`,
+)
+
+const deleteKeys = sql('auth.delete_signing_keys', 'delete from signing_key where verifies_until <= $1')
+
+/**
+ * The keys access tokens are signed with. There are always two at least: the one that signs, and the next, which is published
+ * long before it signs, so that no replica and no cache of the JWKS meets a token by a key it does not know. The one before stays until
+ * its last token has expired.
+ */
+export class SigningKeys {
+  readonly #database: Database
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #keyEncryptionKey: Uint8Array
+  #rows: readonly KeyRow[] = []
+  readonly #public = new Map<string, KeyObject>()
+  readonly #private = new Map<string, KeyObject | undefined>()
+  #loadedAt = Number.NEGATIVE_INFINITY
+  #maintaining: Promise<void> | undefined
+  /** Told whenever the set of keys changed. */
+  onChange: () => void = () => undefined
+
+  constructor(options: {
+    readonly database: Database
+    readonly clock: Clock
+    readonly logger: Logger
+    readonly keyEncryptionKey: Uint8Array
+  }) {
+    this.#database = options.database
+    this.#clock = options.clock
+    this.#logger = options.logger
+    this.#keyEncryptionKey = options.keyEncryptionKey
+  }
+
+  /** Reads the keys and makes those that are missing, one replica at a time. Calls at once share one run. */
+  async maintain(): Promise<void> {
+    this.#maintaining ??= this.#maintain().finally(() => {
+      this.#maintaining = undefined
+    })
+    await this.#maintaining
+  }
+
+  /** Resolves when there is a key to sign with. */
+  async check(): Promise<void> {
+    if (this.#current() === undefined) await this.maintain()
+  }
+
+  /** The key that signs now. @throws {ProblemError} `dependency-unavailable` while there is none to be had. */
+  async current(): Promise<SigningKey> {
+    await this.check()
+    const current = this.#current()
+    if (current === undefined) throw new Error('There is no signing key')
+    return current
+  }
+
+  async #maintain(): Promise<void> {
+    await this.#load()
+    if (this.#missingFrom() === undefined) return
+    try {
+      await this.#database.transaction((tx) => this.#makeMissing(tx))
+    } catch (error) {
+      // Keys that were not committed must not sign.
+      this.#accept([])
+      throw error
+    }
+  }
+
+  /** The public key of that id. One that another replica made a moment ago is looked for, at most once a second. */
+  async publicKey(id: string): Promise<KeyObject | undefined> {
+    const known = this.#public.get(id)
+    if (known !== undefined || performance.now() - this.#loadedAt < RELOAD_PAUSE_MS) return known
+    await this.#load()
+    return this.#public.get(id)
+  }
+
+  /** As RFC 7517 has them. */
+  get jwks(): { keys: Record<string, string>[] } {
+    const now = this.#clock.now()
+    const live = this.#rows.filter((row) => row.verifiesUntil > now)
+    return { keys: live.map(({ id, publicKey }) => Object.assign({ kid: id, alg: 'EdDSA', use: 'sig' }, publicKey)) }
+  }
+
+  async #makeMissing(tx: Transaction): Promise<void> {
+    await tx.query(lockKeys)
+    this.#accept(await tx.query(selectKeys, [this.#clock.now()]))
+    for (let from = this.#missingFrom(); from !== undefined; from = this.#missingFrom()) {
+      const row = await this.#newKey(from)
+      const { id, publicKey, sealedPrivateKey, signsFrom, signsUntil, verifiesUntil } = row
+      const values = [id, JSON.stringify(publicKey), sealedPrivateKey, signsFrom, signsUntil, verifiesUntil]
+      await tx.query(insertKey, values)
+      this.#accept([...this.#rows, row])
+    }
+    await tx.query(deleteKeys, [this.#clock.now()])
+  }
+
+  #current(): SigningKey | undefined {
+    const now = this.#clock.now()
+    const row = this.#rows.findLast(
+      (row) => row.signsFrom <= now && row.signsUntil > now && this.#private.get(row.id) !== undefined,
+    )
+    const privateKey = row === undefined ? undefined : this.#private.get(row.id)
+    return row === undefined || privateKey === undefined ? undefined : { id: row.id, privateKey }
+  }
+
+  /** From when on a key is missing: now, or from the end of the current one. */
+  #missingFrom(): Date | undefined {
+    const current = this.#current()
+    if (current === undefined) return this.#clock.now()
+    const { signsUntil } = this.#rows.find((row) => row.id === current.id) ?? { signsUntil: this.#clock.now() }
+    const hasNext = this.#rows.some((row) => row.signsFrom >= signsUntil && this.#private.get(row.id) !== undefined)
+    return hasNext ? undefined : signsUntil
+  }
+
+  async #load(): Promise<void> {
+    this.#loadedAt = performance.now()
+    this.#accept(await this.#database.read(selectKeys, [this.#clock.now()]))
+  }
+
+  #accept(rows: readonly KeyRow[]): void {
+    const isSame = rows.length === this.#rows.length && rows.every((row, index) => row.id === this.#rows[index]?.id)
+    this.#rows = rows
+    if (isSame) return
+    for (const row of rows) {
+      if (this.#public.has(row.id)) continue
+      this.#public.set(row.id, createPublicKey({ key: row.publicKey, format: 'jwk' }))
+      this.#private.set(row.id, this.#open(row))
+    }
+    for (const id of this.#public.keys()) {
+      if (rows.some((row) => row.id === id)) continue
+      this.#public.delete(id)
+      this.#private.delete(id)
+    }
+    this.onChange()
+  }
+
+  async #newKey(signsFrom: Date): Promise<KeyRow> {
+    const { publicKey, privateKey } = generateKeyPairSync('ed25519')
+    const { kty, crv, x } = publicKey.export({ format: 'jwk' })
+    if (kty === undefined || crv === undefined || x === undefined) throw new Error('The key has no public part')
+    const id = await calculateJwkThumbprint({ kty, crv, x })
+    const signsUntil = new Date(signsFrom.getTime() + SIGNS_FOR_MS)
+    return {
+      id,
+      publicKey: { kty, crv, x },
+      sealedPrivateKey: this.#seal(id, privateKey.export({ format: 'der', type: 'pkcs8' })),
+      signsFrom,
+      signsUntil,
+      verifiesUntil: new Date(signsUntil.getTime() + VERIFIES_AFTER_MS),
+    }
+  }
+
+  /** AES-256-GCM; the key's id is authenticated with it, so that rows cannot be exchanged. */
+  #seal(id: string, privateKey: Uint8Array): Buffer {
+    const nonce = randomBytes(NONCE_BYTES)
+    const cipher = createCipheriv('aes-256-gcm', this.#keyEncryptionKey, nonce).setAAD(Buffer.from(id))
+    return Buffer.concat([nonce, cipher.update(privateKey), cipher.final(), cipher.getAuthTag()])
+  }
+
+  /** A key sealed with another KEY_ENCRYPTION_KEY still verifies; a new one signs. */
+  #open({ id, sealedPrivateKey }: KeyRow): KeyObject | undefined {
+    const sealed = Buffer.from(sealedPrivateKey)
+    try {
+      const decipher = createDecipheriv('aes-256-gcm', this.#keyEncryptionKey, sealed.subarray(0, NONCE_BYTES))
+        .setAAD(Buffer.from(id))
+        .setAuthTag(sealed.subarray(-TAG_BYTES))
+      const opened = Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()])
+      return createPrivateKey({ key: opened, format: 'der', type: 'pkcs8' })
+    } catch {
+      this.#logger.warn({ keyId: id }, 'A signing key cannot be opened with KEY_ENCRYPTION_KEY and only verifies')
+      return undefined
+    }
+  }
+}

@@ -1,0 +1,261 @@
+import { authEvents, authRoutes } from '@saas/contracts'
+import type { TestService } from '@saas/testing'
+import { decodeJwt, decodeProtectedHeader } from 'jose'
+import { hash } from '@node-rs/argon2'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import {
+  eventsTo,
+  mailedSecret,
+  newUser,
+  PASSWORD,
+  registered,
+  signIn,
+  startedAuth,
+  tokenOf,
+  userOf,
+} from './harness.ts'
+
+let auth: TestService
+beforeAll(async () => {
+  auth = await startedAuth({ trustedHops: 1 })
+})
+afterAll(async () => {
+  await auth[Symbol.asyncDispose]()
+})
+
+const someone = (): string => `${crypto.randomUUID()}@example.com`
+/** As behind the edge and one proxy: the client's own address is the last but one. */
+const from = (address: string): Record<string, string> => ({ 'x-forwarded-for': `${address}, 10.0.0.1` })
+const login = async (
+  email: string,
+  password: string,
+  headers: Record<string, string> = {},
+): Promise<Awaited<ReturnType<TestService['call']>>> =>
+  await auth.call(authRoutes.login, { body: { email, password }, headers })
+
+describe('signing in by password', () => {
+  test('gives an access token as RFC 9068 has it and a refresh token', async () => {
+    const email = someone()
+    await registered(auth, email)
+    const answer = await login(email, PASSWORD)
+    expect(answer).toMatchObject({ status: 200, body: { tokenType: 'Bearer', expiresIn: 300, user: { email } } })
+    expect(answer.headers['cache-control']).toBe('no-store')
+    expect(decodeProtectedHeader(answer.body.accessToken)).toEqual({
+      alg: 'EdDSA',
+      typ: 'at+jwt',
+      kid: expect.any(String) as string,
+    })
+    const claims = decodeJwt(answer.body.accessToken)
+    expect(claims).toMatchObject({
+      iss: 'http://localhost:8080',
+      aud: 'http://localhost:8080',
+      sv: 1,
+      roles: ['customer'],
+    })
+    expect((claims.exp ?? 0) - (claims.iat ?? 0)).toBe(300)
+  })
+
+  test('the address is compared without regard to case', async () => {
+    await registered(auth, 'Mixed.Case@Example.com')
+    expect((await login('mixed.case@example.COM', PASSWORD)).status).toBe(200)
+  })
+
+  test('a wrong password and an unknown address get the same answer', async () => {
+    const email = someone()
+    await registered(auth, email)
+    const wrong = await login(email, 'not the password at all')
+    const unknown = await login(someone(), 'not the password at all')
+    const bare = ({ body, status }: { body: { instance: string }; status: number }): unknown => {
+      return [status, { ...body, instance: '' }]
+    }
+    expect(bare(wrong)).toEqual(bare(unknown))
+    expect(wrong.body.type).toBe('/problems/wrong-credentials')
+  })
+
+  test('an unknown address costs a whole hash', async () => {
+    const [email, stranger] = [someone(), someone()]
+    await registered(auth, email)
+    const durations: Record<string, number[]> = { [email]: [], [stranger]: [] }
+    for (let run = 0; run < 11; run += 1) {
+      for (const address of [email, stranger]) {
+        const startedAt = performance.now()
+        await login(address, `wrong in a new way ${run}`, from(`192.0.2.${run}`))
+        durations[address]?.push(performance.now() - startedAt)
+      }
+      auth.clock.advance(3_600_000)
+    }
+    const median = (address: string): number => durations[address]?.toSorted((a, b) => a - b)[5] ?? 0
+    // Without the hash the unknown address would take a tenth.
+    expect(median(stranger) / median(email)).toBeGreaterThan(0.5)
+    expect(median(stranger) / median(email)).toBeLessThan(2)
+  })
+
+  test('an unproven address is told to whoever knows the password, and mailed anew', async () => {
+    const email = someone()
+    await auth.call(authRoutes.register, { body: { email, password: PASSWORD, name: 'Ada' } })
+    await mailedSecret(auth, authEvents.verificationRequested, email)
+    expect((await login(email, 'not the password at all')).body.type).toBe('/problems/wrong-credentials')
+    expect((await login(email, PASSWORD)).body).toMatchObject({ status: 403, type: '/problems/address-not-verified' })
+    const secret = await mailedSecret(auth, authEvents.verificationRequested, email, 2)
+    await auth.call(authRoutes.verify, { body: { token: tokenOf(secret) } })
+    expect((await login(email, PASSWORD)).status).toBe(200)
+  })
+
+  test('a hash with weaker parameters is replaced at the next sign-in', async () => {
+    const email = someone()
+    await registered(auth, email)
+    const weak = await hash(PASSWORD, { memoryCost: 8_192, timeCost: 1, parallelism: 1 })
+    await auth.database.query('update account set password_hash = $1 where email_key = $2', [weak, email])
+    await signIn(auth, email)
+    const [row] = await auth.database.query<{ hash: string }>(
+      'select password_hash as hash from account where email_key = $1',
+      [email],
+    )
+    expect(row?.hash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/)
+    await signIn(auth, email)
+  })
+
+  test('the owner hears of a sign-in from a new kind of device, but not of the first ever', async () => {
+    const email = someone()
+    await registered(auth, email)
+    const firefox = { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0' }
+    await signIn(auth, email, firefox)
+    await signIn(auth, email, firefox)
+    await signIn(auth, email, { 'user-agent': 'curl/8.0' })
+    const opened = await eventsTo(auth, authEvents.sessionOpened, email)
+    expect(opened.map(({ data }) => [data.device, data.newDevice])).toEqual([
+      ['Firefox on Linux', false],
+      ['Firefox on Linux', false],
+      ['curl', true],
+    ])
+  })
+})
+
+describe('signing in by mailed code', () => {
+  const askForCode = async (email: string, n = 1): Promise<string> => {
+    expect((await auth.call(authRoutes.requestLoginCode, { body: { email } })).status).toBe(202)
+    return (await mailedSecret(auth, authEvents.loginCodeRequested, email, n)).code ?? ''
+  }
+
+  test('the code signs in once', async () => {
+    const { as } = await newUser(auth, 'by-code@example.com')
+    const code = await askForCode('by-code@example.com')
+    const answer = await auth.call(authRoutes.login, { body: { email: 'by-code@example.com', code } })
+    expect(userOf(answer.body).userId).toBe(as.userId)
+    expect((await auth.call(authRoutes.login, { body: { email: 'by-code@example.com', code } })).status).toBe(401)
+  })
+
+  test('a code for signing in proves nothing else, and one for proving signs nobody in', async () => {
+    const email = someone()
+    await auth.call(authRoutes.register, { body: { email, password: PASSWORD, name: 'Ada' } })
+    const { code = '' } = await mailedSecret(auth, authEvents.verificationRequested, email)
+    expect((await auth.call(authRoutes.login, { body: { email, code } })).status).toBe(401)
+    expect((await auth.call(authRoutes.verify, { body: { email, code } })).status).toBe(200)
+    const signInCode = await askForCode(email)
+    expect((await auth.call(authRoutes.verify, { body: { email, code: signInCode } })).status).toBe(400)
+  })
+
+  test('a code ends after ten minutes', async () => {
+    const email = someone()
+    await registered(auth, email)
+    const code = await askForCode(email)
+    auth.clock.advance(600_000)
+    expect((await auth.call(authRoutes.login, { body: { email, code } })).status).toBe(401)
+  })
+
+  test('of many right tries at once one signs in', async () => {
+    const email = someone()
+    await registered(auth, email)
+    const code = await askForCode(email)
+    const tries = Array.from(
+      { length: 4 },
+      async () => (await auth.call(authRoutes.login, { body: { email, code } })).status,
+    )
+    expect((await Promise.all(tries)).toSorted()).toEqual([200, 401, 401, 401])
+  })
+
+  test('an unproven address gets a mail to prove it instead of a code', async () => {
+    const email = someone()
+    await auth.call(authRoutes.register, { body: { email, password: PASSWORD, name: 'Ada' } })
+    await mailedSecret(auth, authEvents.verificationRequested, email)
+    await auth.call(authRoutes.requestLoginCode, { body: { email } })
+    await mailedSecret(auth, authEvents.verificationRequested, email, 2)
+    expect(await eventsTo(auth, authEvents.loginCodeRequested, email)).toEqual([])
+  })
+})
+
+describe('guessing', () => {
+  const guesses = async (email: string, count: number, headers: Record<string, string>): Promise<number[]> => {
+    const statuses: number[] = []
+    for (let guess = 0; guess < count; guess += 1) {
+      statuses.push((await login(email, `guess number ${guess}`, headers)).status)
+    }
+    return statuses
+  }
+
+  test.each(['known', 'unknown'])('a %s account bears few guesses, then pauses that grow', async (kind) => {
+    const email = someone()
+    if (kind === 'known') await registered(auth, email)
+    expect(await guesses(email, 6, from('198.51.100.1'))).toEqual([401, 401, 401, 401, 401, 429])
+    const pauses: number[] = []
+    for (let round = 0; round < 4; round += 1) {
+      const refused = await login(email, 'guess', from('198.51.100.2'))
+      expect(refused.body.type).toBe('/problems/too-many-requests')
+      pauses.push(Number(refused.headers['retry-after']))
+      auth.clock.advance(Number(refused.headers['retry-after']) * 1_000)
+      expect((await login(email, 'guess', from('198.51.100.2'))).status).toBe(401)
+    }
+    expect(pauses).toEqual([1, 2, 4, 8])
+  })
+
+  test('parallel guesses are counted one by one', async () => {
+    const email = someone()
+    const statuses = await Promise.all(
+      Array.from(
+        { length: 20 },
+        async (_, guess) => (await login(email, `guess ${guess}`, from('198.51.100.3'))).status,
+      ),
+    )
+    expect(statuses.filter((status) => status === 401)).toHaveLength(5)
+  })
+
+  test('a refused guess costs no hash and does not lengthen the pause', async () => {
+    const email = someone()
+    await guesses(email, 5, from('198.51.100.4'))
+    expect(await guesses(email, 20, from('198.51.100.4'))).toEqual(Array.from({ length: 20 }, () => 429))
+    auth.clock.advance(1_000)
+    expect((await login(email, 'guess', from('198.51.100.4'))).status).toBe(401)
+  })
+
+  test('the owner gets in from where they were before, whatever strangers do', async () => {
+    const email = someone()
+    await registered(auth, email)
+    await signIn(auth, email, from('203.0.113.9'))
+    await guesses(email, 8, from('198.51.100.5'))
+    expect((await login(email, PASSWORD, from('198.51.100.5'))).status).toBe(429)
+    await signIn(auth, email, from('203.0.113.9'))
+  })
+
+  test('nothing is locked for good: left alone, an account is as it was', async () => {
+    const email = someone()
+    await registered(auth, email)
+    for (let guess = 0; guess < 40; guess += 1) {
+      await login(email, `guess ${guess}`, from('198.51.100.6'))
+      auth.clock.advance(900_000)
+    }
+    const refused = await login(email, PASSWORD, from('198.51.100.6'))
+    expect(refused.status).toBe(200)
+  })
+
+  test('one address is stopped whatever accounts it tries, and the address is the one the trusted proxy saw', async () => {
+    const statuses: number[] = []
+    for (let guess = 0; guess < 101; guess += 1) {
+      const forged = { 'x-forwarded-for': `192.0.2.${guess}, 198.51.100.77, 10.0.0.1` }
+      statuses.push((await auth.call(authRoutes.verify, { body: { token: 'x'.repeat(43) }, headers: forged })).status)
+    }
+    expect(statuses.slice(0, 10)).toContain(400)
+    expect(statuses.at(-1)).toBe(429)
+    const other = { 'x-forwarded-for': '198.51.100.78, 10.0.0.1' }
+    expect((await auth.call(authRoutes.verify, { body: { token: 'y'.repeat(43) }, headers: other })).status).toBe(400)
+  })
+})
