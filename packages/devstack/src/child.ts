@@ -24,7 +24,7 @@ export interface ChildOptions {
 
 const READY_TIMEOUT_MS = 30_000
 const STOP_TIMEOUT_MS = 8_000
-const PROBE_INTERVAL_MS = 10
+const PROBE_INTERVAL_MS = 15
 const PROBE_TIMEOUT_MS = 2_000
 const LOG_LINES_SHOWN = 15
 

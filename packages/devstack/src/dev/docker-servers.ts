@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { compose, composeServers, writeComposeFiles, type ComposeProject } from '../docker/compose.ts'
 import { findProgram, run } from '../fetch/run.ts'
-import { cloneDirectory } from '../locations.ts'
+import { cloneDirectory, devstackDirectory } from '../locations.ts'
 import { freePort } from '../ports.ts'
 import { runStep, type Progress } from '../progress.ts'
 import { UsageError } from './options.ts'
@@ -19,21 +19,21 @@ const STOP_TIMEOUT_MS = 30_000
  * why in one sentence, where there is an engine, and answers undefined. Throws UsageError instead when Docker was asked for.
  */
 export async function startDockerServers(options: {
-  readonly directory: string
   readonly secrets: StackSecrets
   readonly mailboxPort: number
   readonly progress: Progress
   readonly say: (text: string) => void
   readonly isForced: boolean
+  readonly isFresh: boolean
 }): Promise<RunningServers | undefined> {
-  const { directory, secrets, mailboxPort, progress, say, isForced } = options
+  const { secrets, mailboxPort, progress, say, isForced, isFresh } = options
   const missing = await whatDockerLacks()
   if (missing !== undefined) {
     if (isForced) throw new UsageError(`Docker was asked for, but ${missing}.`)
     return undefined
   }
   const name = `saas-${createHash('sha256').update(cloneDirectory).digest('hex').slice(0, 8)}`
-  const project: ComposeProject = { directory: join(directory, 'compose'), name }
+  const project: ComposeProject = { directory: join(devstackDirectory, 'compose'), name }
   const ports = {
     postgres: await freePort(),
     nats: await freePort(),
@@ -47,6 +47,7 @@ export async function startDockerServers(options: {
     await runStep(progress, 'Docker images', () =>
       compose(project, ['pull', '--quiet', '--policy', 'missing', ...composeServers], PULL_TIMEOUT_MS),
     )
+    if (isFresh) await compose(project, ['down', '--volumes'], STOP_TIMEOUT_MS)
     await runStep(progress, 'Docker servers', () =>
       compose(project, ['up', '--detach', '--wait', ...composeServers], START_TIMEOUT_MS),
     )

@@ -41,7 +41,7 @@ export async function main(): Promise<number> {
       logs.show()
       await stop.requested
     }
-    return 0
+    return Number(process.exitCode ?? 0)
   } catch (error) {
     progress[Symbol.dispose]()
     if (error instanceof UsageError || error instanceof ServerStartError) return refuse(error.message)
@@ -59,15 +59,28 @@ function stopRequest(): { readonly signal: AbortSignal; readonly requested: Prom
   const controller = new AbortController()
   const { promise, resolve } = Promise.withResolvers<undefined>()
   const request = (): void => {
-    if (controller.signal.aborted) process.exit(1)
     controller.abort(new Error('stopped'))
     resolve(undefined)
   }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, request)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (controller.signal.aborted) process.exit(1)
+      request()
+    })
+  }
+  // Whoever read our output is gone, as with `pnpm dev | head`: nobody could stop us by hand any more.
+  for (const output of [process.stdout, process.stderr]) output.on('error', request)
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.on(event, (error: unknown) => {
+      process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+      process.exitCode = 1
+      request()
+    })
+  }
   const parent = process.ppid
   if (process.env['npm_lifecycle_event'] !== undefined) {
     setInterval(() => {
-      if (process.ppid !== parent && !controller.signal.aborted) request()
+      if (process.ppid !== parent) request()
     }, PARENT_PROBE_MS).unref()
   }
   return { signal: controller.signal, requested: promise }

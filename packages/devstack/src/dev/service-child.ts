@@ -13,7 +13,7 @@ export interface ServiceChildOptions {
   readonly isReady: (signal: AbortSignal) => Promise<boolean>
 }
 
-const PROBE_INTERVAL_MS = 20
+const PROBE_INTERVAL_MS = 40
 const PROBE_TIMEOUT_MS = 2_000
 const STOP_TIMEOUT_MS = 10_000
 /** A service that ends by itself, or is killed, is started again this often in a minute; then it waits for a change. */

@@ -112,6 +112,7 @@ async function startAnyServers(context: StackContext, secrets: StackSecrets): Pr
       ...common,
       say: (text) => progress.say(text),
       isForced: options.docker === 'always',
+      isFresh: options.fresh,
     })
     if (servers !== undefined) return servers
   }
@@ -139,7 +140,11 @@ async function startService(
       directory: join(cloneDirectory, 'services', service),
       arguments: isFrontend
         ? ['node_modules/vite/bin/vite.js', '--host', '127.0.0.1', '--port', String(listenPort), '--strictPort']
-        : ['--watch', '--watch-preserve-output', 'src/main.ts'],
+        : [
+            ...watchedFolders(service).map((folder) => `--watch-path=${folder}`),
+            '--watch-preserve-output',
+            'src/main.ts',
+          ],
       environment,
       logFile: join(logsDirectory, `${service}.log`),
       logs,
@@ -152,6 +157,16 @@ async function startService(
     }),
   )
   await runStep(progress, isFrontend ? 'frontend (Vite)' : service, () => child.ready(signal))
+}
+
+/**
+ * What a service is made of. Named folders cost a tenth of what plain `--watch` does, which learns of every module it loads
+ * (0.4 s of CPU a service), and they notice templates too.
+ */
+function watchedFolders(service: ServiceName): string[] {
+  const own = ['src', 'templates'].map((name) => join(cloneDirectory, 'services', service, name))
+  const shared = ['config', 'contracts', 'http', 'state'].map((name) => join(cloneDirectory, 'packages', name, 'src'))
+  return [...own, ...shared].filter((folder) => existsSync(folder))
 }
 
 async function startEdge(context: StackContext, servicePorts: PortsByService, step: ProgressStep): Promise<void> {

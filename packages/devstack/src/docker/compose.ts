@@ -106,13 +106,14 @@ export async function compose(
   arguments_: readonly string[],
   timeoutMs: number,
 ): Promise<string> {
+  return run('docker', [...composeArguments(project), ...arguments_], { timeoutMs })
+}
+
+/** What stands before a compose command so that it is about this project. */
+export function composeArguments(project: ComposeProject): string[] {
   const file = join(cloneDirectory, 'docker/compose.yaml')
   const environmentFile = join(project.directory, '.env')
-  return run(
-    'docker',
-    ['compose', '--file', file, '--env-file', environmentFile, '--project-name', project.name, ...arguments_],
-    { timeoutMs },
-  )
+  return ['compose', '--file', file, '--env-file', environmentFile, '--project-name', project.name]
 }
 
 function assignments(values: Readonly<Record<string, string>>): string {
