@@ -1,6 +1,141 @@
+import { CallQueue, type QueuedCall } from './call-queue.ts'
+import { DatabaseUnavailable, Overloaded, sqlState } from './errors.ts'
+import { batchSize } from './metrics.ts'
 import type { Statement } from './statement.ts'
 
 type Run = <Row>(statement: Statement<Row>, values: readonly unknown[]) => Promise<Row[]>
+
+/** Batches that are sent again piece by piece beside the one under way; further ones hold it up. */
+const RECOVERING_MAX = 4
+
+interface Pending<Payload, Row> extends QueuedCall<Payload> {
+  readonly resolve: (row: Row) => void
+}
+
+/** What a batch of calls is made into, and how its rows find their calls. */
+interface Shape<Payload, Row> {
+  readonly name: string
+  readonly kind: 'read' | 'write'
+  /** Runs the payloads as one statement; resolves to the row of each. */
+  run(payloads: readonly Payload[]): Promise<readonly Row[]>
+}
+
+/**
+ * While a batch is under way, calls queue; when it returns, the queue goes as the next one. An idle service waits for
+ * nothing, a busy one pays one round trip and one commit for up to 256 calls.
+ *
+ * When a batch fails: for a bad value (SQLSTATE class 22 or 23) it is halved until the bad call stands alone; after
+ * a serialization failure, a deadlock, a lock or statement time-out it is sent once more and then halved. After a lost
+ * connection nobody knows whether it took effect: the very same batch is sent once more, because its ids make that harmless,
+ * and then its calls fail with a 503. Halving there would let one half claim what the whole had claimed.
+ */
+class Coalescer<Payload, Row> {
+  readonly #shape: Shape<Payload, Row>
+  readonly #service: string
+  readonly #queue = new CallQueue<Pending<Payload, Row>>()
+  #isSending = false
+  #isScheduled = false
+  #recovering = 0
+
+  constructor(shape: Shape<Payload, Row>, service: string) {
+    this.#shape = shape
+    this.#service = service
+  }
+
+  async call(call: QueuedCallDraft<Payload>): Promise<Row> {
+    return await new Promise<Row>((resolve, reject) => {
+      this.#queue.add({ ...call, resolve, reject })
+      this.#schedule()
+    })
+  }
+
+  /** Once all calls of this turn of the event loop are in. */
+  #schedule(): void {
+    if (this.#isScheduled || this.#isSending) return
+    this.#isScheduled = true
+    queueMicrotask(() => {
+      this.#isScheduled = false
+      void this.#sendAll()
+    })
+  }
+
+  async #sendAll(): Promise<void> {
+    this.#isSending = true
+    while (this.#queue.size > 0) {
+      const batch = this.#queue.take()
+      batchSize.observe({ service: this.#service, kind: this.#shape.kind }, batch.length)
+      const failure = await this.#attempt(batch)
+      if (failure === undefined) continue
+      const recovery = this.#recover(batch, failure.error)
+      if (this.#recovering > RECOVERING_MAX) await recovery
+    }
+    this.#isSending = false
+  }
+
+  /** Sends the batch and answers its calls; a failure is for the caller to deal with. */
+  async #attempt(batch: readonly Pending<Payload, Row>[]): Promise<{ error: unknown } | undefined> {
+    try {
+      const rows = await this.#shape.run(batch.map(({ payload }) => payload))
+      for (const [index, call] of batch.entries()) call.resolve(rows[index] as Row)
+      return undefined
+    } catch (error) {
+      return { error }
+    }
+  }
+
+  async #recover(batch: readonly Pending<Payload, Row>[], error: unknown): Promise<void> {
+    this.#recovering += 1
+    await this.#recoverFrom(batch, error, true)
+    this.#recovering -= 1
+  }
+
+  async #recoverFrom(batch: readonly Pending<Payload, Row>[], error: unknown, mayRepeat: boolean): Promise<void> {
+    if (error instanceof DatabaseUnavailable) {
+      const failure = mayRepeat ? await this.#attempt(batch) : { error }
+      if (failure === undefined) return
+      // Known to be rolled back now, or still unknown.
+      if (failure.error instanceof DatabaseUnavailable) rejectAll(batch, failure.error)
+      else await this.#recoverFrom(batch, failure.error, false)
+      return
+    }
+    if (isTransient(error) && mayRepeat) {
+      const failure = await this.#attempt(batch)
+      if (failure !== undefined) await this.#recoverFrom(batch, failure.error, false)
+      return
+    }
+    if (batch.length === 1 || !(isTransient(error) || isBadValue(error))) {
+      rejectAll(
+        batch,
+        isTransient(error) ? new Overloaded('Others hold what this call needs', { cause: error }) : error,
+      )
+      return
+    }
+    const middle = Math.ceil(batch.length / 2)
+    for (const half of [batch.slice(0, middle), batch.slice(middle)]) {
+      const failure = await this.#attempt(half)
+      if (failure !== undefined) {
+        await this.#recoverFrom(half, failure.error, failure.error instanceof DatabaseUnavailable)
+      }
+    }
+  }
+}
+
+type QueuedCallDraft<Payload> = Omit<QueuedCall<Payload>, 'reject'>
+
+function isBadValue(error: unknown): boolean {
+  const state = sqlState(error)
+  return state !== undefined && (state.startsWith('22') || state.startsWith('23'))
+}
+
+const transientStates = new Set(['40001', '40P01', '55P03', '57014'])
+
+function isTransient(error: unknown): boolean {
+  return transientStates.has(sqlState(error) ?? '')
+}
+
+function rejectAll(batch: readonly { reject(error: unknown): void }[], error: unknown): void {
+  for (const call of batch) call.reject(error)
+}
 
 /** A read by key. */
 export interface CoalescedReadOptions<Row> {
@@ -12,27 +147,41 @@ export interface CoalescedReadOptions<Row> {
 
 /** Calls of `load` while a statement is under way go out together as the next one. */
 export class CoalescedRead<Row> {
-  readonly #options: CoalescedReadOptions<Row>
-  readonly #run: Run
+  readonly #coalescer: Coalescer<string, Row | undefined>
 
-  constructor(options: CoalescedReadOptions<Row>, run: Run) {
-    this.#options = options
-    this.#run = run
+  constructor({ statement, keyOfRow }: CoalescedReadOptions<Row>, run: Run, service: string) {
+    this.#coalescer = new Coalescer(
+      {
+        name: statement.name,
+        kind: 'read',
+        run: async (keys) => {
+          const rows = await run(statement, [[...new Set(keys)]])
+          const rowByKey = new Map(rows.map((row) => [keyOfRow(row), row]))
+          return keys.map((key) => rowByKey.get(key))
+        },
+      },
+      service,
+    )
   }
 
   /**
    * The row with this key, read after the call began; `undefined` when there is none. The row may be shared with
    * other callers: treat it as frozen.
+   *
+   * @throws {DatabaseUnavailable} @throws {Overloaded}
    */
   async load(key: string): Promise<Row | undefined> {
-    const rows = await this.#run(this.#options.statement, [[key]])
-    return rows.find((row) => this.#options.keyOfRow(row) === key)
+    return await this.#coalescer.call({ payload: key, bytes: key.length, conflictKeys: [], subject: undefined })
   }
 }
 
-/** A write of which many calls go in one statement. See `docs/decisions` for why it is safe. */
+/** A write of which many calls go in one statement. */
 export interface CoalescedWriteOptions<Call, Row extends { n: number }> {
-  /** Takes the calls as one JSON array text in `$1`; returns one row a call, naming it by `n`. */
+  /**
+   * Takes the calls as one JSON array text in `$1`; returns exactly one row a call, naming it by `n`. What it refuses, it
+   * says in a column: an error would refuse the whole batch. It may be sent again with the same calls after it took effect,
+   * and must then change nothing; ids therefore come with the calls.
+   */
   readonly statement: Statement<Row>
   /** The call as a JSON object; `n`, its number in the batch, is added. */
   readonly toRow: (call: Call) => Readonly<Record<string, unknown>>
@@ -44,25 +193,58 @@ export interface CoalescedWriteOptions<Call, Row extends { n: number }> {
   readonly subject?: (call: Call) => string
 }
 
+interface WritePayload {
+  /** The row's JSON without its opening brace. */
+  readonly json: string
+  readonly lockKey: string
+}
+
 /** Calls while a batch is under way queue up and go out together as the next one. */
 export class CoalescedWrite<Call, Row extends { n: number }> {
   readonly #options: CoalescedWriteOptions<Call, Row>
-  readonly #run: Run
+  readonly #coalescer: Coalescer<WritePayload, Row>
 
-  constructor(options: CoalescedWriteOptions<Call, Row>, run: Run) {
+  constructor(options: CoalescedWriteOptions<Call, Row>, run: Run, service: string) {
     this.#options = options
-    this.#run = run
+    const { statement } = options
+    this.#coalescer = new Coalescer(
+      { name: statement.name, kind: 'write', run: (payloads) => runBatch(statement, payloads, run) },
+      service,
+    )
   }
 
   /**
    * The statement's row for this call.
    *
-   * @throws {DatabaseUnavailable} when the outcome is unknown. @throws {Overloaded} when the queue is full.
+   * @throws {DatabaseUnavailable} when the outcome is unknown. @throws {Overloaded} when the queue is full or others hold
+   *   for too long what this call needs: then nothing was changed.
    */
   async call(call: Call): Promise<Row> {
-    const rows = await this.#run(this.#options.statement, [JSON.stringify([{ ...this.#options.toRow(call), n: 0 }])])
-    const row = rows.find(({ n }) => n === 0)
-    if (row === undefined) throw new Error(`The statement ${this.#options.statement.name} returned no row for a call`)
-    return row
+    const { toRow, conflictKeys, lockKey, subject } = this.#options
+    const json = JSON.stringify(toRow(call)).slice(1)
+    return await this.#coalescer.call({
+      payload: { json: json === '}' ? json : `,${json}`, lockKey: lockKey(call) },
+      bytes: Buffer.byteLength(json),
+      conflictKeys: conflictKeys(call),
+      subject: subject?.(call),
+    })
   }
+}
+
+/** Sends the calls sorted by their lock keys and gives back their rows in the order they came. */
+async function runBatch<Row extends { n: number }>(
+  statement: Statement<Row>,
+  payloads: readonly WritePayload[],
+  run: Run,
+): Promise<Row[]> {
+  const sorted = payloads
+    .map((payload, n) => ({ ...payload, n }))
+    .toSorted((a, b) => (a.lockKey < b.lockKey ? -1 : a.lockKey > b.lockKey ? 1 : 0))
+  const rows = await run(statement, [`[${sorted.map(({ json, n }) => `{"n":${n}${json}`).join(',')}]`])
+  const rowByNumber = new Map(rows.map((row) => [row.n, row]))
+  return payloads.map((_, n) => {
+    const row = rowByNumber.get(n)
+    if (row === undefined) throw new Error(`The statement ${statement.name} returned no row for one of its calls`)
+    return row
+  })
 }

@@ -111,14 +111,14 @@ export class Database implements AsyncDisposable {
 
   /** Makes a read by key whose concurrent calls share one statement. */
   coalescedRead<Row>(options: CoalescedReadOptions<Row>): CoalescedRead<Row> {
-    return new CoalescedRead(options, (statement, values) => this.read(statement, values))
+    return new CoalescedRead(options, (statement, values) => this.read(statement, values), this.#options.service)
   }
 
   /** Makes a write whose concurrent calls share one statement and one commit. */
   coalescedWrite<Call, Row extends { n: number }>(
     options: CoalescedWriteOptions<Call, Row>,
   ): CoalescedWrite<Call, Row> {
-    return new CoalescedWrite(options, (statement, values) => this.write(statement, values))
+    return new CoalescedWrite(options, (statement, values) => this.write(statement, values), this.#options.service)
   }
 
   /** Resolves when Postgres answers. @throws {DatabaseUnavailable} when it does not within two seconds. */

@@ -16,8 +16,8 @@ export class DatabaseUnavailable extends ProblemError {
 
 /** More calls wait than a bounded queue takes. Answered as 503 with `Retry-After`. */
 export class Overloaded extends ProblemError {
-  constructor(detail: string) {
-    super(problems.dependencyUnavailable, { headers: { 'retry-after': RETRY_AFTER_SECONDS } })
+  constructor(detail: string, options: { cause?: unknown } = {}) {
+    super(problems.dependencyUnavailable, { headers: { 'retry-after': RETRY_AFTER_SECONDS }, ...options })
     this.name = 'Overloaded'
     this.message = detail
   }

@@ -1,4 +1,4 @@
-import { Client, types, type QueryResultRow } from 'pg'
+import { Client, type QueryResult, type types } from 'pg'
 import type { Logger } from 'pino'
 import { DatabaseUnavailable, isConnectionLoss, Overloaded } from './errors.ts'
 import { pause } from './pause.ts'
@@ -10,6 +10,7 @@ const RECONNECT_FIRST_MS = 50
 const RECONNECT_MAX_MS = 2_000
 const CONNECT_WAIT_MS = 1_000
 const WATCH_INTERVAL_MS = 250
+const BROKEN = 'The connection to Postgres broke while it worked'
 
 /** How a lane reaches Postgres. */
 export interface LaneOptions {
@@ -19,10 +20,16 @@ export interface LaneOptions {
   readonly logger: Logger
 }
 
+interface Call {
+  readonly startedAtMs: number
+  /** Postgres says that it committed, but also that the standby may not have it. */
+  isUncertain: boolean
+}
+
 interface Connected {
   readonly client: Client
-  /** Start times of the calls that are under way, oldest first: a pipeline answers in order. */
-  readonly startedAt: number[]
+  /** The calls that are under way, oldest first: a pipeline answers in order. */
+  readonly calls: Call[]
 }
 
 /**
@@ -45,7 +52,7 @@ export class Lane implements AsyncDisposable {
 
   /** Calls under way. */
   get load(): number {
-    return this.#connected?.startedAt.length ?? this.#waiting.length
+    return this.#connected?.calls.length ?? this.#waiting.length
   }
 
   /** Starts connecting and keeps at it; a call does it too. */
@@ -64,23 +71,25 @@ export class Lane implements AsyncDisposable {
    */
   async query<Row>(statement: Statement<Row>, values: readonly unknown[]): Promise<Row[]> {
     const connected = this.#connected ?? (await this.#connection())
-    if (connected.startedAt.length >= IN_FLIGHT_MAX) throw new Overloaded('Too many statements are under way')
-    connected.startedAt.push(performance.now())
-    try {
-      const result = await connected.client.query<QueryResultRow>({
-        name: statement.name,
-        text: statement.text,
-        values: values as unknown[],
+    if (connected.calls.length >= IN_FLIGHT_MAX) throw new Overloaded('Too many statements are under way')
+    return await new Promise<Row[]>((resolve, reject) => {
+      const call: Call = { startedAtMs: performance.now(), isUncertain: false }
+      connected.calls.push(call)
+      const config = { name: statement.name, text: statement.text, values: values as unknown[] }
+      // A callback and not a promise: calls must leave the list in the moment in which their answers are read.
+      connected.client.query(config, (error: Error | null, result: QueryResult) => {
+        connected.calls.splice(connected.calls.indexOf(call), 1)
+        if (error !== null && isConnectionLoss(error)) {
+          // Postgres says goodbye before it hangs up; what is sent again must not go to the same connection.
+          this.#lose(connected.client, error)
+          reject(new DatabaseUnavailable(BROKEN, { cause: error }))
+        } else if (error !== null) {
+          reject(error)
+        } else if (call.isUncertain) {
+          reject(new DatabaseUnavailable('Postgres committed without waiting for its standby'))
+        } else resolve(result.rows as Row[])
       })
-      return result.rows as Row[]
-    } catch (error) {
-      if (isConnectionLoss(error)) {
-        throw new DatabaseUnavailable('The connection to Postgres broke while it worked', { cause: error })
-      }
-      throw error
-    } finally {
-      connected.startedAt.shift()
-    }
+    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -150,16 +159,17 @@ export class Lane implements AsyncDisposable {
   }
 
   #accept(client: Client): void {
-    const connected: Connected = { client, startedAt: [] }
+    const connected: Connected = { client, calls: [] }
+    client.on('notice', (notice) => noteMissingStandby(connected, notice.message))
     this.#connected = connected
     this.#watch = setInterval(() => this.#giveUpWhenLate(connected), WATCH_INTERVAL_MS)
     this.#watch.unref()
     this.#wake()
   }
 
-  #giveUpWhenLate({ client, startedAt }: Connected): void {
-    const oldest = startedAt[0]
-    if (oldest !== undefined && performance.now() - oldest > this.#options.timeoutMs) {
+  #giveUpWhenLate({ client, calls }: Connected): void {
+    const [oldest] = calls
+    if (oldest !== undefined && performance.now() - oldest.startedAtMs > this.#options.timeoutMs) {
       this.#lose(client, new Error('An answer is late'))
     }
   }
@@ -188,4 +198,13 @@ async function endWithin(client: Client, milliseconds: number): Promise<void> {
   const timer = setTimeout(() => client.connection.stream.destroy(), milliseconds)
   await client.end().catch(() => undefined)
   clearTimeout(timer)
+}
+
+/**
+ * A commit whose wait for the standby was cancelled is reported as a success with this warning, sent before the end of the
+ * call it belongs to: the oldest one.
+ */
+function noteMissingStandby({ calls }: Connected, message: string | undefined): void {
+  const [oldest] = calls
+  if (oldest !== undefined && message?.includes('wait for synchronous replication') === true) oldest.isUncertain = true
 }

@@ -29,6 +29,8 @@ export interface TestStateOptions {
   readonly postgresUrl?: string
   readonly database?: TestDatabase
   readonly connTimeoutSeconds?: number
+  /** Instead of the database's own URL: through a proxy. */
+  readonly databaseUrl?: string
 }
 
 /** Connects a service's state. A second one on the same `database` is a second replica. */
@@ -51,7 +53,7 @@ export async function connectState(
   const state = stack.use(
     State.connect(
       {
-        databaseUrl: database.url,
+        databaseUrl: options.databaseUrl ?? database.url,
         natsBrokerUrl: bus.urlFor(service),
         natsStreamReplicas: 1,
         connTimeoutSeconds: options.connTimeoutSeconds ?? 5,

@@ -8,6 +8,7 @@ export { testLog, type LogLine, type TestLog } from './log.ts'
 export { testMailbox, type Mail, type TestMailbox } from './mailbox.ts'
 export { testObjectStore, type TestObjectStore } from './object-store.ts'
 export { testPostgres, type TestPostgres } from './postgres.ts'
+export { testProxy, type TestProxy } from './proxy.ts'
 export { sharedServers } from './servers.ts'
 export {
   startService,
