@@ -36,6 +36,7 @@ export function askedQuery(text: string): string {
        select word
        from search_word
        where length(term.word) >= ${VARIANT_LENGTH_MIN}
+         and term.word !~ '[0-9]'
          and search_word.word % term.word
        order by similarity(search_word.word, term.word) desc, word
        limit ${CORRECTIONS_MAX}
