@@ -188,7 +188,7 @@ test('one key in batches of several replicas is claimed once', async () => {
 test('a bad call fails alone', async () => {
   await using products = await connectState('products', bus)
   const calls = entriesOf(products.state.database)
-  const batch = entries(100).map((call, index) => (index === 13 || index === 77 ? { ...call, amount: 13 } : call))
+  const batch = Array.from({ length: 100 }, (_, index) => entry({ amount: index === 13 || index === 77 ? 13 : 1 }))
   batch[50] = entry({ key: 'nul \0 byte' })
   const results = await Promise.allSettled(batch.map((call) => calls.call(call)))
   const failed = results.flatMap(({ status }, index) => (status === 'rejected' ? [index] : []))
@@ -317,7 +317,8 @@ test('a commit that did not wait for its standby is not believed', { timeout: OU
   await using products = await connectState('products', bus, { postgresUrl: postgres.adminUrl })
   const calls = entriesOf(products.state.database)
   await calls.call(entry())
-  const { query } = products.database
+  const query = async <Row>(text: string, values: readonly unknown[] = []): Promise<Row[]> =>
+    await products.database.query<Row>(text, values)
   await query(`alter system set synchronous_standby_names = 'nobody'`)
   await query('select pg_reload_conf()')
   const waitingForStandby = async (): Promise<number | undefined> => {
@@ -394,7 +395,7 @@ function database300KilobyteCalls(): EntryCall[] {
 test('reads of many keys share a statement, and each gets its row', async () => {
   await using products = await connectState('products', bus)
   const calls = entriesOf(products.state.database)
-  const written = entries(50).map((call, index) => ({ ...call, amount: index + 100 }))
+  const written = Array.from({ length: 50 }, (_, index) => entry({ amount: index + 100 }))
   await Promise.all(written.map((call) => calls.call(call)))
   const reads = products.state.database.coalescedRead({ statement: readEntries, keyOfRow: ({ id }) => id })
   const rows = await Promise.all([...written, ...written].map(({ id }) => reads.load(id)))
