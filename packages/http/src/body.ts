@@ -29,5 +29,10 @@ export function boundedStream(payload: Readable, contentLength: string | undefin
   payload.on('aborted', () =>
     bounded.destroy(new ProblemError(problems.malformedBody, { detail: 'The body was cut off.' })),
   )
+  // What nobody wants any more is read to its end: a proxy in front sends the whole body before it takes an answer.
+  bounded.on('close', () => {
+    payload.unpipe(bounded)
+    payload.resume()
+  })
   return payload.pipe(bounded)
 }

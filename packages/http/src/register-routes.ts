@@ -7,6 +7,7 @@ import type {
   HTTPMethods,
   onRequestHookHandler,
 } from 'fastify'
+import { Readable } from 'node:stream'
 import { Type } from 'typebox'
 import type { App } from './app.ts'
 import { boundedStream, hasBody } from './body.ts'
@@ -74,6 +75,7 @@ function addRoute(app: App, scope: FastifyInstance, route: Route, handler: Handl
         return send(await handler(call as unknown as Call<Route>), reply)
       } finally {
         clearTimeout(timer)
+        if (request.body instanceof Readable) request.body.destroy()
       }
     },
   })
