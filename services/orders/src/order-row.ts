@@ -28,7 +28,7 @@ export interface VersionedOrder {
 }
 
 /** The lines of the row `orders`, in the form that events and answers have. */
-export const orderLines = `(
+const orderLines = `(
     select jsonb_agg(jsonb_build_object(
       'productId', order_line.product_id,
       'sku', order_line.sku,

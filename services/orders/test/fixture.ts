@@ -22,7 +22,7 @@ import { createHash } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
 import { startOrders } from '../src/main.ts'
 
-export interface Answer<Body> {
+interface Answer<Body> {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: Body
@@ -32,7 +32,7 @@ export interface Answer<Body> {
 }
 
 /** Anything may be sent, as anything may come. */
-export interface CallParts {
+interface CallParts {
   readonly userId: string
   readonly params?: Readonly<Record<string, string>>
   readonly query?: Readonly<Record<string, string>>
@@ -43,7 +43,7 @@ export interface CallParts {
 type ProductState = DataOf<typeof productsEvents.productCreated>
 
 /** What the products service would say, through an outbox, a relay and a stream that are real. */
-export class ProductsVoice implements AsyncDisposable {
+class ProductsVoice implements AsyncDisposable {
   readonly #state: State
   readonly #database: TestDatabase
   readonly #orders: TestService
