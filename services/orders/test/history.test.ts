@@ -56,12 +56,17 @@ test('an order placed while pages are read neither repeats nor hides another', a
   expect([...page.body.items, ...rest.body.items].map(({ id }) => id)).toEqual(first.map(({ id }) => id).toReversed())
 })
 
-test('a status filters the list', async () => {
+test('a status filters the list, page by page', async () => {
   const userId = uuidv7()
-  const [kept, dropped] = [await place(userId), await place(userId)]
-  await shop.call(ordersRoutes.cancelOrder, { userId, params: { id: dropped.id } })
-  expect((await readAll(userId, { status: 'pending', limit: '1' })).map(({ id }) => id)).toEqual([kept.id])
-  expect((await readAll(userId, { status: 'cancelled', limit: '1' })).map(({ id }) => id)).toEqual([dropped.id])
+  const placed: Order[] = []
+  for (let index = 0; index < 6; index += 1) placed.unshift(await place(userId))
+  const cancelled = placed.filter((_, index) => index % 2 === 0).map(({ id }) => id)
+  for (const id of cancelled) await shop.call(ordersRoutes.cancelOrder, { userId, params: { id } })
+  const pending = placed.filter((_, index) => index % 2 === 1).map(({ id }) => id)
+  for (const limit of ['1', '2', '3']) {
+    expect((await readAll(userId, { status: 'pending', limit })).map(({ id }) => id)).toEqual(pending)
+    expect((await readAll(userId, { status: 'cancelled', limit })).map(({ id }) => id)).toEqual(cancelled)
+  }
   expect((await list(userId, { status: 'confirmed' })).body).toEqual({ items: [], next: null })
 })
 
