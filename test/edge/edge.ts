@@ -26,6 +26,7 @@ export interface RequestOptions {
 export interface Edge extends AsyncDisposable {
   readonly port: number
   readonly url: string
+  readonly directory: string
   readonly nginx: NginxServer
   /** Sends the path as it is, dots and all. */
   send(path: string, options?: RequestOptions): Promise<EdgeAnswer>
@@ -51,6 +52,7 @@ export async function startEdge(
   return {
     port,
     url,
+    directory,
     nginx,
     send: async (path, options = {}) => await send(port, path, options),
     [Symbol.asyncDispose]: async () => {
