@@ -34,7 +34,7 @@ export function count(value: number): string {
 }
 
 export function bytes(value: number): string {
-  return new Intl.NumberFormat(locale.value, { style: 'unit', unit: 'megabyte', maximumFractionDigits: 1 }).format(
-    value / 1e6,
-  )
+  const [unit, size] = value < 1e6 ? (['kilobyte', 1e3] as const) : (['megabyte', 1e6] as const)
+  const format = new Intl.NumberFormat(locale.value, { style: 'unit', unit, maximumFractionDigits: 1 })
+  return format.format(value / size)
 }

@@ -8,7 +8,7 @@ export interface Notice {
 }
 
 const NOTICES_MAX = 3
-const DONE_SHOWN_MS = 6000
+const DONE_SHOWN_MS = 5000
 
 let lastId = 0
 export const notices = signal<readonly Notice[]>([])
@@ -16,7 +16,9 @@ export const notices = signal<readonly Notice[]>([])
 /** Says something in the corner and to screen readers. Good news leaves by itself, trouble stays until dismissed. */
 export function say(text: string, kind: Notice['kind'] = 'done'): void {
   const notice = { id: (lastId += 1), kind, text }
-  notices.value = [...notices.value.filter((shown) => shown.text !== text), notice].slice(-NOTICES_MAX)
+  // Of good news only the newest counts.
+  const kept = notices.value.filter((shown) => shown.text !== text && shown.kind === 'trouble')
+  notices.value = [...kept, notice].slice(-NOTICES_MAX)
   if (kind === 'done') setTimeout(() => dismiss(notice.id), DONE_SHOWN_MS)
 }
 

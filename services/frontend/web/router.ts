@@ -54,7 +54,7 @@ export function go(path: string, { replace = false } = {}): void {
 /** A path of this shop that somebody may be sent to after signing in; anything else becomes the shop itself. */
 export function safeNext(next: string | null): string {
   if (next === null || !next.startsWith('/') || next.startsWith('//') || next.includes('\\')) return pages.shop
-  return placeOf(new URL(next, location.origin)).page === undefined ? pages.shop : next
+  return placeOf(new URL(next, 'http://shop')).page === undefined ? pages.shop : next
 }
 
 /** Plain links stay plain links; this makes those to our own pages fast. */

@@ -5,9 +5,8 @@ import { call } from '../client.ts'
 import { Field, Form, PasswordField, entry, secretEntry } from '../components/form.tsx'
 import { Page } from '../components/page.tsx'
 import { texts } from '../language.ts'
-import { say } from '../notices.ts'
 import { go, linkTo, place, safeNext } from '../router.ts'
-import { session, signIn, user } from '../session.ts'
+import { session, signIn } from '../session.ts'
 
 export function LogInPage() {
   const { logIn, nav } = texts.value
@@ -39,15 +38,10 @@ export function LogInPage() {
   )
 }
 
-async function enter(body: Parameters<typeof signIn>[0]): Promise<void> {
-  await signIn(body)
-  say(texts.value.logIn.hello(user.value?.name ?? ''))
-}
-
 function ByPassword() {
   const { logIn, form } = texts.value
   const send = async (entries: FormData): Promise<void> => {
-    await enter({ email: entry(entries, 'email'), password: secretEntry(entries, 'password') })
+    await signIn({ email: entry(entries, 'email'), password: secretEntry(entries, 'password') })
   }
   return (
     <Form submit={logIn.submit} send={send} beside={<a href={linkTo('reset')}>{logIn.forgot}</a>}>
@@ -76,7 +70,7 @@ function ByCode() {
     <Form
       key="code"
       submit={logIn.submit}
-      send={async (entries) => await enter({ email: email.value, code: entry(entries, 'code') })}
+      send={async (entries) => await signIn({ email: email.value, code: entry(entries, 'code') })}
       beside={
         <button type="button" class="plain" onClick={() => (email.value = '')}>
           {texts.value.cancel}

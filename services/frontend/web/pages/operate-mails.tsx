@@ -58,7 +58,7 @@ export function Mails() {
             <tbody>
               {list.value.items.map((mail) => (
                 <tr key={mail.id}>
-                  <td>{dateTime(mail.createdAt)}</td>
+                  <td class="when">{dateTime(mail.createdAt)}</td>
                   <th scope="row">{operate.mailKinds[mail.kind]}</th>
                   <td>{mail.email ?? '—'}</td>
                   <td>

@@ -152,7 +152,6 @@ export const de: Texts = {
     codeSent: (email) => `Wenn ${email} ein Konto hat, ist ein Code unterwegs. Er gilt zehn Minuten.`,
     forgot: 'Passwort vergessen?',
     newHere: 'Neu hier?',
-    hello: (name) => `Hallo ${name}`,
     continues: 'Melde dich an, um weiterzumachen.',
   },
   register: {
@@ -334,6 +333,8 @@ export const de: Texts = {
     'precondition-required': 'Sage, welche Fassung du änderst',
     'version-changed': 'Jemand hat es inzwischen geändert',
     'wrong-credentials': 'E-Mail, Passwort oder Code stimmen nicht',
+    'address-not-verified': 'Die Adresse ist noch nicht bestätigt',
+    'account-disabled': 'Das Konto ist gesperrt',
     'wrong-token': 'Der Link oder Code gilt nicht mehr',
     'weak-password': 'Das Passwort ist zu leicht zu erraten',
     'image-not-accepted': 'Dieses Bild geht nicht',
@@ -348,6 +349,7 @@ export const de: Texts = {
     'idempotency-key-reused': 'Der Schlüssel wurde schon für etwas anderes verwendet',
     'order-not-cancellable': 'Die Bestellung lässt sich nicht mehr stornieren',
     'cart-full': 'Der Warenkorb ist voll',
+    'mail-not-resendable': 'Diese Mail lässt sich nicht noch einmal senden',
     'total-too-large': 'Die Summe ist zu groß',
   },
 }

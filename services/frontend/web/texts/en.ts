@@ -156,7 +156,6 @@ export const en = {
     codeSent: (email: string) => `If ${email} has an account, a code is on its way. It is good for ten minutes.`,
     forgot: 'Forgot your password?',
     newHere: 'New here?',
-    hello: (name: string) => `Hello ${name}`,
     continues: 'Log in to go on.',
   },
   register: {

@@ -1,0 +1,115 @@
+import { systemClock } from '@saas/config'
+import { fillPath, pages } from '@saas/contracts'
+import type { RunningService } from '@saas/http'
+import { testLog } from '@saas/testing'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { brotliDecompressSync, gunzipSync, gzipSync } from 'node:zlib'
+import { build } from 'vite'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startFrontend } from '../src/main.ts'
+
+const SHOPPERS_SCRIPT_BYTES_MAX = 60_000
+const params = { id: '01977c1e-6a00-7000-8000-000000000010', name: 'not-found' }
+const config = {
+  listenHost: '127.0.0.1',
+  listenPort: 0,
+  opsPort: 0,
+  publicUrl: 'http://localhost:8080',
+  logLevel: 'info',
+  connTimeoutSeconds: 5,
+} as const
+
+let directory: string
+let frontend: RunningService
+
+const context = { logger: testLog('frontend').logger, clock: systemClock }
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'pages-'))
+  await build({
+    configFile: join(import.meta.dirname, '../vite.config.ts'),
+    logLevel: 'warn',
+    build: { outDir: directory },
+  })
+  frontend = await startFrontend(config, context, directory)
+})
+afterAll(async () => {
+  await frontend[Symbol.asyncDispose]()
+  await rm(directory, { recursive: true })
+})
+
+async function get(url: string, headers: Record<string, string> = {}) {
+  return await frontend.app.inject({ method: 'GET', url, headers })
+}
+
+async function shoppersScript(): Promise<string> {
+  const document = await readFile(join(directory, 'index.html'), 'utf8')
+  return /src="(\/assets\/[^"]+\.js)"/.exec(document)?.[1] ?? ''
+}
+
+describe('the service', () => {
+  test('every page of the contract answers the one document', async () => {
+    for (const path of Object.values(pages)) {
+      const answer = await get(fillPath(path, params))
+      expect([path, answer.statusCode, answer.headers['content-type']]).toEqual([path, 200, 'text/html; charset=utf-8'])
+      expect(answer.body).toContain('<div id="app">')
+    }
+  })
+
+  test('the policy allows nothing inline and nothing from elsewhere, and the document has neither', async () => {
+    const answer = await get('/')
+    const policy = String(answer.headers['content-security-policy'])
+    expect(policy).toContain("default-src 'none'")
+    expect(policy).not.toMatch(/unsafe|https?:|\*/)
+    expect(answer.body).not.toMatch(/<script(?![^>]*\ssrc=)|<style|\sstyle=|\son\w+=|(?:src|href)="(?!\/)/)
+  })
+
+  test('assets are immutable; the document is asked for each time and answered with 304', async () => {
+    const asset = await get(await shoppersScript())
+    expect(asset.headers['cache-control']).toBe('public, max-age=31536000, immutable')
+    const document = await get('/')
+    expect(document.headers['cache-control']).toBe('no-cache')
+    const again = await get('/', { 'if-none-match': String(document.headers['etag']) })
+    expect([again.statusCode, again.body]).toEqual([304, ''])
+  })
+
+  test('text is sent compressed to those who accept it, each encoding under an ETag of its own', async () => {
+    const url = await shoppersScript()
+    const plain = await get(url)
+    const br = await get(url, { 'accept-encoding': 'gzip, deflate, br' })
+    const gzip = await get(url, { 'accept-encoding': 'gzip;q=0.5, br;q=0' })
+    expect([br.headers['content-encoding'], gzip.headers['content-encoding']]).toEqual(['br', 'gzip'])
+    expect(brotliDecompressSync(br.rawPayload)).toEqual(plain.rawPayload)
+    expect(gunzipSync(gzip.rawPayload)).toEqual(plain.rawPayload)
+    expect(new Set([plain, br, gzip].map(({ headers }) => headers['etag'])).size).toBe(3)
+    expect(br.headers['vary']).toBe('accept-encoding')
+  })
+
+  test('what is not in the build is a problem, and no path leads out of it', async () => {
+    for (const url of [
+      '/assets/none.js',
+      '/assets/..%2findex.html',
+      '/assets/..%2f..%2fpackage.json',
+      '/package.json',
+      '/assets/',
+    ]) {
+      const answer = await get(url)
+      expect([url, answer.statusCode < 500 && answer.statusCode >= 400]).toEqual([url, true])
+      expect(answer.headers['content-type']).toContain('application/problem+json')
+    }
+  })
+
+  test('a build that is missing is said in one sentence', async () => {
+    await expect(startFrontend(config, context, join(directory, 'nowhere'))).rejects.toThrow(/pnpm --filter/)
+  })
+
+  test('a shopper loads less than 60 kB of script', async () => {
+    const script = await readFile(join(directory, await shoppersScript()))
+    expect(gzipSync(script).length).toBeLessThan(SHOPPERS_SCRIPT_BYTES_MAX)
+    // The office is somewhere else, and the contract's schemas nowhere.
+    expect((await readdir(join(directory, 'assets'))).some((name) => name.startsWith('operate-'))).toBe(true)
+    expect(script.toString()).not.toContain('additionalProperties:!1,properties')
+  })
+})

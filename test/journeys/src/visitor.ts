@@ -1,0 +1,91 @@
+import { cloneDirectory } from '@saas/devstack'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
+import type { Credentials } from './person.ts'
+import type { Shop } from './shop.ts'
+
+const STEP_TIMEOUT_MS = 15_000
+const desktop = { width: 1280, height: 860 }
+const phone = { width: 360, height: 780 }
+const artefacts = join(cloneDirectory, 'artefacts/journeys')
+
+/** Somebody in front of a browser of their own. Whatever the pages complain about fails the journey. */
+export class Visitor implements AsyncDisposable {
+  readonly page: Page
+  readonly #context: BrowserContext
+  readonly #shop: Shop
+  readonly #complaints: string[] = []
+
+  private constructor(shop: Shop, context: BrowserContext, page: Page) {
+    this.#shop = shop
+    this.#context = context
+    this.page = page
+    page.on('pageerror', (error) => this.#complaints.push(String(error)))
+    page.on('console', (message) => {
+      // Chromium reports every refusal, also those that a journey provokes.
+      const isRefusal = message.text().startsWith('Failed to load resource')
+      if (message.type() === 'error' && !isRefusal) this.#complaints.push(message.text())
+    })
+  }
+
+  static async arrive(shop: Shop, browser: Browser, locale = 'en-GB'): Promise<Visitor> {
+    const context = await browser.newContext({
+      baseURL: shop.url,
+      viewport: desktop,
+      locale,
+      timezoneId: 'Europe/Berlin',
+    })
+    context.setDefaultTimeout(STEP_TIMEOUT_MS)
+    return new Visitor(shop, context, await context.newPage())
+  }
+
+  /** Another tab of the same browser. */
+  async newTab(): Promise<Page> {
+    return await this.#context.newPage()
+  }
+
+  async logIn({ email, password }: Credentials): Promise<void> {
+    await this.page.goto('/login')
+    await this.fillLogIn({ email, password })
+    await this.page.getByRole('button', { name: 'Your menu' }).waitFor()
+  }
+
+  async fillLogIn({ email, password }: Pick<Credentials, 'email' | 'password'>): Promise<void> {
+    await this.page.getByLabel('Email').fill(email)
+    await this.page.getByLabel('Password', { exact: true }).fill(password)
+    await this.page.getByRole('main').getByRole('button', { name: 'Log in' }).click()
+  }
+
+  async openFromMenu(name: string): Promise<void> {
+    await this.page.getByRole('button', { name: 'Your menu' }).click()
+    await this.page.getByRole('link', { name }).click()
+  }
+
+  async seeHeading(name: string | RegExp): Promise<void> {
+    await this.page.getByRole('heading', { level: 1, name }).waitFor()
+  }
+
+  /** Keeps the page as it looks on a phone and on a desktop, and sees that nothing sticks out of it. */
+  async photograph(name: string): Promise<void> {
+    await mkdir(artefacts, { recursive: true })
+    await this.page.evaluate('document.fonts.ready')
+    for (const [size, viewport] of [['phone', phone] as const, ['desktop', desktop] as const]) {
+      await this.page.setViewportSize(viewport)
+      await this.page.evaluate('scrollTo(0, 0)')
+      const path = join(artefacts, `${name}-${size}.png`)
+      await this.page.screenshot({ path, fullPage: true, animations: 'disabled' })
+      const overflow = await this.page.evaluate('document.documentElement.scrollWidth - innerWidth')
+      if (Number(overflow) > 0) throw new Error(`${name} is ${String(overflow)} px wider than a ${size}.`)
+    }
+  }
+
+  get shop(): Shop {
+    return this.#shop
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#context.close()
+    if (this.#complaints.length > 0) throw new Error(`The page complained: ${this.#complaints.join('; ')}`)
+  }
+}
