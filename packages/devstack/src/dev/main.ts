@@ -1,5 +1,6 @@
 import { styleText } from 'node:util'
 import { ServerStartError } from '../child.ts'
+import { onLauncherGone } from './launcher.ts'
 import { LogView } from './log-view.ts'
 import { readOptions, usage, UsageError } from './options.ts'
 import { choosePorts } from './public-ports.ts'
@@ -8,8 +9,6 @@ import type { StackState } from './stack-state.ts'
 import { TerminalProgress } from './terminal-progress.ts'
 import { claimDirectory, DirectoryInUseError, stopLeftovers, stopOwnChildren } from '../ledger.ts'
 import { devstackDirectory } from '../locations.ts'
-
-const PARENT_PROBE_MS = 1_000
 
 /** `pnpm dev`: brings everything up, shows what happens, and takes everything down on Ctrl-C. Answers the exit code. */
 export async function main(): Promise<number> {
@@ -77,12 +76,7 @@ function stopRequest(): { readonly signal: AbortSignal; readonly requested: Prom
       request()
     })
   }
-  const parent = process.ppid
-  if (process.env['npm_lifecycle_event'] !== undefined) {
-    setInterval(() => {
-      if (process.ppid !== parent) request()
-    }, PARENT_PROBE_MS).unref()
-  }
+  onLauncherGone(request)
   return { signal: controller.signal, requested: promise }
 }
 
