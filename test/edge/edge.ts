@@ -7,14 +7,14 @@ import { cloneDirectory, freePort, startNginx, type NginxServer } from '@saas/de
 import { sharedServers } from '@saas/testing'
 
 /** An answer as it came over the wire. */
-export interface EdgeAnswer {
+interface EdgeAnswer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly body: string
   readonly milliseconds: number
 }
 
-export interface RequestOptions {
+interface RequestOptions {
   readonly method?: string
   readonly headers?: OutgoingHttpHeaders
   readonly body?: string | Buffer

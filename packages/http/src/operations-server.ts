@@ -4,7 +4,7 @@ import type { App, Checks } from './app.ts'
 import { CHECK_TIMEOUT_MS } from './limits.ts'
 
 /** Why a service is not ready: the names of the dependencies that fail. */
-export interface Readiness {
+interface Readiness {
   readonly ready: boolean
   readonly failing: readonly string[]
 }
@@ -28,7 +28,7 @@ export function createOperationsServer(app: App): Server {
 }
 
 /** Asks every dependency at once, each within its time-out. */
-export async function checkReadiness(checks: Checks): Promise<Readiness & { readonly causes: readonly unknown[] }> {
+async function checkReadiness(checks: Checks): Promise<Readiness & { readonly causes: readonly unknown[] }> {
   const results = await Promise.all(
     Object.entries(checks).map(async ([name, check]) => ({ name, cause: await failureOf(check) })),
   )

@@ -29,7 +29,7 @@ export function toProblemError(error: unknown): ProblemError {
 }
 
 /** The body of a problem, as RFC 9457 has it. `instance` names the request, under which the log has the cause. */
-export function problemBody(error: ProblemError, requestId: string): ProblemBody {
+function problemBody(error: ProblemError, requestId: string): ProblemBody {
   return {
     type: error.problem.type,
     title: error.problem.title,

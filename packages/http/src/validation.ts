@@ -40,7 +40,7 @@ function pointerPrefix(httpPart: string | undefined): string {
 }
 
 /** Ajv's errors as pointers with a sentence each; of a union only the alternative that fits best is reported. */
-export function toFieldErrors(errors: readonly ErrorObject[], prefix: string): readonly FieldError[] {
+function toFieldErrors(errors: readonly ErrorObject[], prefix: string): readonly FieldError[] {
   const fields = new Map<string, FieldError>()
   for (const error of bestAlternatives(errors)) {
     const pointer = `${prefix}${pointerOf(error)}`.slice(0, POINTER_LENGTH_MAX)

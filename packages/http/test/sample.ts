@@ -5,7 +5,7 @@ import { createApp, createLogger, registerRoutes, signInternalToken, streamEvent
 
 export const key = new Uint8Array(32).fill(7)
 export const now = new Date('2026-01-01T12:00:00Z')
-export const clock: Clock = { ...systemClock, now: () => now }
+const clock: Clock = { ...systemClock, now: () => now }
 export const userId = '01977c1e-6a00-7000-8000-000000000001'
 
 export const soldOut = problem({ name: 'sold-out', title: 'Sold out', status: 409, explanation: 'None are left.' })
