@@ -4,6 +4,7 @@ import { Artwork } from '../components/artwork.tsx'
 import { entry } from '../components/form.tsx'
 import { Page, SignedInOnly } from '../components/page.tsx'
 import { Empty, ListFrame } from '../components/states.tsx'
+import { Cell, Row, Table } from '../components/table.tsx'
 import { count, money } from '../formats.ts'
 import { texts } from '../language.ts'
 import { useList } from '../loaded.ts'
@@ -60,41 +61,29 @@ function Products() {
         </form>
       </search>
       <ListFrame list={list.value} more={more} reload={reload} empty={empty}>
-        <div class="table-frame">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">{manage.name}</th>
-                <th scope="col">{manage.sku}</th>
-                <th scope="col">{manage.category}</th>
-                <th scope="col" class="numeric">
-                  {manage.price}
-                </th>
-                <th scope="col" class="numeric">
-                  {manage.stock}
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {list.value.items.map(({ id, name, sku, category, price, stock }) => (
-                <tr key={id}>
-                  <th scope="row">
-                    <span class="with-thumb">
-                      <span class="thumb">
-                        <Artwork seed={id} />
-                      </span>
-                      <a href={linkTo('manageProduct', { id })}>{name}</a>
-                    </span>
-                  </th>
-                  <td>{sku}</td>
-                  <td>{category}</td>
-                  <td class="numeric">{money(price)}</td>
-                  <td class={stock <= 5 ? 'numeric few' : 'numeric'}>{count(stock)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table heads={[manage.name, manage.sku, manage.category, manage.price, manage.stock]}>
+          {list.value.items.map(({ id, name, sku, category, price, stock }) => {
+            const head = (
+              <span class="with-thumb">
+                <span class="thumb">
+                  <Artwork seed={id} />
+                </span>
+                <a href={linkTo('manageProduct', { id })}>{name}</a>
+              </span>
+            )
+            return (
+              <Row key={id} head={head}>
+                <Cell>{sku}</Cell>
+                <Cell>{category}</Cell>
+                <Cell kind="numeric">{money(price)}</Cell>
+                <Cell kind={stock <= 5 ? 'numeric few' : 'numeric'}>
+                  <span class="phone-label">{manage.stock}: </span>
+                  {count(stock)}
+                </Cell>
+              </Row>
+            )
+          })}
+        </Table>
       </ListFrame>
     </Page>
   )

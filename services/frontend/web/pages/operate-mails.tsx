@@ -2,6 +2,7 @@ import { mailStates, notificationsRoutes, type Mail } from '@saas/contracts'
 import { useSignal } from '@preact/signals'
 import { call } from '../client.ts'
 import { Empty, ListFrame } from '../components/states.tsx'
+import { Cell, Row, Table } from '../components/table.tsx'
 import { dateTime } from '../formats.ts'
 import { texts } from '../language.ts'
 import { useList } from '../loaded.ts'
@@ -42,42 +43,29 @@ export function Mails() {
         </select>
       </label>
       <ListFrame list={list.value} more={more} reload={reload} empty={<Empty title={operate.noMails} />}>
-        <div class="table-frame">
-          <table>
-            <thead>
-              <tr>
-                {[operate.when, operate.kind, operate.to, operate.status, operate.attempts, operate.action].map(
-                  (head) => (
-                    <th scope="col" key={head}>
-                      {head}
-                    </th>
-                  ),
+        <Table heads={[operate.kind, operate.to, operate.when, operate.status, operate.attempts, operate.action]}>
+          {list.value.items.map((mail) => (
+            <Row key={mail.id} head={operate.mailKinds[mail.kind]}>
+              <Cell>{mail.email ?? '—'}</Cell>
+              <Cell kind="when">{dateTime(mail.createdAt)}</Cell>
+              <Cell>
+                <span class={`badge ${mail.status}`}>{operate.mailStatuses[mail.status]}</span>
+                {mail.lastError !== null && mail.status !== 'sent' && <p class="finding">{mail.lastError}</p>}
+              </Cell>
+              <Cell>
+                <span class="phone-label">{operate.attempts}: </span>
+                {mail.attempts}
+              </Cell>
+              <Cell>
+                {mail.status === 'dead' && (
+                  <button type="button" class="button quiet small" onClick={() => void resend(mail.id)}>
+                    {operate.resend}
+                  </button>
                 )}
-              </tr>
-            </thead>
-            <tbody>
-              {list.value.items.map((mail) => (
-                <tr key={mail.id}>
-                  <td class="when">{dateTime(mail.createdAt)}</td>
-                  <th scope="row">{operate.mailKinds[mail.kind]}</th>
-                  <td>{mail.email ?? '—'}</td>
-                  <td>
-                    <span class={`badge ${mail.status}`}>{operate.mailStatuses[mail.status]}</span>
-                    {mail.lastError !== null && mail.status !== 'sent' && <p class="finding">{mail.lastError}</p>}
-                  </td>
-                  <td>{mail.attempts}</td>
-                  <td>
-                    {mail.status === 'dead' && (
-                      <button type="button" class="button quiet small" onClick={() => void resend(mail.id)}>
-                        {operate.resend}
-                      </button>
-                    )}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+              </Cell>
+            </Row>
+          ))}
+        </Table>
       </ListFrame>
     </>
   )

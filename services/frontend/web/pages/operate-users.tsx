@@ -3,6 +3,7 @@ import { authRoutes, roles, type Role, type User } from '@saas/contracts'
 import { call } from '../client.ts'
 import { entry } from '../components/form.tsx'
 import { Empty, ListFrame } from '../components/states.tsx'
+import { Cell, Row, Table } from '../components/table.tsx'
 import { texts } from '../language.ts'
 import { useList } from '../loaded.ts'
 import { say, sayTrouble } from '../notices.ts'
@@ -39,24 +40,11 @@ export function Users() {
         </form>
       </search>
       <ListFrame list={list.value} more={more} reload={reload} empty={<Empty title={operate.noUsers} />}>
-        <div class="table-frame">
-          <table>
-            <thead>
-              <tr>
-                {[operate.name, operate.email, operate.roles, operate.action].map((head) => (
-                  <th scope="col" key={head}>
-                    {head}
-                  </th>
-                ))}
-              </tr>
-            </thead>
-            <tbody>
-              {list.value.items.map((user) => (
-                <UserRow key={user.id} user={user} replace={replace} />
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table heads={[operate.name, operate.email, operate.roles, operate.action]}>
+          {list.value.items.map((user) => (
+            <UserRow key={user.id} user={user} replace={replace} />
+          ))}
+        </Table>
       </ListFrame>
     </>
   )
@@ -94,19 +82,20 @@ function UserRow({ user, replace }: { user: User; replace: (user: User) => void 
       `${user.name}: ${label}`,
     )
   }
+  const head = (
+    <>
+      {user.name} {user.disabled && <span class="badge rejected">{operate.disabled}</span>}
+    </>
+  )
   return (
-    <tr>
-      <th scope="row">
-        {user.name}
-        {user.disabled && <span class="badge rejected">{operate.disabled}</span>}
-      </th>
-      <td>
+    <Row head={head}>
+      <Cell>
         {user.email}
         <p class="hint">
           {operate.verified}: {user.verified ? yes : no}
         </p>
-      </td>
-      <td>
+      </Cell>
+      <Cell>
         <fieldset class="roles" disabled={isSaving.value}>
           <legend class="visually-hidden">{operate.rolesOf(user.name)}</legend>
           {roles.map((role) => (
@@ -120,8 +109,8 @@ function UserRow({ user, replace }: { user: User; replace: (user: User) => void 
             </label>
           ))}
         </fieldset>
-      </td>
-      <td>
+      </Cell>
+      <Cell>
         <button
           type="button"
           class="button quiet small"
@@ -130,7 +119,7 @@ function UserRow({ user, replace }: { user: User; replace: (user: User) => void 
         >
           {user.disabled ? operate.enable : operate.disable}
         </button>
-      </td>
-    </tr>
+      </Cell>
+    </Row>
   )
 }
