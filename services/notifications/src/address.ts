@@ -1,10 +1,9 @@
 const ADDRESS_LENGTH_MAX = 254
 const LOCAL_LENGTH_MAX = 64
 
-// One mailbox and nothing else: no display name, list, comment, quote, space or control character. Stricter than
-// RFC 5321 on purpose: quoted local parts are where header injection lives, and nobody registers with one.
-const ADDRESS =
-  /^[^\p{Cc}\p{Cf}\s"(),:;<>@[\\\]]+@[^\p{Cc}\p{Cf}\s"(),:;<>@[\\\]]+\.[^\p{Cc}\p{Cf}\s"(),:;<>@[\\\].]+$/u
+// One mailbox and nothing else: no display name, list, comment, quote, space or control character. The contract's
+// schema refuses most of it already; this is what stands right before the header.
+const ADDRESS = /^[^\p{Cc}\p{Cf}\s"(),:;<>@[\\\]]+@[^\p{Cc}\p{Cf}\s"(),:;<>@[\\\]]+$/u
 
 /** Whether a text is an address that can stand in a header and an envelope as it is. */
 export function isMailAddress(text: string): boolean {

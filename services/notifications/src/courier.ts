@@ -42,8 +42,10 @@ export class Courier implements AsyncDisposable {
   readonly #options: CourierOptions
   readonly #leaseMs: number
   readonly #stopping = new AbortController()
+  readonly #abandoned = new AbortController()
   readonly #sending = new Set<Promise<void>>()
   #nudged = Promise.withResolvers<void>()
+  #expiredAtMs = 0
   #running: Promise<void> | undefined
 
   constructor(options: CourierOptions) {
@@ -68,6 +70,7 @@ export class Courier implements AsyncDisposable {
     const late = wait(STOP_MS_MAX, undefined, { signal: finished.signal }).catch(() => undefined)
     await Promise.race([Promise.all(this.#sending), late])
     finished.abort()
+    this.#abandoned.abort()
   }
 
   async #run(): Promise<void> {
@@ -91,7 +94,7 @@ export class Courier implements AsyncDisposable {
   async #sendDue(): Promise<void> {
     const { mails, smtp, clock } = this.#options
     this.#nudged = Promise.withResolvers()
-    await mails.expire(clock.now())
+    await this.#expire()
     for (;;) {
       const free = smtp.capacity() - this.#sending.size
       if (free <= 0 || this.#stopping.signal.aborted) return
@@ -141,7 +144,7 @@ export class Courier implements AsyncDisposable {
     const { content, zone, expiresAt } = mail
     const view = viewOf({ content, recipient, zone, secret, expiresAt }, shop, now)
     const rendered = templates.render(content.kind, recipient.language, view)
-    return messageOf(mail.id, recipient.email, recipient.language, rendered, sender, now)
+    return messageOf(mail.id, recipient.email, rendered, sender, now)
   }
 
   async #conclude(mail: ClaimedMail, recipient: Recipient, outcome: Outcome): Promise<void> {
@@ -179,13 +182,23 @@ export class Courier implements AsyncDisposable {
     await this.#record(() => mails.waitUntil(mail, dueAt, 'waits for the address of the user'))
   }
 
+  /** Once a poll: nudges come with every mail that was sent. */
+  async #expire(): Promise<void> {
+    const { mails, clock } = this.#options
+    const now = clock.now()
+    if (Math.abs(now.getTime() - this.#expiredAtMs) < POLL_MS) return
+    await mails.expire(now)
+    this.#expiredAtMs = now.getTime()
+  }
+
   /** What became of a mail is written however long it takes: forgetting it would send the mail again. */
   async #record(write: () => Promise<void>): Promise<void> {
-    for (;;) {
+    for (let failures = 0; ; failures += 1) {
       try {
         return await write()
       } catch (error) {
-        this.#options.logger.warn({ err: error }, 'What became of a mail could not be recorded yet')
+        if (this.#abandoned.signal.aborted) throw error
+        if (failures === 0) this.#options.logger.warn({ err: error }, 'What became of a mail could not be recorded yet')
         await wait(RECORD_RETRY_MS)
       }
     }

@@ -1,6 +1,5 @@
 import { authEvents, CODE_LIFETIME_MINUTES, ordersEvents } from '@saas/contracts'
-import { Unprocessable, type MessageOf, type Transaction } from '@saas/state'
-import { isMailAddress } from './address.ts'
+import type { MessageOf, Transaction } from '@saas/state'
 import type { Content, FactsByKind, Recipient } from './content.ts'
 import { insertMails, type NewMail } from './mails.ts'
 import { applyUserChanges } from './recipients.ts'
@@ -26,8 +25,6 @@ type Mailing = Exclude<Consumed, MessageOf<typeof authEvents.userChanged>>
 
 /**
  * Applies a batch inside the transaction that holds its inbox rows: what is known of users goes by version, mails never do.
- *
- * @throws {Unprocessable} when a message holds something that no mail can be made of.
  */
 export async function applyEvents(tx: Transaction, messages: readonly Consumed[], now: Date): Promise<void> {
   const changes = messages.filter((message) => message.subject === authEvents.userChanged.subject)
@@ -108,7 +105,6 @@ function orderContentOf(message: Ordering, facts: FactsByKind['order-confirmed']
 
 function plain(content: Content, data: Recipient & { userId: string }): Omit<NewMail, 'naturalKey' | 'traceParent'> {
   const { userId, email, name, language } = data
-  if (!isMailAddress(email)) throw new Unprocessable('/email is not an address a mail can be sent to')
   return { content, userId, recipient: { email, name, language }, secret: undefined, expiresAt: undefined }
 }
 

@@ -32,14 +32,7 @@ export function messageIdOf(mailId: string, sender: Sender): string {
  *
  * @throws {Error} when the address is one that could break out of its header.
  */
-export function messageOf(
-  mailId: string,
-  to: string,
-  language: string,
-  rendered: Rendered,
-  sender: Sender,
-  now: Date,
-): SendMailOptions {
+export function messageOf(mailId: string, to: string, rendered: Rendered, sender: Sender, now: Date): SendMailOptions {
   if (!isMailAddress(to)) throw new Error('The address is not one a mail can be sent to')
   return {
     messageId: messageIdOf(mailId, sender),
@@ -52,7 +45,7 @@ export function messageOf(
     html: rendered.html,
     textEncoding: 'quoted-printable',
     // RFC 3834: no vacation answers. List-Unsubscribe comes only with kinds that people can refuse.
-    headers: { 'Auto-Submitted': 'auto-generated', 'Content-Language': language },
+    headers: { 'Auto-Submitted': 'auto-generated', 'Content-Language': rendered.language },
     disableFileAccess: true,
     disableUrlAccess: true,
   }

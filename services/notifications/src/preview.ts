@@ -1,5 +1,6 @@
 import { authEvents, mailKinds, ordersEvents, type MailKind } from '@saas/contracts'
 import type { Content, FactsByKind, Recipient } from './content.ts'
+import { previewPage } from './preview-page.ts'
 import { Templates } from './templates.ts'
 import { viewOf, type Shop } from './view.ts'
 
@@ -46,7 +47,7 @@ function preview(templates: Templates, kind: MailKind, language: string, shop: S
   const secret = exampleSecret(kind, shop)
   const expiresAt = secret === undefined ? undefined : new Date(now.getTime() + validMsOf(kind))
   const view = viewOf({ content, recipient, zone: 'Europe/Berlin', secret, expiresAt }, shop, now)
-  return { kind, language, ...templates.render(kind, language, view) }
+  return { kind, ...templates.render(kind, language, view) }
 }
 
 function validMsOf(kind: MailKind): number {
@@ -64,7 +65,9 @@ function exampleSecret(kind: MailKind, shop: Shop) {
 }
 
 if (import.meta.main) {
-  for (const { kind, language, subject, text } of previews()) {
-    process.stdout.write(`──── ${language}/${kind}: ${subject}\n\n${text}\n`)
-  }
+  const all = previews()
+  if (process.argv.includes('--html')) process.stdout.write(previewPage(all))
+  else
+    for (const { kind, language, subject, text } of all)
+      process.stdout.write(`── ${language}/${kind}: ${subject}\n\n${text}\n`)
 }

@@ -1,6 +1,5 @@
 import { authEvents } from '@saas/contracts'
-import { sql, Unprocessable, type MessageOf, type Transaction } from '@saas/state'
-import { isMailAddress } from './address.ts'
+import { sql, type MessageOf, type Transaction } from '@saas/state'
 
 // One row a user, the newest wins: a projection, unlike mails, goes by version.
 const recordRecipients = sql(
@@ -43,7 +42,6 @@ type UserChanged = MessageOf<typeof authEvents.userChanged>
 export async function applyUserChanges(tx: Transaction, messages: readonly UserChanged[], now: Date): Promise<void> {
   if (messages.length === 0) return
   const rows = messages.map(({ data, aggregateVersion }) => {
-    if (!isMailAddress(data.email)) throw new Unprocessable('/email is not an address a mail can be sent to')
     const { userId, email, name, language, zone, roles, verified, disabled } = data
     return { user_id: userId, version: aggregateVersion, email, name, language, zone, roles, verified, disabled }
   })

@@ -13,6 +13,8 @@ const LAYOUTS = ['layout.html', 'layout.txt']
 
 /** A mail as people read it. */
 export interface Rendered {
+  /** The one it is in, which may be another than was asked for. */
+  readonly language: string
   readonly subject: string
   readonly html: string
   readonly text: string
@@ -68,6 +70,7 @@ export class Templates {
     if (parts === undefined) throw new Error(`There is no template ${known}/${kind}`)
     const values = { ...view, language: known }
     return {
+      language: known,
       subject: singleLine(String(this.#plain.renderSync(parts.subject, values))).slice(0, SUBJECT_LENGTH_MAX),
       html: String(this.#html.renderSync(parts.html, values)),
       text: `${String(this.#plain.renderSync(parts.text, values)).trim()}\n`,

@@ -187,6 +187,7 @@ describe('who a mail goes to', () => {
     const attack = 'ada@example.com\r\nBcc: eve@example.com'
     await shop.publisher.publish(authEvents.registrationRepeated, someUser({ email: attack }))
     await shop.publisher.publish(authEvents.userChanged, someUser({ email: attack }))
+    await shop.publisher.publish(authEvents.registrationRepeated, someUser({ email: '"Bcc: eve"@example.com' }))
     const user = someUser({ name: 'Ada\r\nBcc: eve@example.com' })
     await shop.publisher.publish(authEvents.userChanged, user)
     const order = someOrder(user.userId)
@@ -201,7 +202,7 @@ describe('who a mail goes to', () => {
     expect(headers).not.toMatch(/eve@/)
     const letters = await eventually(async () => {
       const found = await shop.database.query<{ reason: string }>('select reason from dead_letter')
-      expect(found).toHaveLength(2)
+      expect(found).toHaveLength(3)
       return found
     })
     for (const { reason } of letters) expect(reason).toMatch(/email/)

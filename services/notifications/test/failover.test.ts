@@ -91,19 +91,16 @@ test('a killed sender’s mail is sent by another after its lease, and not befor
   // Only the other process is free to send: this one's clock stands at a time when nothing is due yet.
   shop.notifications.clock.advance(-1_000_000)
   await victim.ready
-  await shop.database.query(
-    `insert into mail (id, natural_key, kind, user_id, email, name, language, data, has_secret, due_at, gives_up_at, created_at)
-     values ($1, 'test', 'already-registered', $1, $2, 'Ada', 'en', '{}', false, now(), now() + interval '2 days', now())`,
-    [user.userId, user.email],
-  )
+  await insertMail(shop, user)
   await eventually(() => shop.smtp.attempts(user.email) === 1)
   await victim.kill()
   hanging.clear()
   const leaseEndsAt = (await shop.rows())[0]?.due_at ?? new Date(0)
 
-  shop.notifications.clock.set(new Date(leaseEndsAt.getTime() - 1_000))
+  // A replica whose clock is a minute ahead still leaves it alone.
   const marker = someUser()
-  await shop.publisher.publish(authEvents.registrationRepeated, marker)
+  await insertMail(shop, marker)
+  shop.notifications.clock.set(new Date(Date.now() + 60_000))
   await eventually(() => shop.smtp.acceptedFor(marker.email).length === 1)
   expect(shop.smtp.attempts(user.email)).toBe(1)
 
@@ -111,6 +108,17 @@ test('a killed sender’s mail is sent by another after its lease, and not befor
   await eventually(() => shop.smtp.acceptedFor(user.email).length === 1)
   await eventually(async () => (await shop.rows()).every(({ status }) => status === 'sent'))
 })
+
+/** Puts a mail there as an event would, but without the stream, which waits 30 seconds for what a killed program held. */
+async function insertMail(shop: Shop, { userId, email }: { userId: string; email: string }): Promise<void> {
+  await shop.database.query(
+    `insert into mail (
+       id, natural_key, kind, user_id, email, name, language, data, has_secret, due_at, gives_up_at, created_at
+     )
+     values ($1, $2, 'already-registered', $1, $2, 'Ada', 'en', '{}', false, now(), now() + interval '2 days', now())`,
+    [userId, email],
+  )
+}
 
 /** A replica as a program of its own, which can be killed. */
 async function startReplicaProcess(

@@ -27,12 +27,13 @@ describe('headers', () => {
     await fc.assert(
       fc.asyncProperty(hostile, hostile, async (to, subject) => {
         const rendered = {
+          language: 'en',
           subject: `About ${singleLine(subject)}`,
           html: `<p>${subject}</p>`,
           text: `About ${subject}`,
         }
         fc.pre(isMailAddress(to))
-        const composed = new MailComposer(messageOf('id', to, 'en', rendered, sender, now)).compile()
+        const composed = new MailComposer(messageOf('id', to, rendered, sender, now)).compile()
         const [head = ''] = String(await composed.build()).split('\r\n\r\n', 1)
         const names = [...head.matchAll(/^([\w-]+):/gm)].map(([, name]) => name)
         expect(names.map(String).toSorted()).toEqual(
@@ -54,17 +55,23 @@ describe('headers', () => {
   })
 
   test('what is not one plain address is refused before there is a mail', () => {
-    const rendered = { subject: 'About', html: '', text: '' }
+    const rendered = { language: 'en', subject: 'About', html: '', text: '' }
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (to) => {
         fc.pre(!isMailAddress(to))
-        expect(() => messageOf('id', to, 'en', rendered, sender, now)).toThrow(/address/)
+        expect(() => messageOf('id', to, rendered, sender, now)).toThrow(/address/)
       }),
     )
   })
 
   test('ordinary addresses pass, whatever else does not', () => {
-    for (const good of ['ada@example.com', 'a.b+c@sub.example.co', 'jürgen@müller.example', "o'neil@example.ie"]) {
+    for (const good of [
+      'ada@example.com',
+      'a.b+c@sub.example.co',
+      'jürgen@müller.example',
+      "o'neil@example.ie",
+      'admin@localhost',
+    ]) {
       expect(isMailAddress(good), good).toBe(true)
     }
     for (const bad of [
@@ -72,7 +79,6 @@ describe('headers', () => {
       'ada',
       'ada@',
       '@b.example',
-      'a@b',
       'a b@c.example',
       'a@b.example\n',
       'a@b.example,c@d.example',

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { authEvents } from '@saas/contracts'
 import { eventually } from '@saas/testing'
-import { someVerification, startShop } from './fixture.ts'
+import { someUser, someVerification, startShop } from './fixture.ts'
 import type { Behaviour } from './smtp-sink.ts'
 
 const MINUTE_MS = 60_000
@@ -41,6 +41,20 @@ test('an expired code is not sent: its mail is dead and its secret gone', async 
   expect(row).toMatchObject({ secret: null, attempts: 1 })
   expect(row?.last_error).toMatch(/^expired: .+; before that: 451 4\.7\.1 Later$/)
   expect(shop.smtp.accepted).toHaveLength(0)
+})
+
+test('a code that expired between two polls is not sent either', async () => {
+  await using shop = await startShop({ behave: () => ({ recipientCode: 451, words: '4.7.1 Later' }) })
+  const expiresAt = new Date(shop.notifications.clock.now().getTime() + 300)
+  const verification = await someVerification('ada@example.com', { expiresAt })
+  await shop.publisher.publish(authEvents.verificationRequested, verification)
+  await eventually(async () => (await shop.rows())[0]?.last_error === '451 4.7.1 Later')
+  shop.smtp.behave = () => 'accept'
+  shop.notifications.clock.advance(400)
+  // Its nudge makes the courier look for mails again before the next poll.
+  await shop.publisher.publish(authEvents.registrationRepeated, someUser({ email: 'eve@example.com' }))
+  await eventually(() => shop.smtp.acceptedFor('eve@example.com').length === 1)
+  expect(shop.smtp.attempts('ada@example.com')).toBe(1)
 })
 
 test('no code or link stands in a row or a log line', async () => {
