@@ -37,7 +37,11 @@ export type Money = Static<typeof Money>
 
 export const Quantity = Type.Integer({ minimum: 1, maximum: QUANTITY_MAX })
 
-export const Email = Type.String({ format: 'email', maxLength: 254 })
+/**
+ * One plain address. Quoted local parts and address literals are valid (RFC 5321) and refused all the same: nobody signs up
+ * with one, and they are where header injection lives.
+ */
+export const Email = Type.String({ format: 'email', maxLength: 254, pattern: '^[^\\s"(),:;<>\\[\\]\\\\]+$' })
 
 export const Language = Type.Union([Type.Literal('en'), Type.Literal('de')])
 export type Language = Static<typeof Language>
