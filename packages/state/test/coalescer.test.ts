@@ -29,6 +29,8 @@ interface EntryCall {
 interface EntryRow {
   readonly n: number
   readonly claimed: boolean
+  /** Who had the key before this statement began. */
+  readonly known_id: string | null
 }
 
 const enterAll = sql<EntryRow>(
@@ -45,9 +47,10 @@ const enterAll = sql<EntryRow>(
      on conflict (account, key) do nothing
      returning id
    )
-   select n, claimed.id is not null as claimed
+   select n, claimed.id is not null as claimed, known.id as known_id
    from call
-   left join claimed using (id)`,
+   left join claimed using (id)
+   left join ledger_entry as known on known.account = call.account and known.key = call.key`,
 )
 
 const readEntries = sql<{ id: string; amount: number }>(
@@ -159,14 +162,12 @@ test('calls of one turn of the event loop share a batch', async () => {
 test('two calls with one key never share a batch: the second finds what the first did', async () => {
   await using products = await connectState('products', bus)
   const calls = entriesOf(products.state.database)
-  const [account, other] = [uuidv7(), uuidv7()]
-  const rows = await Promise.all([
-    calls.call(entry({ account })),
-    calls.call(entry({ account })),
-    calls.call(entry({ account })),
-    calls.call(entry({ account: other })),
-  ])
+  const account = uuidv7()
+  const [first, second, third, stranger] = [entry({ account }), entry({ account }), entry({ account }), entry()]
+  const rows = await Promise.all([first, second, third, stranger].map((call) => calls.call(call)))
   expect(rows.map(({ claimed }) => claimed)).toEqual([true, false, false, true])
+  // In one statement the loser of a key would not see the winner's row.
+  expect(rows.map((row) => row.known_id)).toEqual([null, first.id, first.id, null])
   expect(await batchSizes(products)).toEqual([2])
 })
 
