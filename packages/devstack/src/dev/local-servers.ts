@@ -10,6 +10,8 @@ import { keepRunning } from './supervision.ts'
 
 export interface RunningServers extends AsyncDisposable {
   readonly addresses: ServerAddresses
+  /** A file that lives and dies with Postgres' data, to note there what was done to it. */
+  readonly noteInData?: string
 }
 
 /** Starts the servers as local processes, and again when one is killed. */
@@ -39,6 +41,7 @@ export async function startLocalServers(options: {
       s3Bucket: objectStore.bucket,
       smtpUrl: mailbox.smtpUrl,
     },
+    noteInData: join(postgres.dataDirectory, 'saas-provisioned'),
     [Symbol.asyncDispose]: async () => {
       for (const supervised of supervision) supervised[Symbol.dispose]()
       await servers.stop()

@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { needs, type ServiceName } from '@saas/contracts'
-import { provisionService, runMigrations } from '@saas/state'
+import { provisionService, runMigrations, type ServiceProvision } from '@saas/state'
 import { startDocsServer } from '../docs/docs-server.ts'
 import { cloneDirectory, devstackDirectory, logsDirectory } from '../locations.ts'
 import { freePort } from '../ports.ts'
@@ -81,14 +82,12 @@ async function startBackend(
   const { options, progress, resources } = context
   const servers = resources.use(await startAnyServers(context, secrets))
   const services = options.services.filter((service) => needs[service].database)
-  // One after the other: making roles and databases at the same time collides in Postgres' shared catalogues.
-  let provisioned = Promise.resolve()
+  await provision(
+    servers,
+    services.map((service) => provisionOf(service, secrets)),
+  )
   await Promise.all(
     services.map(async (service) => {
-      provisioned = provisioned.then(() =>
-        provisionService(servers.addresses.postgresUrl, provisionOf(service, secrets)),
-      )
-      await provisioned
       const environment = environmentOf(service, {
         addresses: servers.addresses,
         secrets,
@@ -101,6 +100,16 @@ async function startBackend(
       await startService(context, service, servicePorts, environment)
     }),
   )
+}
+
+/** Makes roles and databases. Data that has them already is left as it is: they cannot have changed. */
+async function provision(servers: RunningServers, provisions: readonly ServiceProvision[]): Promise<void> {
+  const fingerprint = createHash('sha256').update(JSON.stringify(provisions)).digest('hex')
+  const note = servers.noteInData
+  if (note !== undefined && existsSync(note) && readFileSync(note, 'utf8') === fingerprint) return
+  // One after the other: doing it at the same time collides in Postgres' shared catalogues.
+  for (const each of provisions) await provisionService(servers.addresses.postgresUrl, each)
+  if (note !== undefined) writeFileSync(note, fingerprint)
 }
 
 async function startAnyServers(context: StackContext, secrets: StackSecrets): Promise<RunningServers> {
