@@ -65,7 +65,7 @@ const systems: readonly (readonly [RegExp, string])[] = [
 ]
 
 /** A few words by which people recognise a device: `Firefox on Linux`, or what a program calls itself. */
-export function deviceOf(userAgent: string | undefined): string {
+function deviceOf(userAgent: string | undefined): string {
   const given = userAgent?.slice(0, 512) ?? ''
   const browser = browsers.find(([pattern]) => pattern.test(given))?.[1]
   const system = systems.find(([pattern]) => pattern.test(given))?.[1]

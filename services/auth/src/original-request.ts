@@ -10,7 +10,7 @@ export interface OriginalRequest {
 export type Edge = 'nginx' | 'envoy' | 'traefik'
 
 /** Where Envoy puts the original path behind. */
-export const ENVOY_PREFIX = '/authz'
+const ENVOY_PREFIX = '/authz'
 
 /**
  * Reads the original request from the one place where this edge puts it, and from nowhere else: a client may have sent the

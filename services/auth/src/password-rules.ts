@@ -24,9 +24,11 @@ const rows = [
   'asdfghjkl',
   'zxcvbnm',
   'yxcvbnm',
+  '1q2w3e4r5t6y7u8i9o0p',
+  '1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p',
 ]
 const runs: readonly string[] = rows.flatMap((row) => [row, row.split('').reverse().join('')])
-const RUN_CHARACTERS_MAX = 26
+const RUN_CHARACTERS_MAX = 36
 
 /** Whose password it is to be. */
 export interface PasswordOwner {
@@ -52,7 +54,8 @@ export function weaknessOf(password: string, owner: PasswordOwner): string | und
     return `The password must have at least ${PASSWORD_CHARACTERS_MIN} characters.`
   }
   const folded = fold(password)
-  if (new Set(folded).size < DISTINCT_CHARACTERS_MIN) return 'The password uses too few different characters.'
+  if (new Set(password.toLowerCase()).size < DISTINCT_CHARACTERS_MIN)
+    return 'The password uses too few different characters.'
   if (isMadeOf(folded, ownWords(owner))) return 'The password must not be your address or your name.'
   if (isMadeOf(folded, commonWords)) return 'The password is one of the most common ones.'
   return isMadeOf(folded, new Set([...ownWords(owner), ...commonWords]))
@@ -60,14 +63,14 @@ export function weaknessOf(password: string, owner: PasswordOwner): string | und
     : undefined
 }
 
-/** Letters and digits only, in lower case: how two spellings of one password look alike. */
+/** In lower case without spaces and punctuation: how two spellings of one password look alike. */
 function fold(text: string): string {
   return text
     .normalize('NFKC')
     .toLowerCase()
     .replaceAll('@', 'a')
     .replaceAll('$', 's')
-    .replaceAll(/[^\p{Letter}\p{Number}]/gu, '')
+    .replaceAll(/[\s!-/:-@[-`{-~]/g, '')
 }
 
 function ownWords({ email, name }: PasswordOwner): Set<string> {
@@ -105,7 +108,7 @@ function isMadeOf(text: string, words: ReadonlySet<string>): boolean {
       if (word !== undefined) reach(end, { ...cut, words: new Set([...cut.words, word]) })
     }
   }
-  return best[text.length] !== undefined
+  return text !== '' && best[text.length] !== undefined
 }
 
 function cost({ words, digits }: Cut): number {

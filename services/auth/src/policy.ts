@@ -5,22 +5,16 @@ const URL_LENGTH_MAX = 8_192
 /** As in the services' own routers, so that both find the same route. */
 const PARAM_LENGTH_MAX = 512
 
-const PATH = /^(?:\/(?:[A-Za-z0-9\-._~!$&'()*+,=:@]|%[0-9A-Fa-f]{2})*)+$/
-/** Encoded letters, digits and `-._~`, which need no encoding, and encoded control characters, `%`, `/`, `;`, `\`, `?` and `#`. */
-const MISENCODED = /%(?:2[dDeEfF3-35]|3[0-9bBfF]|4[1-9a-fA-F]|5[0-9aAcCfF]|6[1-9a-fA-F]|7[0-9aAeEfF]|[01][0-9a-fA-F])/
+const PATH = /^(?:\/[A-Za-z0-9._~@:=+,-]+)+$/
 
 /**
- * Whether a path has the one form that the edge, this service and every other read alike: no empty and no dot segments, no
- * trailing slash, nothing encoded that need not be, nothing that is a separator to anybody.
+ * Whether a path has the one form that the edge, this service and every other read alike: segments that are neither empty nor dots,
+ * of characters that need no encoding. No id, key or name of the contracts needs another, so nothing is decoded anywhere.
  */
 export function isCanonical(path: string): boolean {
-  if (path.length > URL_LENGTH_MAX || !PATH.test(path)) return false
-  if (path.includes('%') && MISENCODED.test(path)) return false
   if (path === '/') return true
-  return path
-    .slice(1)
-    .split('/')
-    .every((segment) => segment !== '' && segment !== '.' && segment !== '..')
+  if (path.length > URL_LENGTH_MAX || !PATH.test(path)) return false
+  return path.split('/').every((segment) => segment !== '.' && segment !== '..')
 }
 
 /** Which route a request is for, by the contracts alone, matched by the router that Fastify matches with. */

@@ -8,7 +8,7 @@ const MARK_BYTES = 16
 const TOKEN_BYTES = ID_BYTES + SECRET_BYTES + MARK_BYTES
 
 /** How long a token that was exchanged is answered again although its child was used already. */
-export const PARENT_GRACE_MS = 10_000
+const PARENT_GRACE_MS = 10_000
 
 /**
  * A refresh token: the session's id, a secret, and a mark that only we can make. The mark tells an old token, whose

@@ -6,8 +6,8 @@ import type { AuthConfig } from '../src/config.ts'
 
 export const PASSWORD = 'correct otter lantern 42'
 export const BOOTSTRAP_TOKEN = 'only the operator has this'
-export const mailSecretKey = new Uint8Array(32).fill(7)
-export const keyEncryptionKey = new Uint8Array(32).fill(9)
+const mailSecretKey = new Uint8Array(32).fill(7)
+const keyEncryptionKey = new Uint8Array(32).fill(9)
 
 const services = ['auth', 'products', 'orders', 'notifications'] as const
 
@@ -64,7 +64,7 @@ export function tokenOf(secret: MailSecret): string {
   return secret.link?.split('#token=')[1] ?? ''
 }
 
-export const verificationRequested = allEvents.get('msg.auth.verification.requested') as Event
+const verificationRequested = allEvents.get('msg.auth.verification.requested') as Event
 
 /** Registers an address and proves it, as a person would. */
 export async function registered(auth: TestService, email: string, name = 'Ada Lovelace'): Promise<void> {
@@ -141,4 +141,9 @@ export async function decision(
     headers: response.headers,
     body: response.body,
   }
+}
+
+/** Statuses of calls that were made at once, which end in any order. */
+export function inOrder(statuses: readonly number[]): readonly number[] {
+  return statuses.toSorted((a, b) => a - b)
 }

@@ -1,7 +1,7 @@
 import { authEvents, authRoutes } from '@saas/contracts'
 import { eventually, type TestService } from '@saas/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { eventsTo, mailedSecret, PASSWORD, registered, signIn, startedAuth, tokenOf } from './harness.ts'
+import { eventsTo, inOrder, mailedSecret, PASSWORD, registered, signIn, startedAuth, tokenOf } from './harness.ts'
 
 let auth: TestService
 beforeAll(async () => {
@@ -89,7 +89,7 @@ describe('registering', () => {
     const answers = await Promise.all(
       Array.from({ length: 5 }, async () => (await auth.call(authRoutes.verify, { body: { token } })).status),
     )
-    expect(answers.toSorted()).toEqual([200, 400, 400, 400, 400])
+    expect(inOrder(answers)).toEqual([200, 400, 400, 400, 400])
   })
 
   test('a mailed token ends after a day and a code after ten minutes', async () => {
@@ -145,10 +145,8 @@ describe('registering', () => {
       body: { ...form('not an address'), surplus: 1 } as never,
     })
     expect(answer.status).toBe(400)
-    expect(answer.body.errors.map(({ pointer }: { pointer: string }) => pointer).toSorted()).toEqual([
-      '/email',
-      '/surplus',
-    ])
+    const pointers = new Set(answer.body.errors.map(({ pointer }: { pointer: string }) => pointer))
+    expect(pointers).toEqual(new Set(['/email', '/surplus']))
     const zone = await auth.call(authRoutes.register, { body: { ...form('zone@example.com'), zone: 'Mars/Olympus' } })
     expect(zone.body).toMatchObject({ status: 400, errors: [{ pointer: '/zone' }] })
     const name = await auth.call(authRoutes.register, { body: { ...form('name@example.com'), name: 'A\r\nBcc: x' } })

@@ -1,0 +1,151 @@
+import { authEvents, authRoutes, AVATAR_BYTES_MAX } from '@saas/contracts'
+import { eventually, signedIn, type TestService } from '@saas/testing'
+import sharp, { type Sharp } from 'sharp'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { eventsTo, newUser, startedAuth, type SignedInUser } from './harness.ts'
+
+let auth: TestService
+let user: SignedInUser
+beforeAll(async () => {
+  auth = await startedAuth()
+  user = await newUser(auth, 'ada@example.com')
+})
+afterAll(async () => {
+  await auth[Symbol.asyncDispose]()
+})
+
+test('the owner reads and changes name, language and zone, and others hear of it', async () => {
+  const body = { name: 'Ada King', language: 'de', zone: 'Europe/Berlin' } as const
+  const answer = await auth.call(authRoutes.changeProfile, { body, as: user.as })
+  expect(answer).toMatchObject({ status: 200, body })
+  expect((await auth.call(authRoutes.getProfile, { as: user.as })).body).toMatchObject({
+    ...body,
+    email: 'ada@example.com',
+  })
+  const changes = await eventsTo(auth, authEvents.userChanged, 'ada@example.com')
+  expect(changes.at(-1)?.data).toMatchObject(body)
+  const cleared = await auth.call(authRoutes.changeProfile, { body: { zone: null }, as: user.as })
+  expect(cleared.body).toMatchObject({ name: 'Ada King', zone: null })
+})
+
+describe('the profile picture', () => {
+  const put = async (picture: Buffer, type = 'image/png', as = user.as): Promise<{ status: number; body: Picture }> => {
+    const response = await auth.app.inject({
+      method: 'PUT',
+      url: '/profile/avatar',
+      headers: { ...signedIn(authRoutes.putAvatar, { ...as, now: auth.clock.now() }), 'content-type': type },
+      payload: picture,
+    })
+    auth.clock.advance(10_000)
+    return { status: response.statusCode, body: response.json() }
+  }
+  const drawn = (width = 300, height = 200): Sharp =>
+    sharp({ create: { width, height, channels: 3, background: '#c04080' } })
+
+  test.each([
+    ['PNG', (source: Sharp) => source.png()],
+    ['JPEG', (source: Sharp) => source.jpeg()],
+    ['WebP', (source: Sharp) => source.webp()],
+    ['GIF', (source: Sharp) => source.gif()],
+  ])('is taken as %s whatever it says it is, and comes back square in three sizes', async (_, encode) => {
+    const answer = await put(await encode(drawn()).toBuffer(), 'application/octet-stream')
+    expect(answer.status).toBe(200)
+    for (const [size, edge] of [
+      ['small', 64],
+      ['medium', 192],
+      ['large', 512],
+    ] as const) {
+      const response = await auth.app.inject({ method: 'GET', url: answer.body.avatar?.[size] ?? '' })
+      expect(response.headers).toMatchObject({
+        'content-type': 'image/webp',
+        'cache-control': 'public, max-age=31536000, immutable',
+        'x-content-type-options': 'nosniff',
+      })
+      const { format, width, height } = await sharp(response.rawPayload).metadata()
+      expect([format, width, height]).toEqual(['webp', edge, edge])
+    }
+  })
+
+  test('loses its metadata and is turned the way its metadata said', async () => {
+    const picture = await sharp({ create: { width: 200, height: 100, channels: 3, background: 'white' } })
+      .composite([
+        { input: { create: { width: 100, height: 100, channels: 3, background: 'black' } }, left: 0, top: 0 },
+      ])
+      .withExif({ IFD0: { Copyright: 'find me', Orientation: '6' } })
+      .jpeg()
+      .toBuffer()
+    const { body } = await put(picture, 'image/jpeg')
+    const { rawPayload } = await auth.app.inject({ method: 'GET', url: body.avatar?.large ?? '' })
+    expect(rawPayload.includes('find me')).toBe(false)
+    const { exif, icc, xmp } = await sharp(rawPayload).metadata()
+    expect([exif, icc, xmp]).toEqual([undefined, undefined, undefined])
+  })
+
+  test('replaces the old one, whose objects are deleted', async () => {
+    const someone = await newUser(auth)
+    const first = await put(await drawn().png().toBuffer(), 'image/png', someone.as)
+    const second = await put(await drawn(10, 10).png().toBuffer(), 'image/png', someone.as)
+    expect(second.body.avatar?.small).not.toBe(first.body.avatar?.small)
+    expect((await auth.app.inject({ method: 'GET', url: first.body.avatar?.small ?? '' })).statusCode).toBe(404)
+    const removed = await auth.call(authRoutes.deleteAvatar, { as: someone.as })
+    expect(removed.body.avatar).toBeNull()
+    expect((await auth.app.inject({ method: 'GET', url: second.body.avatar?.small ?? '' })).statusCode).toBe(404)
+  })
+
+  test.each([
+    ['SVG', () => Promise.resolve(Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'))],
+    ['text', () => Promise.resolve(Buffer.from('hello, this is no picture'))],
+    ['nothing', () => Promise.resolve(Buffer.alloc(0))],
+    ['TIFF', () => drawn().tiff().toBuffer()],
+    ['a PNG that ends early', async () => (await noise().png().toBuffer()).subarray(0, 20_000)],
+    ['a JPEG that ends early', async () => (await noise().jpeg().toBuffer()).subarray(0, 20_000)],
+    [
+      'a GIF header with nothing behind',
+      () => Promise.resolve(Buffer.from('GIF89a\x01\x00\x01\x00\x00\x00', 'latin1')),
+    ],
+    ['an SVG behind the first bytes of a PNG', () => Promise.resolve(Buffer.from('\x89PNG\r\n\x1a\n<svg/>', 'latin1'))],
+    ['25 million pixels', () => drawn(5_000, 5_000).png().toBuffer()],
+  ])('is refused when it is %s, and the old one stays', async (_, make) => {
+    const someone = await newUser(auth)
+    const before = await put(await drawn().png().toBuffer(), 'image/png', someone.as)
+    const answer = await put(await make(), 'image/png', someone.as)
+    expect([answer.status, answer.body.type]).toEqual([422, '/problems/image-not-accepted'])
+    const profile = await auth.call(authRoutes.getProfile, { as: someone.as })
+    expect(profile.body.avatar).toEqual(before.body.avatar)
+  })
+
+  test('of more than 2 MB, or of another media type, is refused', async () => {
+    expect((await put(Buffer.alloc(AVATAR_BYTES_MAX + 1, 1))).status).toBe(413)
+    expect((await put(await drawn().png().toBuffer(), 'image/svg+xml')).status).toBe(415)
+  })
+
+  test('stays when the store fails on the way, and what was stored of the new one is collected', async () => {
+    const someone = await newUser(auth)
+    const before = await put(await drawn().png().toBuffer(), 'image/png', someone.as)
+    const stored = (await auth.objects.keys()).length
+    // The objects are stored, then the account cannot be written.
+    await auth.database.query('alter table account rename column avatar_key to avatar_key_away')
+    expect((await put(await drawn().png().toBuffer(), 'image/png', someone.as)).status).toBe(500)
+    await auth.database.query('alter table account rename column avatar_key_away to avatar_key')
+    expect((await auth.call(authRoutes.getProfile, { as: someone.as })).body.avatar).toEqual(before.body.avatar)
+    expect(await auth.objects.keys()).toHaveLength(stored + 3)
+    await eventually(async () => {
+      auth.clock.advance(3_600_000)
+      return (await auth.objects.keys()).length === stored
+    })
+    expect((await auth.app.inject({ method: 'GET', url: before.body.avatar?.large ?? '' })).statusCode).toBe(200)
+  })
+})
+
+interface Picture {
+  readonly type?: string
+  readonly avatar: Readonly<Record<'small' | 'medium' | 'large', string>> | null
+}
+
+/** A picture that does not compress, so that its middle is somewhere in the file. */
+function noise(): Sharp {
+  const [width, height] = [300, 300]
+  const pixels = Buffer.alloc(width * height * 3)
+  for (let at = 0; at < pixels.length; at += 65_536) crypto.getRandomValues(pixels.subarray(at, at + 65_536))
+  return sharp(pixels, { raw: { width, height, channels: 3 } })
+}

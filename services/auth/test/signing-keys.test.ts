@@ -1,0 +1,67 @@
+import { authRoutes } from '@saas/contracts'
+import { cloneDatabase, eventually, FakeClock } from '@saas/testing'
+import { decodeProtectedHeader } from 'jose'
+import { describe, expect, test } from 'vitest'
+import { decision, newUser, PASSWORD, startedAuth } from './harness.ts'
+
+describe('signing keys', () => {
+  test('are published, two at least, without their private half', async () => {
+    await using auth = await startedAuth()
+    const user = await newUser(auth)
+    const answer = await auth.call(authRoutes.jwks)
+    expect(answer.body.keys.length).toBeGreaterThanOrEqual(2)
+    for (const key of answer.body.keys) {
+      expect(Object.keys(key).toSorted()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x'])
+    }
+    expect(answer.body.keys.map(({ kid }: { kid: string }) => kid)).toContain(
+      decodeProtectedHeader(user.accessToken).kid,
+    )
+  })
+
+  test(
+    'change without a refused token, and the next one was published before it signs',
+    { timeout: 30_000 },
+    async () => {
+      await using rotating = await startedAuth()
+      const email = 'rotation@example.com'
+      const before = await newUser(rotating, email)
+      const published = (await rotating.call(authRoutes.jwks)).body.keys.map(
+        ({ kid }: { kid: string }) => kid,
+      ) as string[]
+      rotating.clock.advance(30 * 86_400_000 - 200_000)
+      const login = async (): Promise<string> => {
+        const body = { email, password: PASSWORD }
+        return (await rotating.call(authRoutes.login, { body })).body.accessToken as string
+      }
+      const last = await login()
+      expect(decodeProtectedHeader(last).kid).toBe(decodeProtectedHeader(before.accessToken).kid)
+      rotating.clock.advance(200_000)
+      const first = await login()
+      expect(decodeProtectedHeader(first).kid).not.toBe(decodeProtectedHeader(last).kid)
+      expect(published).toContain(decodeProtectedHeader(first).kid)
+      for (const token of [last, first]) expect((await decision(rotating, 'GET', '/profile', token)).status).toBe(200)
+    },
+  )
+
+  test('of a replica that started later are known to those that run', async () => {
+    await using database = await cloneDatabase('auth')
+    const clock = new FakeClock(new Date())
+    await using first = await startedAuth({}, { database, clock })
+    const user = await newUser(first)
+    // Another key encryption key: the second replica cannot sign with the first one's key and makes its own.
+    await using second = await startedAuth({ keyEncryptionKey: new Uint8Array(32).fill(1) }, { database, clock })
+    const email = (await first.call(authRoutes.getProfile, { as: user.as })).body.email as string
+    const login = await second.call(authRoutes.login, { body: { email, password: PASSWORD } })
+    expect(login.status).toBe(200)
+    expect(decodeProtectedHeader(login.body.accessToken).kid).not.toBe(decodeProtectedHeader(user.accessToken).kid)
+    await eventually(async () => (await decision(first, 'GET', '/profile', login.body.accessToken)).status === 200)
+    await eventually(async () => (await decision(second, 'GET', '/profile', user.accessToken)).status === 200)
+  })
+
+  test('are sealed in the database', async () => {
+    await using auth = await startedAuth()
+    await newUser(auth)
+    const rows = await auth.database.query<{ sealed: Buffer }>('select sealed_private_key as sealed from signing_key')
+    for (const { sealed } of rows) expect(sealed.includes(Buffer.from('302e020100', 'hex'))).toBe(false)
+  })
+})
