@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { eventually } from '@saas/testing'
-import type { Browser } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { launchBrowser } from './src/browser.ts'
 import {
@@ -210,6 +210,42 @@ describe('in a real browser', () => {
     expect(readable).not.toMatch(/eyJ|refresh/)
   })
 
+  test('an auth that does not answer logs nobody out, and the page says so', async () => {
+    const { credentials } = await newCustomer(shop, 'Iris Interrupted')
+    await using visitor = await Visitor.arrive(shop, browser)
+    const { page } = visitor
+    await visitor.logIn(credentials)
+    await page.route('**/auth/refresh', async (route) => await route.fulfill({ status: 503, body: '' }))
+    await page.goto('/my/orders')
+    await page.getByText('We cannot check your session right now').first().waitFor()
+    expect(page.url()).toContain('/my/orders')
+    await page.unroute('**/auth/refresh')
+    await page.getByText('You have not ordered anything yet.').waitFor()
+  })
+
+  test('the keyboard alone is enough to order', async () => {
+    const { credentials } = await newCustomer(shop, 'Kay Keyboard')
+    await newProduct(shop, staff.manager, { sku: 'TRAY-1', name: 'Oak tray', stock: 50, amount: 2900 })
+    await using visitor = await Visitor.arrive(shop, browser)
+    const { page } = visitor
+    await visitor.logIn(credentials)
+    await page.goto('/?q=oak')
+    await page.getByRole('link', { name: 'Oak tray' }).waitFor()
+    await page.keyboard.press('Tab')
+    expect(await focused(page)).toBe('Skip to content')
+    await page.keyboard.press('Enter')
+    await pressUntil(page, 'Oak tray')
+    // After a change of page its heading has the focus, so that the next Tab is in the page.
+    await eventually(async () => expect(await focused(page)).toBe('Oak tray'))
+    await pressUntil(page, 'Add to basket')
+    await page.getByRole('link', { name: 'Basket, 1 item' }).waitFor()
+    await pressUntil(page, 'Basket (1)')
+    await visitor.seeHeading('Basket')
+    await pressUntil(page, 'Place the order')
+    await visitor.seeHeading(/^Order of/)
+    await page.getByText('Everything is set aside for you.').waitFor()
+  })
+
   test('two managers: the later one is told and loses nothing', async () => {
     const id = await newProduct(shop, staff.manager, { sku: 'VASE-1', name: 'Old vase', stock: 5, amount: 3000 })
     await using visitor = await Visitor.arrive(shop, browser)
@@ -267,3 +303,20 @@ describe('in a real browser', () => {
     expect(await alert.textContent()).toBe('E-Mail, Passwort oder Code stimmen nicht')
   })
 })
+
+const TABS_MAX = 30
+
+async function focused(page: Page): Promise<unknown> {
+  return await page.evaluate('document.activeElement.textContent.trim()')
+}
+
+/** Tabs to what bears this text and presses Enter there. */
+async function pressUntil(page: Page, text: string): Promise<void> {
+  for (let presses = 0; presses < TABS_MAX; presses += 1) {
+    await page.keyboard.press('Tab')
+    if ((await focused(page)) !== text) continue
+    await page.keyboard.press('Enter')
+    return
+  }
+  throw new Error(`No ${TABS_MAX} presses of Tab lead to ${text}.`)
+}

@@ -4,8 +4,10 @@ import { useEffect } from 'preact/hooks'
 import { call } from '../client.ts'
 import { Field, Form, PasswordField, entry, secretEntry } from '../components/form.tsx'
 import { Page } from '../components/page.tsx'
+import { describe } from '../errors.ts'
 import { texts } from '../language.ts'
 import { go, linkTo, place, safeNext } from '../router.ts'
+import { Refused } from '../send.ts'
 import { session, signIn } from '../session.ts'
 
 export function LogInPage() {
@@ -44,10 +46,21 @@ function ByPassword() {
     await signIn({ email: entry(entries, 'email'), password: secretEntry(entries, 'password') })
   }
   return (
-    <Form submit={logIn.submit} send={send} beside={<a href={linkTo('reset')}>{logIn.forgot}</a>}>
+    <Form submit={logIn.submit} send={send} beside={<a href={linkTo('reset')}>{logIn.forgot}</a>} failure={unverified}>
       <Field name="email" label={form.email} type="email" autocomplete="username" required maxLength={254} />
       <PasswordField name="password" label={form.password} autocomplete="current-password" />
     </Form>
+  )
+}
+
+/** The password was right, so the way on is the mail that was just sent. */
+function unverified(error: unknown) {
+  if (!(error instanceof Refused) || error.problem !== 'address-not-verified') return undefined
+  return (
+    <>
+      <p>{describe(error)}</p>
+      <a href={linkTo('verify')}>{texts.value.verify.byCode}</a>
+    </>
   )
 }
 
