@@ -9,7 +9,7 @@ export interface LockedProduct {
   readonly stockVersion: number
 }
 
-export interface ReservedLine {
+interface ReservedLine {
   readonly productId: string
   readonly quantity: number
 }

@@ -1,70 +1,87 @@
+import { sql, type Database } from '@saas/state'
+
 const TERMS_MAX = 10
 const VARIANT_LENGTH_MIN = 3
+const BEGINNINGS_MAX = 50
 const ENDINGS_MAX = 20
 const CORRECTIONS_MAX = 5
 
-const quoted = (word: string) => `'''' || replace(replace(${word}, '\\', '\\\\'), '''', '''''') || ''''`
+/** What somebody typed, as Postgres takes it: `tsquery` in text form. */
+export interface AskedWords {
+  /** What must be found: every word, as it is or as one of its variants. */
+  readonly query: string
+  /** The words as they are, any of them: for ranking. */
+  readonly exact: string
+}
 
-/**
- * The common table expression `asked (query, exact)` for the search words in parameter `$<text>`.
- *
- * Every word must be found: as it is, as a beginning, as an ending (German writes compounds in one word), or, when no known
- * word begins or ends like it, as one of the known words most like it by trigrams. The trigram index is on the known
- * words and not on the products: there are few of them, so a mistyped search costs no more with many products.
- * `exact` is for ranking: words found as they are count most.
- */
-export function askedQuery(text: string): string {
-  return `term as materialized (
-     select word
-     from unnest(tsvector_to_array(search_words(${text}))) as word
+const quoted = (word: string) => `'''' || replace(replace(${word}, '\\', '\\\\'), '''', '''''') || ''''`
+const ending = `'%' || replace(replace(replace(term.word, '\\', '\\\\'), '%', '\\%'), '_', '\\_')`
+
+// Numbers are not known words, so their beginnings are asked of the index itself.
+const resolveWords = sql<{ query: string | null; exact: string | null }>(
+  'products.resolve_search',
+  `with term as materialized (
+     select word, length(word) >= ${VARIANT_LENGTH_MIN} as has_variants, word ~ '[0-9]' as is_number
+     from unnest(tsvector_to_array(search_words($1))) as word
      limit ${TERMS_MAX}
-   ), ending as materialized (
+   ), similar_word as materialized (
      select term.word, known.word as variant
      from term
      cross join lateral (
-       select word
-       from search_word
-       where length(term.word) >= ${VARIANT_LENGTH_MIN}
-         and search_word.word like '%' || replace(replace(replace(term.word, '\\', '\\\\'), '%', '\\%'), '_', '\\_')
-       order by length(word), word
-       limit ${ENDINGS_MAX}
+       (
+         select search_word.word
+         from search_word
+         where search_word.word >= term.word
+           and search_word.word < term.word || chr(1114111)
+         order by length(search_word.word), search_word.word
+         limit ${BEGINNINGS_MAX}
+       )
+       union
+       (
+         select search_word.word
+         from search_word
+         where search_word.word like ${ending}
+         order by length(search_word.word), search_word.word
+         limit ${ENDINGS_MAX}
+       )
      ) as known
+     where has_variants
    ), correction as materialized (
      select term.word, known.word as variant
      from term
      cross join lateral (
-       select word
+       select search_word.word
        from search_word
-       where length(term.word) >= ${VARIANT_LENGTH_MIN}
-         and term.word !~ '[0-9]'
-         and search_word.word % term.word
-       order by similarity(search_word.word, term.word) desc, word
+       where search_word.word % term.word
+       order by similarity(search_word.word, term.word) desc, search_word.word
        limit ${CORRECTIONS_MAX}
      ) as known
-     where not exists (select from ending where ending.word = term.word)
-       and not exists (
-         select
-         from search_word
-         where search_word.word >= term.word
-           and search_word.word < term.word || chr(1114111)
-       )
+     where has_variants
+       and not is_number
+       and not exists (select from similar_word where similar_word.word = term.word)
    ), alternative as (
-     select word, ${quoted('word')} || case when length(word) >= ${VARIANT_LENGTH_MIN} then ':*' else '' end as query
+     select word, ${quoted('word')} || case when has_variants and is_number then ':*' else '' end as query
      from term
-     union all
+     union
      select word, ${quoted('variant')}
-     from ending
-     union all
+     from similar_word
+     union
      select word, ${quoted('variant')}
      from correction
-   ), asked as materialized (
-     select string_agg('(' || alternatives || ')', ' & ')::tsquery as query,
-       string_agg(${quoted('word')}, ' | ')::tsquery as exact
-     from (select word, string_agg(query, ' | ') as alternatives from alternative group by word) as choice
-   )`
+   )
+   select string_agg('(' || alternatives || ')', ' & ') as query, string_agg(${quoted('word')}, ' | ') as exact
+   from (select word, string_agg(query, ' | ') as alternatives from alternative group by word) as choice`,
+)
+
+/**
+ * Turns what somebody typed into words to be found; `undefined` when there is no word in it.
+ *
+ * A word stands for itself, for the known words that begin or end with it (German writes compounds in one word), or, when
+ * there are none, for the known words most like it by trigrams. This is a statement of its own, before the search, so that
+ * Postgres plans the search for words whose frequency it knows.
+ */
+export async function resolveSearch(database: Database, text: string): Promise<AskedWords | undefined> {
+  const [row] = await database.read(resolveWords, [text])
+  if (row === undefined || row.query === null || row.exact === null) return undefined
+  return { query: row.query, exact: row.exact }
 }
-
-const INEXACT_DIVISOR = 10
-
-/** How well a product with these `words` fits, as a double so that a cursor carries it exactly. */
-export const relevance = `(ts_rank(words, exact) + ts_rank(words, query) / ${INEXACT_DIVISOR})::double precision`
