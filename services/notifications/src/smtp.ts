@@ -6,7 +6,7 @@ import { singleLine } from './address.ts'
 import { Circuit } from './circuit.ts'
 
 /** How many mails a replica sends at once, over as many connections to each server. */
-export const SENDING_MAX = 10
+const SENDING_MAX = 10
 const CONNECTION_MAILS_MAX = 1_000
 // Nodemailer repeats by itself only what a server cut before it read a byte of the mail.
 const STALE_CONNECTION_RETRIES_MAX = 1

@@ -27,7 +27,7 @@ const insertOutbox = sql(
 )
 
 /** Publishes events as the services that own them do: through an outbox, a relay and their own broker user. */
-export class Publisher implements AsyncDisposable {
+class Publisher implements AsyncDisposable {
   readonly #bus: TestBus
   readonly #states = new Map<ServiceName, Promise<{ state: State; database: TestDatabase }>>()
   readonly #versions = new Map<string, number>()
@@ -90,7 +90,7 @@ export class Publisher implements AsyncDisposable {
   }
 }
 
-export interface MailRow {
+interface MailRow {
   readonly id: string
   readonly kind: string
   readonly status: string
@@ -157,7 +157,7 @@ export async function startShop(
   }
 }
 
-export async function seal(secret: MailSecret, key: Uint8Array = mailSecretKey): Promise<string> {
+async function seal(secret: MailSecret, key: Uint8Array = mailSecretKey): Promise<string> {
   return await new CompactEncrypt(new TextEncoder().encode(JSON.stringify(secret)))
     .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
     .encrypt(key)
