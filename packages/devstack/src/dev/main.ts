@@ -4,6 +4,7 @@ import { onLauncherGone } from './launcher.ts'
 import { LogView } from './log-view.ts'
 import { readOptions, usage, UsageError } from './options.ts'
 import { choosePorts } from './public-ports.ts'
+import { ResourceGroup } from './resource-group.ts'
 import { startStack } from './stack.ts'
 import type { StackState } from './stack-state.ts'
 import { TerminalProgress } from './terminal-progress.ts'
@@ -26,13 +27,13 @@ export async function main(): Promise<number> {
   }
   const logs = new LogView()
   const progress = new TerminalProgress()
-  const resources = new AsyncDisposableStack()
+  const [parts, servers] = [new ResourceGroup(), new ResourceGroup()]
   try {
     const options = readOptions(process.argv.slice(2))
     const leftovers = await stopLeftovers()
     if (leftovers.length > 0) progress.say(`Stopped what a killed run left behind: ${leftovers.join(', ')}.`)
     const { ports, notes } = await choosePorts(options.ports)
-    const starting = startStack({ options, ports, progress, logs, resources, signal: stop.signal })
+    const starting = startStack({ options, ports, progress, logs, parts, servers, signal: stop.signal })
     const state = await Promise.race([starting, stop.requested])
     progress[Symbol.dispose]()
     if (state !== undefined) {
@@ -47,7 +48,8 @@ export async function main(): Promise<number> {
     return refuse(error instanceof Error ? (error.stack ?? error.message) : String(error))
   } finally {
     process.stdout.write('Stopping …\n')
-    await resources.disposeAsync().catch((error: unknown) => process.stderr.write(`${String(error)}\n`))
+    await parts[Symbol.asyncDispose]()
+    await servers[Symbol.asyncDispose]()
     await stopOwnChildren()
     release()
   }

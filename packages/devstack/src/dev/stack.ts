@@ -17,6 +17,7 @@ import type { DevOptions } from './options.ts'
 import type { PublicPorts } from './public-ports.ts'
 import { loadSecrets, type StackSecrets } from './secrets.ts'
 import { accounts, seed } from './seed.ts'
+import type { ResourceGroup } from './resource-group.ts'
 import { ServiceChild } from './service-child.ts'
 import { removeStackState, writeStackState, type StackState } from './stack-state.ts'
 import { keepRunning } from './supervision.ts'
@@ -37,15 +38,17 @@ export interface StackContext {
   readonly logs: LogView
   /** Aborted when the stack is to stop while it is still starting. */
   readonly signal: AbortSignal
-  /** Gets everything that was started, to be stopped in reverse order. */
-  readonly resources: AsyncDisposableStack
+  /** What listens to people and to each other: stopped first. */
+  readonly parts: ResourceGroup
+  /** What those need until they have stopped. */
+  readonly servers: ResourceGroup
 }
 
 type PortsByService = Readonly<Record<ServiceName, ServicePorts>>
 
 /** Brings the whole product up and answers where it is. Everything that can run at the same time does. */
 export async function startStack(context: StackContext): Promise<StackState> {
-  const { options, ports, progress, resources, signal } = context
+  const { options, ports, progress, parts, signal } = context
   removeStackState(stateFile)
   if (options.fresh) forgetLocalData(dataDirectory)
   mkdirSync(dataDirectory, { recursive: true })
@@ -57,13 +60,13 @@ export async function startStack(context: StackContext): Promise<StackState> {
     docs: `http://localhost:${ports.docs}`,
   }
   const servicePorts = await choosePortsOfServices()
-  resources.defer(() => removeStackState(stateFile))
+  parts.use({ [Symbol.dispose]: () => removeStackState(stateFile) })
 
   const edge = runStep(progress, 'Edge (nginx)', (step) => startEdge(context, servicePorts, step))
   const docs = startDocsServer(ports.docs, `http://127.0.0.1:${ports.edge}`)
   const frontend = options.services.includes('frontend') ? startService(context, 'frontend', servicePorts) : undefined
   const backend = startBackend(context, secrets, servicePorts, urls.edge)
-  await Promise.all([edge, docs.then((server) => resources.use(server)), frontend, backend])
+  await Promise.all([edge, docs.then((server) => parts.use(server)), frontend, backend])
   signal.throwIfAborted()
 
   await seedOnce(context, secrets, urls)
@@ -79,8 +82,8 @@ async function startBackend(
   servicePorts: PortsByService,
   publicUrl: string,
 ): Promise<void> {
-  const { options, progress, resources } = context
-  const servers = resources.use(await startAnyServers(context, secrets))
+  const { options, progress } = context
+  const servers = context.servers.use(await startAnyServers(context, secrets))
   const services = options.services.filter((service) => needs[service].database)
   await provision(
     servers,
@@ -140,10 +143,10 @@ async function startService(
   servicePorts: PortsByService,
   environment: Record<string, string> = {},
 ): Promise<void> {
-  const { logs, progress, resources, signal } = context
+  const { logs, progress, parts, signal } = context
   const { listenPort, opsPort } = servicePorts[service]
   const isFrontend = service === 'frontend'
-  const child = resources.use(
+  const child = parts.use(
     new ServiceChild({
       name: service,
       directory: join(cloneDirectory, 'services', service),
@@ -179,7 +182,7 @@ function watchedFolders(service: ServiceName): string[] {
 }
 
 async function startEdge(context: StackContext, servicePorts: PortsByService, step: ProgressStep): Promise<void> {
-  const { ports, resources, logs } = context
+  const { ports, parts, logs } = context
   const directory = join(dataDirectory, 'edge')
   const at = (service: ServiceName): string[] => [`127.0.0.1:${servicePorts[service].listenPort}`]
   const nginx = await startNginx({
@@ -202,8 +205,8 @@ async function startEdge(context: StackContext, servicePorts: PortsByService, st
     logFile: join(logsDirectory, 'nginx.log'),
     step,
   })
-  resources.use(nginx)
-  resources.use(keepRunning(nginx.child, (text) => logs.print('devstack', text)))
+  parts.use(keepRunning(nginx.child, (text) => logs.print('devstack', text)))
+  parts.use(nginx)
 }
 
 /** Accounts and products are made once; data that is kept keeps them. */
