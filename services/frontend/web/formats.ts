@@ -19,10 +19,6 @@ export function dateTime(time: string): string {
   return format(time, { dateStyle: 'medium', timeStyle: 'short' })
 }
 
-export function day(time: string): string {
-  return format(time, { dateStyle: 'long' })
-}
-
 function format(time: string, style: Intl.DateTimeFormatOptions): string {
   const zone = user.value?.zone
   const options = zone === null || zone === undefined ? style : { ...style, timeZone: zone }

@@ -6,7 +6,7 @@ import { Refused, answerOf, isTemporary, send, type Input } from './send.ts'
  * Who is signed in. The access token lives in memory only; the refresh token is a cookie that no script can read. Tabs
  * share a refreshed token over a channel, and a lock lets one of them refresh at a time.
  */
-export type Session =
+type Session =
   /** Not known yet: the shop is asking, or could not be asked. */
   | { readonly state: 'unknown' }
   | { readonly state: 'anonymous' }

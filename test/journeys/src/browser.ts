@@ -50,8 +50,9 @@ async function unpackedBrowser(): Promise<BrowserProgram> {
     const draft = await mkdtemp(`${directory}-`)
     // The variable makes the package unpack the libraries that a bare container lacks as well.
     const env = { ...process.env, TMPDIR: draft, AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs22.x' }
-    const script = "await (await import('@sparticuz/chromium')).default.executablePath()"
-    const options = { cwd: import.meta.dirname, env, timeout: UNPACK_TIMEOUT_MS }
+    const carrier = import.meta.resolve('@sparticuz/chromium')
+    const script = `await (await import(${JSON.stringify(carrier)})).default.executablePath()`
+    const options = { env, timeout: UNPACK_TIMEOUT_MS }
     await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], options)
     await writeFile(join(draft, 'fonts/fonts.conf'), fontConfiguration(directory))
     try {

@@ -50,13 +50,16 @@ function tiles(random: Random, [, ...colours]: Palette) {
       const turn = random.pick([0, 90, 180, 270])
       const middle = `${x + side / 2} ${y + side / 2}`
       const isDisc = random.next() < 0.18
+      const colour = random.pick(colours)
       cells.push(
         isDisc ? (
-          <circle cx={x + side / 2} cy={y + side / 2} r={side / 3} fill={random.pick(colours)} />
+          <circle cx={x + side / 2} cy={y + side / 2} r={side / 3} fill={colour} />
         ) : (
+          // The thin stroke closes the seams between neighbours.
           <path
             d={`M${x} ${y}h${side}a${side} ${side} 0 0 1 -${side} ${side}z`}
-            fill={random.pick(colours)}
+            fill={colour}
+            stroke={colour}
             transform={`rotate(${turn} ${middle})`}
           />
         ),
