@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { once } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { Server as NetServer, type AddressInfo, type Socket } from 'node:net'
+import { setImmediate } from 'node:timers/promises'
 import type { App } from './app.ts'
 import { IDLE_GRACE_MS, STOP_DEADLINE_MS } from './limits.ts'
 import { createOperationsServer } from './operations-server.ts'
@@ -61,6 +62,8 @@ export async function listen(app: App, options: ListenOptions): Promise<RunningA
 async function stop(app: App, operations: Server, connections: Connections): Promise<void> {
   app.logger.info('service stops')
   app.stopping.abort(new Error('The service stops'))
+  // What the kernel accepted while we were busy becomes a connection first; closing the port would reset it.
+  await setImmediate()
   // http.Server's own close would also close idle connections, under a request that is on its way.
   NetServer.prototype.close.call(app.fastify.server)
   const deadline = AbortSignal.timeout(STOP_DEADLINE_MS)
