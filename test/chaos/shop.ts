@@ -20,7 +20,7 @@ import {
   type TestPostgres,
 } from '@saas/testing'
 import { randomUUID } from 'node:crypto'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 const ACKNOWLEDGED_WITHIN_MS = 30_000
 const REQUEST_TIMEOUT_MS = 15_000
@@ -170,7 +170,7 @@ async function startChild(
     command: process.execPath,
     arguments: [join(directory, 'src/main.ts')],
     directory,
-    logFile: join(cloneDirectory, '.devstack', 'test', `${service}-${port}.log`),
+    logFile: join(dirname(bus.child.logFile), `${service}.log`),
     environment: {
       LISTEN_PORT: String(port),
       OPS_PORT: String(opsPort),
