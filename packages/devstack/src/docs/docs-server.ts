@@ -6,6 +6,7 @@ import { asyncapi } from '@saas/contracts/asyncapi'
 import { openapi } from '@saas/contracts/openapi'
 import { eventsPage } from './events-page.ts'
 import { indexPage } from './index-page.ts'
+import { mailsPage } from './mails-page.ts'
 
 /** The files of Swagger UI that the page uses. */
 const SWAGGER_FILES: Readonly<Record<string, string>> = {
@@ -23,7 +24,7 @@ const SWAGGER_START =
   "SwaggerUIBundle({ url: '/openapi.json', dom_id: '#page', deepLinking: true, persistAuthorization: true, docExpansion: 'list', defaultModelsExpandDepth: 0 })"
 const PLAIN_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'"
 
-/** The pages of the API: an index, Swagger UI for HTTP, and a page of our own for events. */
+/** The pages of the API: an index, Swagger UI for HTTP, and pages of our own for events and mails. */
 export async function startDocsServer(
   port: number,
   edgeUrl: string,
@@ -41,6 +42,8 @@ export async function startDocsServer(
     else if (pathname === '/http') send(response, 200, 'text/html', swaggerPage(), SWAGGER_POLICY)
     else if (pathname === '/http.js') send(response, 200, 'text/javascript', SWAGGER_START)
     else if (pathname === '/events') send(response, 200, 'text/html', eventsPage())
+    else if (pathname === '/mails')
+      void mailsPage().then(({ status, type, content }) => send(response, status, type, content))
     else if (pathname === '/openapi.json')
       send(response, 200, 'application/json', JSON.stringify({ ...openapi(), servers: [{ url: SHOP_PREFIX }] }))
     else if (pathname === '/asyncapi.json') send(response, 200, 'application/json', JSON.stringify(asyncapi()))
