@@ -49,8 +49,7 @@ export class Database implements AsyncDisposable {
     this.#options = options
     this.#reads = Array.from({ length: READ_LANES }, (_, index) => this.#lane(`read ${index + 1}`))
     this.#writes = Array.from({ length: WRITE_LANES }, (_, index) => this.#lane(`write ${index + 1}`))
-    this.#reads[0]?.open()
-    this.#writes[0]?.open()
+    for (const lane of [...this.#reads, ...this.#writes]) lane.open()
     this.#pool = new Pool({
       connectionString: options.url,
       application_name: `${options.service} transaction`,
@@ -180,6 +179,8 @@ async function query<Row>(client: PoolClient, statement: Statement<Row>, values:
   return result.rows as Row[]
 }
 
+/** Of the connections that stand, the one with the least to do. */
 function leastLoaded(lanes: readonly Lane[]): Lane {
-  return lanes.reduce((best, lane) => (lane.load < best.load ? lane : best))
+  const connected = lanes.filter((lane) => lane.isConnected)
+  return (connected.length === 0 ? lanes : connected).reduce((best, lane) => (lane.load < best.load ? lane : best))
 }

@@ -42,12 +42,17 @@ export class Lane implements AsyncDisposable {
   readonly #closed = new AbortController()
   #connected: Connected | undefined
   #connecting: Promise<void> | undefined
+  #wasConnected = false
   #waiting: (() => void)[] = []
   #lastProblem = 'not connected yet'
   #watch: NodeJS.Timeout | undefined
 
   constructor(options: LaneOptions) {
     this.#options = options
+  }
+
+  get isConnected(): boolean {
+    return this.#connected !== undefined
   }
 
   /** Calls under way. */
@@ -66,7 +71,7 @@ export class Lane implements AsyncDisposable {
   /**
    * Runs the statement as its own transaction.
    *
-   * @throws {DatabaseUnavailable} when there is no connection within a second, it breaks, or the answer is late.
+   * @throws {DatabaseUnavailable} when there is no connection within a second (at the start: the time-out), it breaks, or the answer is late.
    * @throws {Overloaded} when 4096 calls are under way.
    */
   async query<Row>(statement: Statement<Row>, values: readonly unknown[]): Promise<Row[]> {
@@ -106,7 +111,8 @@ export class Lane implements AsyncDisposable {
     this.open()
     if (this.#waiting.length >= IN_FLIGHT_MAX) throw new Overloaded('Too many statements wait for a connection')
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, CONNECT_WAIT_MS)
+      // A service that has just started is given more time than one that has lost its connection.
+      const timer = setTimeout(resolve, this.#wasConnected ? CONNECT_WAIT_MS : this.#options.timeoutMs)
       this.#waiting.push(() => {
         clearTimeout(timer)
         resolve()
@@ -162,6 +168,7 @@ export class Lane implements AsyncDisposable {
     const connected: Connected = { client, calls: [] }
     client.on('notice', (notice) => noteMissingStandby(connected, notice.message))
     this.#connected = connected
+    this.#wasConnected = true
     this.#watch = setInterval(() => this.#giveUpWhenLate(connected), WATCH_INTERVAL_MS)
     this.#watch.unref()
     this.#wake()

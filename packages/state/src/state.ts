@@ -1,9 +1,11 @@
 import type { Logger } from 'pino'
+import type { Metric, Registry } from 'prom-client'
 import type { Clock } from '@saas/config'
 import type { ServiceName } from '@saas/contracts'
 import { Bus } from './bus.ts'
 import { Database } from './database.ts'
 import type { DeadLetters } from './dead-letters.ts'
+import { stateMetrics } from './metrics.ts'
 import { ObjectStore } from './object-store.ts'
 
 /** What `State.connect` reads: the groups `common`, `database`, `bus` and, where there is one, `objectStore` of config. */
@@ -82,6 +84,11 @@ export class State implements AsyncDisposable {
       replayDeadLetter: (id) => deadLetters.replay(id),
       lag: () => this.bus.lag(),
     }
+  }
+
+  /** Adds what this package counts to a service's own metrics (`app.metrics`), so that its `/metrics` shows both. */
+  exposeMetrics(registry: Registry): void {
+    for (const metric of stateMetrics.getMetricsAsArray()) registry.registerMetric(metric as unknown as Metric)
   }
 
   /** The object store. @throws {Error} in a service whose configuration names none. */

@@ -1,5 +1,6 @@
-import { productsEvents } from '@saas/contracts'
+import { ordersEvents, productsEvents } from '@saas/contracts'
 import { headers } from '@nats-io/transport-node'
+import { Registry } from 'prom-client'
 import { v7 as uuidv7 } from 'uuid'
 import { expect, test } from 'vitest'
 import {
@@ -7,6 +8,7 @@ import {
   effectsIn,
   emit,
   eventually,
+  insertEffect,
   outboxIsEmpty,
   recordEffects,
   testBus,
@@ -110,7 +112,6 @@ test('the effect and the inbox row are written together or not at all', async ()
     events: [productsEvents.productDeleted],
     apply: async (tx, messages) => {
       attempts += 1
-      const { insertEffect } = await import('./fixtures.ts')
       for (const message of messages) await tx.query(insertEffect, [message.id, message.aggregateId, 1])
       if (attempts === 1) throw new Error('after the effect')
     },
@@ -137,7 +138,6 @@ test('a broadcast reaches every replica', async () => {
   await using bus = await testBus()
   await using orders = await connectState('orders', bus)
   await using other = await connectState('orders', bus, { database: orders.database })
-  const { ordersEvents } = await import('@saas/contracts')
   const heard: string[] = []
   orders.state.bus.subscribe([ordersEvents.orderConfirmed], ({ data }) => heard.push(`first ${data.orderId}`))
   other.state.bus.subscribe([ordersEvents.orderConfirmed], ({ data }) => heard.push(`second ${data.orderId}`))
@@ -150,4 +150,22 @@ test('a broadcast reaches every replica', async () => {
     [example.orderId, subject, JSON.stringify(example)],
   )
   await eventually(() => expect(heard.toSorted()).toEqual([`first ${example.orderId}`, `second ${example.orderId}`]))
+})
+
+test('what is published and applied is counted', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  await using orders = await connectState('orders', bus)
+  const registry = new Registry()
+  orders.state.exposeMetrics(registry)
+  products.state.bus.startRelay()
+  recordEffects(orders)
+  const id = await emit(products)
+  await eventually(async () => expect(await effectsIn(orders)).toEqual([id]))
+  await eventually(async () => {
+    const text = await registry.metrics()
+    expect(text).toMatch(/saas_messages_published_total\{service="products"\} \d+/)
+    expect(text).toMatch(/saas_messages_consumed_total\{service="orders",durable="orders",outcome="applied"\} \d+/)
+    expect(text).toMatch(/saas_batch_size_count\{service="orders",kind="consumer"\} \d+/)
+  })
 })
