@@ -22,7 +22,7 @@ async function query(url: string, text: string): Promise<unknown[]> {
 }
 
 test('what was committed is there after Postgres is killed and started again on its port', async () => {
-  await using postgres = await startPostgres({ directory, password: 'secret' })
+  await using postgres = await startPostgres({ directory, password: 'secret', durable: false })
   await query(postgres.adminUrl, 'create table kept as select 1 as one')
   await postgres.child.kill('SIGKILL')
   await expect(query(postgres.adminUrl, 'select 1')).rejects.toThrow('ECONNREFUSED')

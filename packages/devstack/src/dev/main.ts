@@ -28,11 +28,13 @@ export async function main(): Promise<number> {
   const logs = new LogView()
   const progress = new TerminalProgress()
   const [parts, servers] = [new ResourceGroup(), new ResourceGroup()]
+  let isStarting = false
   try {
     const options = readOptions(process.argv.slice(2))
     const leftovers = await stopLeftovers()
     if (leftovers.length > 0) progress.say(`Stopped what a killed run left behind: ${leftovers.join(', ')}.`)
     const { ports, notes } = await choosePorts(options.ports)
+    isStarting = true
     const starting = startStack({ options, ports, progress, logs, parts, servers, signal: stop.signal })
     const state = await Promise.race([starting, stop.requested])
     progress[Symbol.dispose]()
@@ -47,7 +49,7 @@ export async function main(): Promise<number> {
     if (error instanceof UsageError || error instanceof ServerStartError) return refuse(error.message)
     return refuse(error instanceof Error ? (error.stack ?? error.message) : String(error))
   } finally {
-    process.stdout.write('Stopping …\n')
+    if (isStarting) process.stdout.write('Stopping …\n')
     await parts[Symbol.asyncDispose]()
     await servers[Symbol.asyncDispose]()
     await stopOwnChildren()
