@@ -1,10 +1,18 @@
-import { generateKeyPairSync } from 'node:crypto'
+import { createDecipheriv, createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { allRoutes, authRoutes, fillPath, isAllowed, ordersRoutes, productsRoutes } from '@saas/contracts'
 import { verifyInternalToken } from '@saas/http'
 import { internalTokenKey, type TestService } from '@saas/testing'
 import { decodeJwt, decodeProtectedHeader, SignJWT, type JWTHeaderParameters } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { administrator, decision, newUser, PASSWORD, startedAuth, type SignedInUser } from './harness.ts'
+import {
+  administrator,
+  decision,
+  keyEncryptionKey,
+  newUser,
+  PASSWORD,
+  startedAuth,
+  type SignedInUser,
+} from './harness.ts'
 
 let auth: TestService
 let customer: SignedInUser
@@ -147,6 +155,20 @@ describe('the decision', () => {
   })
 })
 
+/** The private half of a signing key, as only KEY_ENCRYPTION_KEY opens it. */
+async function signingKey(auth: TestService, id: string): Promise<KeyObject> {
+  const [row] = await auth.database.query<{ sealed: Buffer }>(
+    'select sealed_private_key as sealed from signing_key where id = $1',
+    [id],
+  )
+  const sealed = row?.sealed ?? Buffer.alloc(0)
+  const decipher = createDecipheriv('aes-256-gcm', keyEncryptionKey, sealed.subarray(0, 12))
+    .setAAD(Buffer.from(id))
+    .setAuthTag(sealed.subarray(-16))
+  const key = Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()])
+  return createPrivateKey({ key, format: 'der', type: 'pkcs8' })
+}
+
 describe('an access token', () => {
   const claims = (): Record<string, unknown> => decodeJwt(customer.accessToken)
   const signedBy = async (header: JWTHeaderParameters, payload: Record<string, unknown>): Promise<string> => {
@@ -154,14 +176,6 @@ describe('an access token', () => {
     return await new SignJWT(payload).setProtectedHeader(header).sign(privateKey)
   }
   const statusOf = async (token: string): Promise<number> => (await decision(auth, 'GET', '/profile', token)).status
-
-  test('ends after five minutes', async () => {
-    const user = await newUser(auth)
-    auth.clock.advance(299_000)
-    expect((await decision(auth, 'GET', '/profile', user.accessToken)).status).toBe(200)
-    auth.clock.advance(1_000)
-    expect(await statusOf(user.accessToken)).toBe(401)
-  })
 
   test('by another key, or changed in any part, is refused', async () => {
     const { kid = '' } = decodeProtectedHeader(customer.accessToken)
@@ -187,17 +201,36 @@ describe('an access token', () => {
     ).toBe(401)
   })
 
-  test('that brings its own key is refused', async () => {
-    const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+  test('with anything more in its header is refused, even if our own key signed it', async () => {
     const { kid = '' } = decodeProtectedHeader(customer.accessToken)
-    for (const extra of [
-      { jwk: publicKey.export({ format: 'jwk' }) },
-      { jku: 'https://evil.example/jwks' },
-      { x5u: 'https://evil.example' },
-    ]) {
-      const header = { alg: 'EdDSA', typ: 'at+jwt', kid, ...extra }
-      expect(await statusOf(await new SignJWT(claims()).setProtectedHeader(header).sign(privateKey))).toBe(401)
+    const privateKey = await signingKey(auth, kid)
+    const header = { alg: 'EdDSA', typ: 'at+jwt', kid }
+    const signed = async (extra: object): Promise<number> =>
+      await statusOf(await new SignJWT(claims()).setProtectedHeader({ ...header, ...extra }).sign(privateKey))
+    expect(await signed({})).toBe(200)
+    const { publicKey } = generateKeyPairSync('ed25519')
+    expect(await signed({ jwk: publicKey.export({ format: 'jwk' }) })).toBe(401)
+    expect(await signed({ jku: 'https://evil.example/jwks' })).toBe(401)
+    expect(await signed({ x5u: 'https://evil.example/x5u' })).toBe(401)
+    expect(await signed({ typ: 'JWT' })).toBe(401)
+    expect(await signed({ kid: 'another' })).toBe(401)
+  })
+
+  test('for somebody else, from somebody else, or from the future is refused, even if our own key signed it', async () => {
+    const { kid = '' } = decodeProtectedHeader(customer.accessToken)
+    const privateKey = await signingKey(auth, kid)
+    const signed = async (changed: object): Promise<number> => {
+      const token = new SignJWT({ ...claims(), ...changed }).setProtectedHeader({ alg: 'EdDSA', typ: 'at+jwt', kid })
+      return await statusOf(await token.sign(privateKey))
     }
+    const { iat = 0, exp = 0 } = decodeJwt(customer.accessToken)
+    expect(await signed({})).toBe(200)
+    expect(await signed({ aud: 'https://another.example' })).toBe(401)
+    expect(await signed({ iss: 'https://another.example' })).toBe(401)
+    expect(await signed({ iat: iat + 100, exp: exp + 100 })).toBe(401)
+    expect(await signed({ nbf: exp })).toBe(401)
+    expect(await signed({ exp: exp + 1 })).toBe(401)
+    expect(await signed({ sid: undefined })).toBe(401)
   })
 
   test('too long, empty, or by another scheme is refused', async () => {
@@ -205,6 +238,14 @@ describe('an access token', () => {
     expect(await statusOf('a.b.c')).toBe(401)
     const headers = { authorization: `Basic ${customer.accessToken}` }
     expect((await decision(auth, 'GET', '/profile', undefined, headers)).status).toBe(401)
+  })
+
+  test('ends after five minutes', async () => {
+    const user = await newUser(auth)
+    auth.clock.advance(299_000)
+    expect((await decision(auth, 'GET', '/profile', user.accessToken)).status).toBe(200)
+    auth.clock.advance(1_000)
+    expect(await statusOf(user.accessToken)).toBe(401)
   })
 })
 

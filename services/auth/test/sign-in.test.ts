@@ -249,13 +249,13 @@ describe('guessing', () => {
   })
 
   test('one address is stopped whatever accounts it tries, and the address is the one the trusted proxy saw', async () => {
+    const token = (guess: number): string => String(guess).padStart(43, 'x')
     const statuses: number[] = []
     for (let guess = 0; guess < 101; guess += 1) {
       const forged = { 'x-forwarded-for': `192.0.2.${guess}, 198.51.100.77, 10.0.0.1` }
-      statuses.push((await auth.call(authRoutes.verify, { body: { token: 'x'.repeat(43) }, headers: forged })).status)
+      statuses.push((await auth.call(authRoutes.verify, { body: { token: token(guess) }, headers: forged })).status)
     }
-    expect(statuses.slice(0, 10)).toContain(400)
-    expect(statuses.at(-1)).toBe(429)
+    expect(statuses).toEqual([...Array.from({ length: 100 }, () => 400), 429])
     const other = { 'x-forwarded-for': '198.51.100.78, 10.0.0.1' }
     expect((await auth.call(authRoutes.verify, { body: { token: 'y'.repeat(43) }, headers: other })).status).toBe(400)
   })
