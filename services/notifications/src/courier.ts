@@ -75,18 +75,17 @@ export class Courier implements AsyncDisposable {
 
   async #run(): Promise<void> {
     const { clock, logger } = this.#options
-    while (!this.#stopping.signal.aborted) {
-      let pauseMs = POLL_MS
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
       try {
         await this.#sendDue()
+        const polled = clock.sleep(POLL_MS, signal).catch(() => undefined)
+        await Promise.race([this.#nudged.promise, polled])
       } catch (error) {
-        // After an outage whoever holds a mail that was accepted records it first; then others look for work.
-        pauseMs = FAILURE_PAUSE_MS
-        this.#nudged = Promise.withResolvers()
         logger.warn({ err: error }, 'Mails could not be claimed')
+        // After an outage whoever holds a mail that was accepted records it first; only then others look for work.
+        await wait(FAILURE_PAUSE_MS, undefined, { signal }).catch(() => undefined)
       }
-      const polled = clock.sleep(pauseMs, this.#stopping.signal).catch(() => undefined)
-      await Promise.race([this.#nudged.promise, polled])
     }
   }
 

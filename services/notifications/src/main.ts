@@ -50,6 +50,7 @@ export async function startNotifications(
     internalTokenKeys,
     checks: state.checks,
   })
+  state.exposeMetrics(app.metrics)
   registerRoutes(app, servedRoutes, notificationsHandlers({ bus, courier, clock, mails: new MailList(database) }))
 
   bus.startRelay()

@@ -128,6 +128,28 @@ describe('every promised mail, once', () => {
     expect(await shop.rows()).toMatchObject([{ status: 'sent', attempts: 1 }])
   })
 
+  test('a mail that was accepted while the database was away is recorded when it is back, and not sent again', async () => {
+    const release = Promise.withResolvers<Behaviour>()
+    await using shop = await startShop({ behave: () => release.promise })
+    const { database } = shop
+    const user = someUser()
+    await shop.publisher.publish(authEvents.registrationRepeated, user)
+    await eventually(() => shop.smtp.attempts(user.email) === 1)
+    // Only the superuser, this test, still gets in.
+    await database.query(`alter database "${database.name}" connection limit 0`)
+    await database.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and usename = 'notifications'`,
+      [database.name],
+    )
+    release.resolve('accept')
+    await eventually(() =>
+      shop.notifications.log.lines.some(({ message }) => message === 'What became of a mail could not be recorded yet'),
+    )
+    await database.query(`alter database "${database.name}" connection limit -1`)
+    await eventually(async () => (await shop.rows())[0]?.status === 'sent')
+    expect(shop.smtp.accepted).toHaveLength(1)
+  })
+
   test('a mail that only ever failed for the time being is given up after 48 hours, with the last words', async () => {
     await using shop = await startShop({ behave: () => ({ recipientCode: 450, words: '4.2.1 Still busy' }) })
     await shop.publisher.publish(authEvents.registrationRepeated, someUser())
