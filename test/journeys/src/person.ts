@@ -63,8 +63,8 @@ export class Person {
 }
 
 /** The token of the link in the newest mail to this address. */
-export async function mailedToken(shop: Shop, email: string): Promise<string> {
-  const mail = await shop.mailbox.waitForMail(email, ({ text }) => text.includes('#token='))
+export async function mailedToken(shop: Shop, email: string, page = '/verify'): Promise<string> {
+  const mail = await shop.mailbox.waitForMail(email, ({ text }) => text.includes(`${page}#token=`))
   return /#token=([\w-]{43})/.exec(mail.text)?.[1] ?? ''
 }
 
@@ -118,10 +118,24 @@ export async function newProduct(
   const made = await person.post('/product', { sku, name, stock, price: { amount, currency: 'EUR' } })
   if (made.status !== 201) throw new Error(`product not created: ${JSON.stringify(made.body)}`)
   const { id } = made.body as { id: string }
+  await untilOrderable(person, id)
+  return id
+}
+
+/** A product reaches orders over the bus, a moment after it was made. */
+export async function untilOrderable(person: Person, id: string): Promise<void> {
   await eventually(async () => {
     const put = await person.request('PUT', `/cart/${id}`, { body: { quantity: 1 } })
     if (put.status !== 200) throw new Error(`orders does not know the product yet: ${put.status}`)
   })
   await person.request('DELETE', `/cart/${id}`)
-  return id
+}
+
+/** The six-digit code in the newest mail to this address that has one. */
+export async function mailedCode(shop: Shop, email: string, subject: RegExp): Promise<string> {
+  const mail = await shop.mailbox.waitForMail(
+    email,
+    (found) => subject.test(found.subject) && /\b\d{6}\b/.test(found.text),
+  )
+  return /\b\d{6}\b/.exec(mail.text)?.[0] ?? ''
 }

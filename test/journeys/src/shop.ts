@@ -35,6 +35,8 @@ export interface Shop extends AsyncDisposable {
   /** Each service's own address, past the edge. */
   readonly directUrls: Readonly<Record<ServiceName, string>>
   readonly logs: Readonly<Record<ServiceName, TestLog>>
+  /** Freezes the bus until what is answered was called: nothing is decided in the meantime. */
+  freezeBus(): () => void
 }
 
 export async function startShop(): Promise<Shop> {
@@ -119,6 +121,12 @@ export async function startShop(): Promise<Shop> {
       orders: orders.log,
       notifications: notifications.log,
       frontend: log,
+    },
+    freezeBus: () => {
+      const { pid } = bus.child
+      if (pid === undefined) throw new Error('The bus is not running.')
+      process.kill(pid, 'SIGSTOP')
+      return () => process.kill(pid, 'SIGCONT')
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }

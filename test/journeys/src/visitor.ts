@@ -1,9 +1,9 @@
 import { cloneDirectory } from '@saas/devstack'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Browser, BrowserContext, Page } from 'playwright-core'
+import type { BrowserContext, Page } from 'playwright-core'
 import type { Credentials } from './person.ts'
-import type { Shop } from './shop.ts'
+import type { Stage } from './stage.ts'
 
 const STEP_TIMEOUT_MS = 15_000
 const desktop = { width: 1280, height: 860 }
@@ -14,11 +14,9 @@ const artefacts = join(cloneDirectory, 'artefacts/journeys')
 export class Visitor implements AsyncDisposable {
   readonly page: Page
   readonly #context: BrowserContext
-  readonly #shop: Shop
   readonly #complaints: string[] = []
 
-  private constructor(shop: Shop, context: BrowserContext, page: Page) {
-    this.#shop = shop
+  private constructor(context: BrowserContext, page: Page) {
     this.#context = context
     this.page = page
     page.on('pageerror', (error) => this.#complaints.push(String(error)))
@@ -29,7 +27,7 @@ export class Visitor implements AsyncDisposable {
     })
   }
 
-  static async arrive(shop: Shop, browser: Browser, locale = 'en-GB'): Promise<Visitor> {
+  static async arrive({ shop, browser }: Stage, locale = 'en-GB'): Promise<Visitor> {
     const context = await browser.newContext({
       baseURL: shop.url,
       viewport: desktop,
@@ -37,7 +35,7 @@ export class Visitor implements AsyncDisposable {
       timezoneId: 'Europe/Berlin',
     })
     context.setDefaultTimeout(STEP_TIMEOUT_MS)
-    return new Visitor(shop, context, await context.newPage())
+    return new Visitor(context, await context.newPage())
   }
 
   /** Another tab of the same browser. */
@@ -78,10 +76,6 @@ export class Visitor implements AsyncDisposable {
       const overflow = await this.page.evaluate('document.documentElement.scrollWidth - innerWidth')
       if (Number(overflow) > 0) throw new Error(`${name} is ${String(overflow)} px wider than a ${size}.`)
     }
-  }
-
-  get shop(): Shop {
-    return this.#shop
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

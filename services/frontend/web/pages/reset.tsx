@@ -4,12 +4,12 @@ import { call } from '../client.ts'
 import { Field, Form, PasswordField, entry, secretEntry } from '../components/form.tsx'
 import { Page } from '../components/page.tsx'
 import { texts } from '../language.ts'
-import { takeMailedToken } from '../mailed-token.ts'
+import { useMailedToken } from '../mailed-token.ts'
 import { say } from '../notices.ts'
 import { go, linkTo } from '../router.ts'
 
 export function ResetPage() {
-  const token = useSignal(takeMailedToken())
+  const token = useMailedToken()
   return token.value === undefined ? <AskForLink /> : <SetPassword token={token.value} />
 }
 

@@ -3,7 +3,7 @@ import { authRoutes } from '@saas/contracts'
 import { call } from '../client.ts'
 import { Field, Form, entry } from '../components/form.tsx'
 import { Page } from '../components/page.tsx'
-import { takeMailedToken } from '../mailed-token.ts'
+import { useMailedToken } from '../mailed-token.ts'
 import { texts } from '../language.ts'
 import { say } from '../notices.ts'
 import { go, linkTo } from '../router.ts'
@@ -15,9 +15,9 @@ import { CodeField } from './login.tsx'
  */
 export function VerifyPage() {
   const { verify, nav, register } = texts.value
-  const token = useSignal(takeMailedToken())
-  const isDone = useSignal(false)
-  if (isDone.value) {
+  const token = useMailedToken()
+  const confirmed = useSignal<string | undefined>(undefined)
+  if (confirmed.value !== undefined && confirmed.value === token.value) {
     return (
       <Page title={verify.doneTitle} kind="narrow" lead={<p class="lead">{verify.done}</p>}>
         <a class="button" href={linkTo('login')}>
@@ -38,7 +38,7 @@ export function VerifyPage() {
   }
   const send = async (): Promise<void> => {
     await call(authRoutes.verify, { body: { token: token.value ?? '' } })
-    isDone.value = true
+    confirmed.value = token.value
   }
   const byCode = (
     <button type="button" class="plain" onClick={() => (token.value = undefined)}>
