@@ -60,6 +60,7 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
     internalTokenKeys: config.internalTokenKeysByService.get('auth') ?? [],
     checks: { ...state.checks, keys: () => signingKeys.check(), revocations: () => revocations.check() },
   })
+  state.exposeMetrics(app.metrics)
   registerRoutes(
     app,
     authRoutes,

@@ -25,6 +25,7 @@ export async function startOrders(config: OrdersConfig, { logger, clock }: Servi
   const routes = { ...ordersRoutes, ...operatorRoutes('orders') }
   const { internalTokenKeys } = config
   const app = createApp({ service: 'orders', routes, logger, clock, internalTokenKeys, checks: state.checks })
+  state.exposeMetrics(app.metrics)
 
   const orders = new Orders({ database, bus, clock })
   const carts = new Carts({ database, clock })
@@ -36,11 +37,7 @@ export async function startOrders(config: OrdersConfig, { logger, clock }: Servi
   })
   registerRoutes(app, routes, {
     ...ordersHandlers({ orders, carts, watch }),
-    ...operatorHandlers({
-      listDeadLetters: (page) => bus.deadLetters.list(page),
-      replayDeadLetter: (id) => bus.deadLetters.replay(id),
-      lag: () => bus.lag(),
-    }),
+    ...operatorHandlers(state.operator),
   })
   followEvents({ bus, clock, watch })
   bus.startRelay()

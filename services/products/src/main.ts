@@ -26,16 +26,13 @@ export async function startProducts(
   const routes = { ...productsRoutes, ...operatorRoutes('products') }
   const { internalTokenKeys } = config
   const app = createApp({ service: 'products', routes, logger, clock, internalTokenKeys, checks: state.checks })
+  state.exposeMetrics(app.metrics)
 
   const products = new Products({ database, bus, clock })
   const list = new ProductList(database)
   registerRoutes(app, routes, {
     ...productsHandlers(products, list),
-    ...operatorHandlers({
-      listDeadLetters: (page) => bus.deadLetters.list(page),
-      replayDeadLetter: (id) => bus.deadLetters.replay(id),
-      lag: () => bus.lag(),
-    }),
+    ...operatorHandlers(state.operator),
   })
   consumeOrderEvents(bus, clock)
   bus.startRelay()
