@@ -110,7 +110,7 @@ export class Gate {
     try {
       const claims = this.#accessTokens.cached(token) ?? (await this.#accessTokens.verify(token))
       if (claims === undefined) return 'nobody'
-      if (!this.#revocations.isCurrent) return 'unknowable'
+      if (!this.#revocations.isCurrent && !(await this.#revocations.isKnown())) return 'unknowable'
       return this.#revocations.isRevoked(claims) ? 'nobody' : claims
     } catch (error) {
       request.log.error({ err: error }, 'an access token could not be judged')

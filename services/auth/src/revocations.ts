@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Clock } from '@saas/config'
 import { sql, type Database } from '@saas/state'
 import type { AccessClaims } from './access-token.ts'
@@ -7,6 +8,7 @@ const WINDOW_MS = 10 * 60_000
 /** Without a read for so long nobody can say who is still signed in. */
 const STALE_AFTER_MS = 2_000
 export const REVOCATIONS_READ_EVERY_MS = 250
+const ANSWER_WAIT_MS = 300
 
 interface RevocationRow {
   readonly accountId: string
@@ -34,6 +36,7 @@ export class Revocations {
   #accounts: ReadonlyMap<string, readonly Cutoff[]> = new Map()
   /** By the monotonic clock: a machine whose time is set must neither forget nor lock out. */
   #readAt = Number.NEGATIVE_INFINITY
+  #reading: Promise<void> | undefined
 
   constructor(database: Database, clock: Clock) {
     this.#database = database
@@ -54,6 +57,23 @@ export class Revocations {
     this.#sessions = sessions
     this.#accounts = accounts
     this.#readAt = startedAt
+  }
+
+  /**
+   * Whether this replica knows who is revoked, if need be after asking at once. A machine that slept, or was too busy to read in
+   * time, need not turn anybody away for it; the edge waits for half a second at most.
+   */
+  async isKnown(): Promise<boolean> {
+    if (this.isCurrent) return true
+    this.#reading ??= this.read().finally(() => {
+      this.#reading = undefined
+    })
+    const gaveUp = new AbortController()
+    const late = wait(ANSWER_WAIT_MS, undefined, { signal: gaveUp.signal })
+    await Promise.race([this.#reading, late]).catch(() => undefined)
+    gaveUp.abort()
+    await late.catch(() => undefined)
+    return this.isCurrent
   }
 
   get isCurrent(): boolean {
