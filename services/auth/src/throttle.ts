@@ -55,12 +55,12 @@ const takeAttempt = sql<{ allowed: boolean; waitSeconds: number }>(
    ),
    by_address as (
      insert into throttle as t (key, level, next_at, updated_at)
-     select address_key, 1, now + throttle_delay(1, $9, $10, $11), now
+     select address_key, 1, throttle_until(now, 1, $9, $10, $11), now
      from given
      on conflict (key) do update
      set level = greatest(0, t.level - greatest(0, extract(epoch from excluded.updated_at - t.updated_at)) / $12::float8) + 1,
-       next_at = excluded.updated_at + throttle_delay(
-         greatest(0, t.level - greatest(0, extract(epoch from excluded.updated_at - t.updated_at)) / $12::float8) + 1, $9, $10, $11
+       next_at = throttle_until(
+         excluded.updated_at, greatest(0, t.level - greatest(0, extract(epoch from excluded.updated_at - t.updated_at)) / $12::float8) + 1, $9, $10, $11
        ),
        updated_at = excluded.updated_at
      where t.next_at <= excluded.updated_at
@@ -68,13 +68,13 @@ const takeAttempt = sql<{ allowed: boolean; waitSeconds: number }>(
    ),
    by_account as (
      insert into throttle as t (key, level, next_at, updated_at)
-     select account_key, 1, now + throttle_delay(1, $5, $6, $7), now
+     select account_key, 1, throttle_until(now, 1, $5, $6, $7), now
      from given
      where exists (select from by_address)
      on conflict (key) do update
      set level = greatest(0, t.level - greatest(0, extract(epoch from excluded.updated_at - t.updated_at)) / $8::float8) + 1,
-       next_at = excluded.updated_at + throttle_delay(
-         greatest(0, t.level - greatest(0, extract(epoch from excluded.updated_at - t.updated_at)) / $8::float8) + 1, $5, $6, $7
+       next_at = throttle_until(
+         excluded.updated_at, greatest(0, t.level - greatest(0, extract(epoch from excluded.updated_at - t.updated_at)) / $8::float8) + 1, $5, $6, $7
        ),
        updated_at = excluded.updated_at
      where t.next_at <= excluded.updated_at

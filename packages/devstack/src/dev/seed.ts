@@ -96,7 +96,8 @@ async function trySignIn(
   const { email, password } = account
   const { status, body } = await call(options, 'POST', authRoutes.login.path, {
     body: { email, password },
-    fine: [problems.wrongCredentials],
+    // An unproven address is what a seed that was cut off leaves behind.
+    fine: [problems.wrongCredentials, problems.addressNotVerified],
   })
   return status === 200 ? { token: String(body['accessToken']), user: body['user'] } : undefined
 }
