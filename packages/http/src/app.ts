@@ -106,7 +106,8 @@ function answerProblems(fastify: FastifyInstance): void {
   })
   fastify.setErrorHandler((error, request, reply) => {
     const answered = toProblemError(error)
-    if (answered.problem.status >= 500) request.failure = answered.cause ?? error
+    if (answered.problem.status >= 500)
+      request.failure = answered.problem.status === 503 ? answered : (answered.cause ?? error)
     return sendProblem(answered, request, reply)
   })
 }

@@ -1,4 +1,4 @@
-import type { ServiceName } from '@saas/contracts'
+import { ProblemError, type ServiceName } from '@saas/contracts'
 import { pino, stdSerializers, type DestinationStream, type Logger } from 'pino'
 
 export type { Logger } from 'pino'
@@ -66,8 +66,13 @@ function redact(value: unknown, depth: number): unknown {
   return copy ?? value
 }
 
+/** An outage is no fault of the code's: it comes with many calls at once, and one sentence of each says all there is. */
 function serializeError(error: Error): object {
   const { type, message, stack } = stdSerializers.err(error)
+  if (error instanceof ProblemError && error.problem.status === 503) {
+    const cause = error.cause instanceof Error ? { cause: withoutPasswords(error.cause.message) } : {}
+    return { type, message: withoutPasswords(error.message), ...cause }
+  }
   const code = 'code' in error ? { code: String(error.code) } : {}
   return { type, message: withoutPasswords(message), stack: withoutPasswords(stack), ...code }
 }

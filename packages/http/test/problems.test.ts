@@ -39,6 +39,19 @@ test('an unexpected error is a 500 whose cause is logged under the request id an
   expect(JSON.stringify(lines)).not.toContain('hunter2')
 })
 
+test('an outage is logged as one sentence with its cause, because it comes with many requests at once', async () => {
+  const { app, lines } = sampleApp()
+  const response = await app.fastify.inject({ method: 'POST', url: '/fail/outage' })
+  expect(response.statusCode).toBe(503)
+  expect(response.headers['retry-after']).toBe('1')
+  const failure = lines.find((line) => line['message'] === 'request failed')
+  expect(failure?.['err']).toEqual({
+    type: 'ProblemError',
+    message: 'A part of the shop is not available right now',
+    cause: 'connect postgres://orders:[redacted]@db failed',
+  })
+})
+
 test.each([
   ['an unknown path', 'GET', '/nothing', 404, 'not-found'],
   ['a known path with another method', 'PUT', '/look', 404, 'not-found'],

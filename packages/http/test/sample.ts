@@ -1,5 +1,5 @@
 import { systemClock, type Clock } from '@saas/config'
-import { problem, ProblemError, route } from '@saas/contracts'
+import { problem, problems, ProblemError, route } from '@saas/contracts'
 import { Type } from 'typebox'
 import { createApp, createLogger, registerRoutes, signInternalToken, streamEvents, type App } from '../src/index.ts'
 
@@ -159,7 +159,9 @@ export function sampleApp(options: { checks?: Record<string, () => Promise<void>
     fail: ({ params }) => {
       if (params.how === 'declared')
         throw new ProblemError(soldOut, { detail: 'No more tea.', headers: { 'x-left': '0' } })
-      throw new Error('connect postgres://orders:hunter2@db failed')
+      const cause = new Error('connect postgres://orders:hunter2@db failed')
+      if (params.how === 'outage') throw new ProblemError(problems.dependencyUnavailable, { cause })
+      throw cause
     },
     wait: async () => {
       served.push('wait')
