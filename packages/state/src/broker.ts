@@ -19,6 +19,8 @@ export interface BrokerOptions {
 export class Broker implements AsyncDisposable {
   readonly #options: BrokerOptions
   readonly #closed = new AbortController()
+  /** Resolved when the first attempt to connect has ended, well or not. */
+  readonly #tried = Promise.withResolvers<void>()
   readonly #connected: Promise<NatsConnection | undefined>
   readonly #reconnectListeners = new Set<() => void>()
   #up = false
@@ -40,8 +42,13 @@ export class Broker implements AsyncDisposable {
     return connection
   }
 
-  /** The connection if it is usable now. @throws {DependencyUnavailable} when it is not. */
+  /**
+   * The connection if it is usable now. At the start, when nothing is wrong yet, the first attempt to connect is waited for.
+   *
+   * @throws {DependencyUnavailable} when it is not.
+   */
   async usable(): Promise<NatsConnection> {
+    await this.#tried.promise
     if (!this.#up) throw new DependencyUnavailable('NATS is not reachable')
     return await this.connected()
   }
@@ -102,15 +109,19 @@ export class Broker implements AsyncDisposable {
           ignoreAuthErrorAbort: true,
         })
         this.#up = true
+        this.#tried.resolve()
         void this.#watch(connection)
         if (attempt > 1) logger.info({ attempt }, 'NATS is back')
         return connection
       } catch (error) {
-        if (attempt === 1) logger.warn({ err: error }, 'NATS is not reachable')
+        this.#tried.resolve()
+        const problem = error instanceof Error ? error.message : String(error)
+        if (attempt === 1) logger.warn({ problem }, 'NATS is not reachable')
         await pause(pauseMs, this.#closed.signal)
         pauseMs = Math.min(pauseMs * 2, RECONNECT_MAX_MS)
       }
     }
+    this.#tried.resolve()
     return undefined
   }
 

@@ -152,8 +152,9 @@ export class Consumer implements AsyncDisposable {
       expires: PULL_EXPIRES_MS,
       callback: (raw) => this.#queue.add(new Delivery(raw, this.#events)),
     })
+    // The status of what was stopped before it was listened to never ends.
+    if (this.#closed.signal.aborted) return messages.stop()
     this.#endSession = () => messages.stop()
-    if (this.#closed.signal.aborted) messages.stop()
     logger.debug({ durable: this.durable }, 'The consumer gets messages')
     for await (const { type } of messages.status()) {
       // Deleted with its stream, or with a server that lost it: the next session makes both again.

@@ -138,3 +138,30 @@ test('a stream that promises less than ours must is refused', async () => {
   await products.state.bus.connection()
   await expect(products.state.bus.ensureStream()).rejects.toThrow('without denied deletion, denied purging')
 })
+
+test('a start while everything is up warns of nothing', async () => {
+  await using bus = await testBus()
+  await using orders = await connectState('orders', bus)
+  orders.state.bus.startRelay()
+  recordEffects(orders)
+  await orders.state.bus.check()
+  expect(orders.log.lines.filter(({ level }) => level !== 'info')).toEqual([])
+})
+
+test('a start without NATS says so once a part, without stacks, and goes on by itself', async () => {
+  await using bus = await testBus()
+  await bus.child.kill()
+  await using orders = await connectState('orders', bus)
+  orders.state.bus.startRelay()
+  recordEffects(orders)
+  await eventually(async () => expect(orders.log.lines.map(({ message }) => message)).toHaveLength(3))
+  await expect(orders.state.bus.check()).rejects.toThrow('The stream messages is not usable')
+  expect(orders.log.lines.map(({ message }) => message).toSorted()).toEqual([
+    'NATS is not reachable',
+    'The consumer gets no messages',
+    'The outbox cannot be published',
+  ])
+  expect(orders.log.text()).not.toContain('stack')
+  await bus.child.restart()
+  await eventually(async () => await orders.state.bus.check())
+})
