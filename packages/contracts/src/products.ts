@@ -58,12 +58,41 @@ export const ProductChange = Strict({
 })
 export type ProductChange = Static<typeof ProductChange>
 
+/** How many products have one category or one tag. */
+const Facet = Type.Object({
+  name: Type.String(),
+  count: Type.Integer({ minimum: 1 }),
+  more: Type.Boolean({ description: 'True when counting ended at a limit: there may be more than `count`' }),
+})
+export type Facet = Static<typeof Facet>
+export const FACETS_MAX = 50
+
+export const ProductFacets = Type.Object({
+  categories: Type.Array(Facet, {
+    maxItems: FACETS_MAX,
+    description: 'Most products first; counted as if no category were asked for',
+  }),
+  tags: Type.Array(Facet, {
+    maxItems: FACETS_MAX,
+    description: 'Most products first; counted as if no tag were asked for',
+  }),
+})
+export type ProductFacets = Static<typeof ProductFacets>
+
 export const productSorts = ['newest', 'name', 'price', '-price', 'relevance'] as const
 export const IDS_MAX = 100
 
 const ifMatch = Type.Object({ 'if-match': Type.Optional(Type.String({ maxLength: 200 })) })
 const ifNoneMatch = Type.Object({ 'if-none-match': Type.Optional(Type.String({ maxLength: 1000 })) })
 const none = { content: 'none' } as const
+const filters = {
+  q: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 200, description: 'Search words; small typing errors are forgiven' }),
+  ),
+  category: Type.Optional(Category),
+  tag: Type.Optional(Tag),
+  inStock: Type.Optional(Type.Boolean()),
+}
 
 export const productsRoutes = {
   listProducts: route({
@@ -81,16 +110,22 @@ export const productsRoutes = {
           description: `Up to ${IDS_MAX} ids, comma-separated; cannot be combined with other filters`,
         }),
       ),
-      q: Type.Optional(
-        Type.String({ minLength: 1, maxLength: 200, description: 'Search words; small typing errors are forgiven' }),
-      ),
-      category: Type.Optional(Category),
-      tag: Type.Optional(Tag),
-      inStock: Type.Optional(Type.Boolean()),
+      ...filters,
       sort: Type.Optional(Type.Enum(productSorts)),
     }),
     headers: ifNoneMatch,
     responses: { 200: Page(Product), 304: none },
+    edgeCacheSeconds: 1,
+  }),
+  countFacets: route({
+    id: 'products.countFacets',
+    service: 'products',
+    method: 'GET',
+    path: '/product/facets',
+    access: 'anyone',
+    summary: 'The categories and tags of the products that fit the filters, with how many each',
+    query: Strict(filters),
+    responses: { 200: ProductFacets },
     edgeCacheSeconds: 1,
   }),
   getProduct: route({

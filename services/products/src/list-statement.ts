@@ -17,7 +17,7 @@ const INEXACT_DIVISOR = 10
  * all words, the one for rare ones: a word that 100,000 products have then took 1,100 ms instead of 3. Planning takes
  * less than one.
  */
-const UNNAMED = ''
+export const UNNAMED = ''
 
 export const filterNames = ['q', 'category', 'tag', 'inStock'] as const
 
@@ -49,12 +49,8 @@ export function listStatement(
 ): { statement: Statement<ListedRow>; values: readonly unknown[] } {
   const values: unknown[] = []
   const parameter = (value: unknown, type: string) => `$${values.push(value) + 1}::${type}`
-  const conditions = ['deleted_at is null']
   const asked = words === undefined ? undefined : parameter(words.query, 'tsquery')
-  if (asked !== undefined) conditions.push(`words @@ ${asked}`)
-  if (query.category !== undefined) conditions.push(`category = ${parameter(query.category, 'text')}`)
-  if (query.tag !== undefined) conditions.push(`tags @> array[${parameter(query.tag, 'text')}]`)
-  if (query.inStock !== undefined) conditions.push(query.inStock ? 'in_stock' : 'not in_stock')
+  const conditions = conditionsOf(query, asked, parameter)
   const isRanked = sort === 'relevance' && words !== undefined && asked !== undefined
   const source = isRanked
     ? `(${rankedFits(conditions, asked, parameter(words.exact, 'tsquery'))}) as ranked`
@@ -69,6 +65,23 @@ export function listStatement(
   if (words !== undefined || query.tag !== undefined) return { statement: { name: UNNAMED, text }, values }
   const name = ['products.list', sort, ...namesOf(query), ...(after === undefined ? [] : ['after'])].join('.')
   return { statement: sql<ListedRow>(name, text), values }
+}
+
+export type Filters = Pick<ListQuery, (typeof filterNames)[number]>
+
+/** What a product must be to fit; `asked` is the parameter that holds the words. */
+export function conditionsOf(
+  { category, tag, inStock }: Filters,
+  asked: string | undefined,
+  parameter: (value: unknown, type: string) => string,
+): string[] {
+  return [
+    'deleted_at is null',
+    ...(asked === undefined ? [] : [`words @@ ${asked}`]),
+    ...(category === undefined ? [] : [`category = ${parameter(category, 'text')}`]),
+    ...(tag === undefined ? [] : [`tags @> array[${parameter(tag, 'text')}]`]),
+    ...(inStock === undefined ? [] : [inStock ? 'in_stock' : 'not in_stock']),
+  ]
 }
 
 /** The rank is a double, so that a cursor carries it exactly. Words found as they were asked count most. */

@@ -11,6 +11,7 @@ import {
 import { State } from '@saas/state'
 import { productsVariables, type ProductsConfig } from './config.ts'
 import { consumeOrderEvents } from './events.ts'
+import { Facets } from './facets.ts'
 import { ProductList } from './product-list.ts'
 import { Products } from './products.ts'
 import { productsHandlers } from './routes.ts'
@@ -30,8 +31,9 @@ export async function startProducts(
 
   const products = new Products({ database, bus, clock })
   const list = new ProductList(database)
+  const facets = new Facets(database)
   registerRoutes(app, routes, {
-    ...productsHandlers(products, list),
+    ...productsHandlers({ products, list, facets }),
     ...operatorHandlers(state.operator),
   })
   consumeOrderEvents(bus, clock)

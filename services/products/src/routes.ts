@@ -1,18 +1,26 @@
 import type { productsRoutes } from '@saas/contracts'
 import { isNotModified, requireIfMatch, type Answer, type Call, type Handlers } from '@saas/http'
+import type { Facets } from './facets.ts'
 import type { ProductList } from './product-list.ts'
 import type { TaggedProduct } from './product-row.ts'
 import type { Author, Products } from './products.ts'
 
 type ReadRoute = typeof productsRoutes.getProduct
 
-export function productsHandlers(products: Products, list: ProductList): Handlers<typeof productsRoutes> {
+export interface Catalogue {
+  readonly products: Products
+  readonly list: ProductList
+  readonly facets: Facets
+}
+
+export function productsHandlers({ products, list, facets }: Catalogue): Handlers<typeof productsRoutes> {
   return {
     listProducts: async ({ query, headers }) => {
       const { items, next, etag } = await list.listProducts(query)
       if (isNotModified(headers['if-none-match'], etag)) return { status: 304, headers: { etag } }
       return { status: 200, body: { items, next }, headers: { etag } }
     },
+    countFacets: async ({ query }) => ({ status: 200, body: await facets.count(query) }),
     getProduct: async ({ params, headers }) => unlessKnown(headers, await products.getProduct(params.id)),
     createProduct: async (call) => {
       const { product, etag } = await products.createProduct(call.body, authorOf(call))

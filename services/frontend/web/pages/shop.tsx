@@ -1,25 +1,40 @@
-import { computed, signal } from '@preact/signals'
-import { productSorts, productsRoutes, type Product } from '@saas/contracts'
+import { signal } from '@preact/signals'
+import { productSorts, productsRoutes, type Facet, type Product } from '@saas/contracts'
 import { useEffect, useRef } from 'preact/hooks'
 import { Icon } from '../components/icon.tsx'
 import { Page } from '../components/page.tsx'
 import { ProductCard } from '../components/product-card.tsx'
 import { Empty, ListFrame } from '../components/states.tsx'
 import { call } from '../client.ts'
+import { count } from '../formats.ts'
 import { texts } from '../language.ts'
-import { useList } from '../loaded.ts'
+import { useList, useLoaded } from '../loaded.ts'
 import { go, linkTo, place } from '../router.ts'
+import type { Input } from '../send.ts'
 
 const SEARCH_DELAY_MS = 250
 const PAGE_ITEMS = 24
 
-/** Categories that were seen so far: the catalogue has no list of its own, so the choice grows with what is shown. */
-const seenCategories = signal<ReadonlySet<string>>(new Set())
-const categories = computed(() => [...seenCategories.value].sort((one, other) => one.localeCompare(other)))
+/** The categories of what is asked for. The last ones stay while others are on their way, so that no button jumps. */
+const categories = signal<readonly Facet[]>([])
 
-function remember(products: readonly Product[]): void {
-  const found = products.flatMap(({ category }) => (category === null ? [] : [category]))
-  seenCategories.value = new Set([...seenCategories.peek(), ...found])
+function useCategories(filters: Input<typeof productsRoutes.countFacets>['query'] & object, key: string): void {
+  const { loaded } = useLoaded(
+    async (signal) => (await call(productsRoutes.countFacets, { query: filters, signal })).body.categories,
+    [key],
+  )
+  useEffect(() => {
+    const counted = loaded.value
+    if (counted.state === 'ready') categories.value = counted.value
+    // Without counts the shop works all the same; buttons of another search would mislead.
+    else if (counted.state === 'failed') categories.value = []
+  }, [loaded.value])
+}
+
+/** The one that is chosen stays among the choices although nothing of it fits any more: it must be possible to undo it. */
+function choicesOf(counted: readonly Facet[], chosen: string | undefined): readonly Facet[] {
+  const isMissing = chosen !== undefined && !counted.some(({ name }) => name === chosen)
+  return isMissing ? [{ name: chosen, count: 0, more: false }, ...counted] : counted
 }
 
 /** What is asked for stands in the URL, so that back, reload and a sent link show the same. */
@@ -43,12 +58,13 @@ export function ShopPage() {
     async (cursor, signal) => {
       const filters = { q: words, category, tag, inStock, sort, limit: PAGE_ITEMS, cursor }
       const { body } = await call(productsRoutes.listProducts, { query: filters, signal })
-      remember(body.items)
       return body
     },
     [path],
   )
   const { items, next, state } = list.value
+  const asked = { q: words, tag, inStock }
+  useCategories(asked, JSON.stringify(asked))
   const sorts = productSorts.filter((known) => known !== 'relevance' || words !== undefined)
 
   return (
@@ -58,7 +74,7 @@ export function ShopPage() {
           <button type="button" aria-pressed={category === undefined} onClick={() => show({ category: undefined })}>
             {shop.allCategories}
           </button>
-          {categories.value.map((name) => (
+          {choicesOf(categories.value, category).map(({ name, count: products, more: isMore }) => (
             <button
               type="button"
               key={name}
@@ -66,6 +82,10 @@ export function ShopPage() {
               onClick={() => show({ category: name === category ? undefined : name })}
             >
               {name}
+              <span class="chip-count">
+                {count(products)}
+                {isMore && '+'}
+              </span>
             </button>
           ))}
           {tag !== undefined && (
