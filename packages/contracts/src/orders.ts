@@ -3,7 +3,7 @@ import { event } from './event.ts'
 import * as problems from './problems.ts'
 import { refusalReasons } from './products.ts'
 import { route } from './route.ts'
-import { Id, IdParams, LINES_MAX, Money, Page, Quantity, Strict, Time, pageQuery } from './shapes.ts'
+import { Id, IdParams, KeyHeaders, LINES_MAX, Money, Page, Quantity, Strict, Time, pageQuery } from './shapes.ts'
 
 export const orderStates = ['pending', 'confirmed', 'rejected', 'cancelled'] as const
 export const OrderStatus = Type.Enum(orderStates)
@@ -159,9 +159,10 @@ export const ordersRoutes = {
     path: '/cart/merge',
     access: 'user',
     summary: 'Add the lines of the cart that a browser kept before signing in; unknown products are left out',
+    headers: KeyHeaders,
     body: Strict({ lines: Type.Array(Line, { maxItems: LINES_MAX }) }),
     responses: { 200: Cart },
-    problems: [problems.cartFull],
+    problems: [problems.cartFull, problems.idempotencyKeyReused],
   }),
 }
 

@@ -184,7 +184,7 @@ export const idempotencyKeyReused = problem({
   name: 'idempotency-key-reused',
   title: 'The key was used for something else',
   status: 422,
-  explanation: 'An earlier request with this Idempotency-Key had another body. Make a new key for each new order.',
+  explanation: 'An earlier request with this Idempotency-Key had another body. Make a new key for each new request.',
 })
 export const orderNotCancellable = problem({
   name: 'order-not-cancellable',

@@ -2,7 +2,19 @@ import { Type, type Static } from 'typebox'
 import { event } from './event.ts'
 import * as problems from './problems.ts'
 import { route } from './route.ts'
-import { Id, IdParams, LINES_MAX, Money, Page, QUANTITY_MAX, STOCK_MAX, Strict, Time, pageQuery } from './shapes.ts'
+import {
+  Id,
+  IdParams,
+  KeyHeaders,
+  LINES_MAX,
+  Money,
+  Page,
+  QUANTITY_MAX,
+  STOCK_MAX,
+  Strict,
+  Time,
+  pageQuery,
+} from './shapes.ts'
 
 const Sku = Type.String({ minLength: 1, maxLength: 64, pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$' })
 const Attribute = Type.Union([Type.String({ maxLength: 500 }), Type.Number(), Type.Boolean()])
@@ -183,12 +195,13 @@ export const productsRoutes = {
     access: 'products:write',
     summary: 'Add to or take from the stock, with a reason',
     params: IdParams,
+    headers: KeyHeaders,
     body: Strict({
       delta: Type.Integer({ minimum: -STOCK_MAX, maximum: STOCK_MAX }),
       reason: Type.String({ minLength: 1, maxLength: 200 }),
     }),
     responses: { 200: Product },
-    problems: [problems.stockTooLow],
+    problems: [problems.stockTooLow, problems.idempotencyKeyReused],
   }),
 }
 

@@ -49,6 +49,9 @@ export type Language = Static<typeof Language>
 /** IANA name, such as `Europe/Berlin`. Checked against the runtime's own list. */
 export const Zone = Type.String({ maxLength: 64, pattern: '^[A-Za-z0-9_+/-]+$' })
 
+/** Where a retry after a lost answer must not act twice. `parseIdempotencyKey` checks the form. */
+export const KeyHeaders = Type.Object({ 'idempotency-key': Type.Optional(Type.String({ maxLength: 255 })) })
+
 export const IdParams = Strict({ id: Id })
 
 /** A page of a list: `next` is the cursor of the following page, or null on the last. */

@@ -1,7 +1,9 @@
 import { computed, effect, signal, untracked } from '@preact/signals'
 import { LINES_MAX, QUANTITY_MAX, ordersRoutes, productsRoutes, type Cart, type Product } from '@saas/contracts'
+import { v7 as uuidv7 } from 'uuid'
 import { call } from './client.ts'
 import { sum } from './money.ts'
+import { isTemporary, Refused } from './send.ts'
 import { session, user } from './session.ts'
 
 /**
@@ -14,6 +16,7 @@ interface Line {
 }
 
 const STORED_KEY = 'basket'
+const MERGE_KEY = 'basket-merge'
 
 const lines = signal<readonly Line[]>(stored())
 const server = signal<Cart | undefined>(undefined)
@@ -124,24 +127,63 @@ function isLine(value: unknown): value is Line {
   )
 }
 
+/** A merge that was sent and whose answer never came: it is sent again as it was, under its key. */
+interface SentMerge {
+  readonly userId: string
+  readonly key: string
+  readonly lines: readonly Line[]
+}
+
+function sentMerge(): SentMerge | undefined {
+  try {
+    const value = JSON.parse(localStorage.getItem(MERGE_KEY) ?? 'null') as Partial<SentMerge> | null
+    const { userId, key, lines: sent } = value ?? {}
+    if (typeof userId !== 'string' || typeof key !== 'string' || !Array.isArray(sent)) return undefined
+    return { userId, key, lines: sent.filter(isLine) }
+  } catch {
+    return undefined
+  }
+}
+
 /**
  * Joins what this browser kept with the shop's cart. It is forgotten here only once the shop has it, and one tab at a
- * time does it: all of them see somebody sign in.
+ * time does it: all of them see somebody sign in. What was put aside since an unanswered try is joined after it.
  */
 async function merge(): Promise<void> {
   lines.value = stored()
-  const kept = lines.value
-  if (kept.length === 0) {
-    await readServerCart()
-    return
-  }
   try {
     basketTrouble.value = undefined
-    server.value = (await call(ordersRoutes.mergeCart, { body: { lines: [...kept] } })).body
-    if (lines.value === kept) keep([])
+    for (let userId = user.value?.id; userId !== undefined && lines.value.length > 0; userId = user.value?.id) {
+      const earlier = sentMerge()
+      const sent = earlier?.userId === userId ? earlier : { userId, key: uuidv7(), lines: lines.value }
+      localStorage.setItem(MERGE_KEY, JSON.stringify(sent))
+      await sendMerge(sent)
+    }
+    if (server.value === undefined) await readServerCart()
   } catch (error) {
     basketTrouble.value = error
   }
+}
+
+async function sendMerge({ key, lines: sent }: SentMerge): Promise<void> {
+  try {
+    const headers = { 'idempotency-key': key }
+    server.value = (await call(ordersRoutes.mergeCart, { headers, body: { lines: [...sent] } })).body
+  } catch (error) {
+    // A refusal is certain: the next try is another one.
+    if (error instanceof Refused && !isTemporary(error) && error.status !== 401) localStorage.removeItem(MERGE_KEY)
+    throw error
+  }
+  keep(without(stored(), sent))
+  localStorage.removeItem(MERGE_KEY)
+}
+
+/** What is there beyond what was sent. */
+function without(kept: readonly Line[], sent: readonly Line[]): readonly Line[] {
+  const sentQuantities = new Map(sent.map(({ productId, quantity }) => [productId, quantity]))
+  return kept
+    .map(({ productId, quantity }) => ({ productId, quantity: quantity - (sentQuantities.get(productId) ?? 0) }))
+    .filter(({ quantity }) => quantity > 0)
 }
 
 async function mergeAlone(): Promise<void> {

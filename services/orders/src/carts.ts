@@ -1,7 +1,11 @@
+import { createHash } from 'node:crypto'
 import type { Clock } from '@saas/config'
 import { AMOUNT_MAX, LINES_MAX, ProblemError, problems, QUANTITY_MAX, type Cart } from '@saas/contracts'
 import { sql, type CoalescedRead, type Database } from '@saas/state'
 import { distinctLines, type AskedLine } from './place-order.ts'
+
+/** So many keys of merges a cart remembers; a browser sends one again within minutes, if at all. */
+const MERGES_MAX = 20
 
 interface CartRow {
   readonly user_id: string
@@ -139,8 +143,8 @@ with added as materialized (
   where not product_copy.deleted
 ),
 changed as (
-  insert into cart (user_id, lines, version, updated_at)
-  select $1::uuid, lines, 1, $3::text::timestamptz from added
+  insert into cart (user_id, lines, merges, version, updated_at)
+  select $1::uuid, lines, $4::jsonb, 1, $3::text::timestamptz from added
   on conflict (user_id) do update
   set
     lines = (
@@ -153,12 +157,22 @@ changed as (
         group by 1
       ) as summed
     ),
+    merges = (
+      select coalesce(jsonb_agg(merge order by position), '[]')
+      from (
+        select merge, position
+        from jsonb_array_elements(cart.merges || excluded.merges) with ordinality as m (merge, position)
+        order by position desc
+        limit ${MERGES_MAX}
+      ) as newest
+    ),
     version = cart.version + 1,
     updated_at = excluded.updated_at
   where (
     select count(distinct line ->> 'productId')
     from jsonb_array_elements(cart.lines || excluded.lines) as l (line)
   ) <= ${LINES_MAX}
+    and not cart.merges @> jsonb_build_array(jsonb_build_object('key', $5::text))
   returning lines
 )
 select
@@ -168,18 +182,47 @@ select
 `,
   )
 
+  // A statement of its own: the one that found the key taken may have begun before that was committed.
+  static readonly #findMerge = sql<{ fingerprint: string; items: Cart['items'] | null }>(
+    'orders.find_cart_merge',
+    `
+select merge ->> 'fingerprint' as fingerprint, ${itemsOf('cart')} as items
+from cart
+cross join jsonb_array_elements(cart.merges) as merge
+where user_id = $1 and merge ->> 'key' = $2
+`,
+  )
+
   /**
    * Adds the lines of another cart; quantities of the same product are summed, up to the largest allowed, and what is not for
    * sale is left out.
    *
+   * Under a key it is done once: again, it answers the cart as it is now.
+   *
    * @throws {ProblemError} `cart-full` when both together are too many products; nothing is added then.
+   * `idempotency-key-reused` when the key came with other lines.
    */
-  async merge(userId: string, lines: readonly AskedLine[]): Promise<Cart> {
-    const values = [userId, JSON.stringify(distinctLines(lines)), this.#clock.now().toISOString()]
-    const [row] = await this.#database.write(Carts.#merge, values)
-    if (row?.fits !== true) throw new ProblemError(problems.cartFull)
-    return toCart(row.items)
+  async merge(
+    userId: string,
+    lines: readonly AskedLine[],
+    key: string | undefined,
+  ): Promise<{ readonly cart: Cart; readonly replayed: boolean }> {
+    const distinct = distinctLines(lines)
+    const fingerprint = mergeFingerprint(distinct)
+    const merges = key === undefined ? [] : [{ key, fingerprint }]
+    const asked = [JSON.stringify(distinct), this.#clock.now().toISOString(), JSON.stringify(merges), key ?? null]
+    const [row] = await this.#database.write(Carts.#merge, [userId, ...asked])
+    if (row?.fits === true) return { cart: toCart(row.items), replayed: false }
+    const [earlier] = key === undefined ? [] : await this.#database.read(Carts.#findMerge, [userId, key])
+    if (earlier === undefined) throw new ProblemError(problems.cartFull)
+    if (earlier.fingerprint !== fingerprint) throw new ProblemError(problems.idempotencyKeyReused)
+    return { cart: toCart(earlier.items), replayed: true }
   }
+}
+
+function mergeFingerprint(lines: readonly AskedLine[]): string {
+  const canonical = lines.map(({ productId, quantity }) => [productId, quantity])
+  return createHash('sha256').update(JSON.stringify(canonical)).digest('base64url')
 }
 
 function toCart(items: Cart['items'] | null): Cart {

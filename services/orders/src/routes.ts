@@ -41,8 +41,10 @@ export function ordersHandlers({ orders, carts, watch }: OrdersDomain): Handlers
     deleteCartItem: async ({ identity, params }) => {
       return { status: 200, body: await carts.remove(identity.userId, params.productId) }
     },
-    mergeCart: async ({ identity, body }) => {
-      return { status: 200, body: await carts.merge(identity.userId, body.lines) }
+    mergeCart: async ({ identity, headers, body }) => {
+      const key = parseIdempotencyKey(headers['idempotency-key'])
+      const { cart, replayed } = await carts.merge(identity.userId, body.lines, key)
+      return { status: 200, body: cart, ...(replayed ? { headers: { 'idempotency-replayed': 'true' } } : {}) }
     },
   }
 }

@@ -76,7 +76,9 @@ test('replicas that fight for the same carts and keys deadlock never, double not
           users
             .toSorted(() => Math.random() - 0.5)
             .flatMap((userId) => [
-              attempt(carts.merge(userId, [{ productId: tea, quantity: 1 }])).then((isIn) => (put += isIn ? 1 : 0)),
+              attempt(carts.merge(userId, [{ productId: tea, quantity: 1 }], undefined)).then(
+                (isIn) => (put += isIn ? 1 : 0),
+              ),
               attempt(orders.place({ userId, key: undefined, lines: undefined, traceParent: '' })),
               attempt(orders.place({ userId, key: `${round}`, lines: undefined, traceParent: '' })),
               attempt(

@@ -133,6 +133,40 @@ describe('merging the browser’s cart', () => {
     expect(quantitiesOf((await merge(uuidv7(), [{ productId: tea, quantity: 4 }])).body)).toEqual([[tea, 4]])
   })
 
+  test('sent again under its key adds nothing, whatever happened to the cart since', async () => {
+    const userId = uuidv7()
+    const keyed = async (quantity: number, key: string) =>
+      await shop.call<Cart>(ordersRoutes.mergeCart, {
+        userId,
+        body: { lines: [{ productId: tea, quantity }] },
+        headers: { 'idempotency-key': key },
+      })
+    const answers = await Promise.all(Array.from({ length: 5 }, () => keyed(2, 'first')))
+    expect(answers.map(({ body }) => quantitiesOf(body))).toEqual(answers.map(() => [[tea, 2]]))
+    expect(answers.filter(({ headers }) => headers['idempotency-replayed'] === 'true')).toHaveLength(4)
+    expect((await keyed(3, 'first')).problem).toBe('idempotency-key-reused')
+    await remove(userId, tea)
+    expect((await keyed(2, 'first')).body.items).toEqual([])
+    // Another browser's cart is another key; of many, the newest are remembered.
+    for (let merge = 0; merge < 25; merge += 1) await keyed(1, `key-${merge}`)
+    expect(quantitiesOf((await keyed(1, 'key-24')).body)).toEqual([[tea, 25]])
+    expect((await keyed(1, 'with space')).status).toBe(400)
+  })
+
+  test('a refusal does not use up its key', async () => {
+    const userId = uuidv7()
+    await fillCart(userId, LINES_MAX)
+    const again = async () =>
+      await shop.call<Cart>(ordersRoutes.mergeCart, {
+        userId,
+        body: { lines: [{ productId: tea, quantity: 1 }] },
+        headers: { 'idempotency-key': 'kept' },
+      })
+    expect((await again()).problem).toBe('cart-full')
+    await remove(userId, (await get(userId)).body.items[0]?.productId ?? '')
+    expect((await again()).body.items).toHaveLength(LINES_MAX)
+  })
+
   test('too many products are refused as a whole', async () => {
     const userId = uuidv7()
     await fillCart(userId, LINES_MAX - 1)

@@ -15,6 +15,7 @@ import { Facets } from './facets.ts'
 import { ProductList } from './product-list.ts'
 import { Products } from './products.ts'
 import { productsHandlers } from './routes.ts'
+import { Stock } from './stock.ts'
 
 /** Starts the service; disposing finishes what runs and then lets go of everything. */
 export async function startProducts(
@@ -30,10 +31,11 @@ export async function startProducts(
   state.exposeMetrics(app.metrics)
 
   const products = new Products({ database, bus, clock })
+  const stock = new Stock({ database, clock })
   const list = new ProductList(database)
   const facets = new Facets(database)
   registerRoutes(app, routes, {
-    ...productsHandlers({ products, list, facets }),
+    ...productsHandlers({ products, stock, list, facets }),
     ...operatorHandlers(state.operator),
   })
   consumeOrderEvents(bus, clock)

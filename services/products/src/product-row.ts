@@ -1,4 +1,5 @@
 import type { Product } from '@saas/contracts'
+import { etag } from '@saas/http'
 
 /** A row of `product` as every statement returns it. */
 export interface ProductRow {
@@ -53,4 +54,13 @@ export function toProduct(row: ProductRow): Product {
     createdAt: row.created_at.toISOString(),
     updatedAt: row.updated_at.toISOString(),
   }
+}
+
+/** The same columns, of a table that is joined with others. */
+export function columnsOf(table: string): string {
+  return productColumns.replaceAll(/\w+/g, (column) => `${table}.${column}`)
+}
+
+export function tagged(row: ProductRow): TaggedProduct {
+  return { product: toProduct(row), etag: etag(`${row.version}.${row.stock_version}`) }
 }

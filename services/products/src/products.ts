@@ -4,15 +4,21 @@ import {
   ProblemError,
   productsEvents,
   productsRoutes,
-  STOCK_MAX,
   type NewProduct,
   type ProductChange,
 } from '@saas/contracts'
-import { etag, type EntityTags } from '@saas/http'
+import type { EntityTags } from '@saas/http'
 import { sql, sqlState, type Bus, type CoalescedRead, type Database } from '@saas/state'
 import { v7 as uuidv7 } from 'uuid'
 import { isCurrency } from './currency.ts'
-import { productColumns, productStateData, toProduct, type ProductRow, type TaggedProduct } from './product-row.ts'
+import {
+  columnsOf,
+  productColumns,
+  productStateData,
+  tagged,
+  type ProductRow,
+  type TaggedProduct,
+} from './product-row.ts'
 
 /** Who changes something, for the audit log and the trace. */
 export interface Author {
@@ -135,35 +141,7 @@ const softDeleteProduct = sql<{ changed: boolean }>(
    left join saved using (id)`,
 )
 
-type StockRow = ProductRow & { readonly found_available: number; readonly changed: boolean }
-
-const moveStock = sql<StockRow>(
-  'products.change_stock',
-  `with found as materialized (
-     select id, available
-     from product
-     where id = $1
-       and deleted_at is null
-     for no key update
-   ), saved as (
-     update product
-     set available = product.available + $2, stock_version = product.stock_version + 1
-     from found
-     where product.id = found.id
-       and product.available + $2 between 0 and ${STOCK_MAX}
-     returning product.*
-   ), moved as (
-     insert into stock_movement (product_id, stock_version, kind, delta, available_after, reason, changed_by, source,
-       created_at)
-     select id, stock_version, 'change', $2, available, $3, $4, $5, $6
-     from saved
-   )
-   select found.available as found_available, saved.id is not null as changed, ${columnsOf('saved')}
-   from found
-   left join saved using (id)`,
-)
-
-/** The catalogue: what products say, and how their stock is corrected. */
+/** The catalogue: what products say. */
 export class Products {
   readonly #database: Database
   readonly #bus: Bus
@@ -247,19 +225,6 @@ export class Products {
     this.#bus.nudge()
   }
 
-  async changeStock(id: string, delta: number, reason: string, { userId }: Author): Promise<TaggedProduct> {
-    const values = [id, delta, reason, userId, productsRoutes.changeStock.id, this.#clock.now()]
-    const [row] = await this.#database.write(moveStock, values)
-    if (row === undefined) throw new ProblemError(problems.notFound)
-    if (row.changed) return tagged(row)
-    if (row.found_available + delta < 0) {
-      throw new ProblemError(problems.stockTooLow, { detail: `There are ${row.found_available} in stock.` })
-    }
-    throw new ProblemError(problems.invalidRequest, {
-      errors: [{ pointer: '/delta', detail: `must not raise the stock of ${row.found_available} above ${STOCK_MAX}` }],
-    })
-  }
-
   /** The SKU of another product makes the unique index refuse the whole statement. */
   async #replace(values: readonly unknown[]): Promise<ChangeRow | undefined> {
     try {
@@ -272,14 +237,6 @@ export class Products {
 }
 
 const UNIQUE_VIOLATION = '23505'
-
-function columnsOf(table: string): string {
-  return productColumns.replaceAll(/\w+/g, (column) => `${table}.${column}`)
-}
-
-function tagged(row: ProductRow): TaggedProduct {
-  return { product: toProduct(row), etag: etag(`${row.version}.${row.stock_version}`) }
-}
 
 /** The versions that `If-Match` allows; null for any. The part after the dot is the stock's and does not matter here. */
 function versionsOf(ifMatch: EntityTags): number[] | null {

@@ -1,19 +1,21 @@
 import type { productsRoutes } from '@saas/contracts'
-import { isNotModified, requireIfMatch, type Answer, type Call, type Handlers } from '@saas/http'
+import { isNotModified, parseIdempotencyKey, requireIfMatch, type Answer, type Call, type Handlers } from '@saas/http'
 import type { Facets } from './facets.ts'
 import type { ProductList } from './product-list.ts'
 import type { TaggedProduct } from './product-row.ts'
 import type { Author, Products } from './products.ts'
+import type { Stock } from './stock.ts'
 
 type ReadRoute = typeof productsRoutes.getProduct
 
 export interface Catalogue {
   readonly products: Products
+  readonly stock: Stock
   readonly list: ProductList
   readonly facets: Facets
 }
 
-export function productsHandlers({ products, list, facets }: Catalogue): Handlers<typeof productsRoutes> {
+export function productsHandlers({ products, stock, list, facets }: Catalogue): Handlers<typeof productsRoutes> {
   return {
     listProducts: async ({ query, headers }) => {
       const { items, next, etag } = await list.listProducts(query)
@@ -35,8 +37,10 @@ export function productsHandlers({ products, list, facets }: Catalogue): Handler
       return { status: 204 }
     },
     changeStock: async (call) => {
-      const { delta, reason } = call.body
-      return found(await products.changeStock(call.params.id, delta, reason, authorOf(call)))
+      const key = parseIdempotencyKey(call.headers['idempotency-key'])
+      const { replayed, ...product } = await stock.change(call.params.id, { ...call.body, key }, authorOf(call))
+      const answer = found(product)
+      return replayed ? { ...answer, headers: { ...answer.headers, 'idempotency-replayed': 'true' } } : answer
     },
   }
 }

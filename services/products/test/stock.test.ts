@@ -1,5 +1,6 @@
 import { productsRoutes, STOCK_MAX } from '@saas/contracts'
 import type { TestService } from '@saas/testing'
+import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { create, manager, movementsOf, startShop, stockOf, stockViolations } from './fixtures.ts'
 
@@ -62,6 +63,28 @@ describe('correcting the stock', () => {
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(10)
     expect(answers.filter(({ status }) => status === 409)).toHaveLength(15)
     expect(await stockOf(shop, { id })).toBe(0)
+    expect(await stockViolations(shop.database)).toEqual([])
+  })
+
+  test('sent again under its key is made once, also when the stock would not allow it twice', async () => {
+    const { id } = await create(shop, { stock: 5 })
+    const keyed = (delta: number, key = 'a-key', as = manager) =>
+      shop.call(changeStock, {
+        params: { id },
+        body: { delta, reason: 'breakage' },
+        headers: { 'idempotency-key': key },
+        as,
+      })
+    const answers = await Promise.all(Array.from({ length: 5 }, () => keyed(-4)))
+    expect(answers.map(({ status, body }) => [status, body.stock])).toEqual(answers.map(() => [200, 1]))
+    expect(answers.filter(({ headers }) => headers['idempotency-replayed'] === 'true')).toHaveLength(4)
+    expect(await keyed(-3)).toMatchObject({
+      status: 422,
+      body: { type: expect.stringContaining('idempotency-key-reused') },
+    })
+    expect(await keyed(-4, 'another')).toMatchObject({ status: 409 })
+    expect(await keyed(1, 'a-key', { ...manager, userId: uuidv7() })).toMatchObject({ status: 200, body: { stock: 2 } })
+    expect(await keyed(1, 'with space')).toMatchObject({ status: 400 })
     expect(await stockViolations(shop.database)).toEqual([])
   })
 

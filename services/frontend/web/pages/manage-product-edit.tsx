@@ -1,5 +1,7 @@
 import { useSignal } from '@preact/signals'
 import { productsRoutes, type Product, type ProductChange } from '@saas/contracts'
+import { useRef } from 'preact/hooks'
+import { v7 as uuidv7 } from 'uuid'
 import { call } from '../client.ts'
 import { Field, Form, entry } from '../components/form.tsx'
 import { Page } from '../components/page.tsx'
@@ -92,9 +94,15 @@ export function EditProduct({ first, read }: { first: Versioned; read: () => Pro
 /** Does not touch the version, so what is being edited above can still be saved. */
 function StockSection({ product, change }: { product: Product; change: (product: Product) => void }) {
   const { manage } = texts.value
+  /** The same entries sent again after a lost answer are the same change. */
+  const attempt = useRef({ entered: '', key: '' })
   const send = async (entries: FormData, form: HTMLFormElement): Promise<void> => {
     const body = { delta: Number(entry(entries, 'delta')), reason: entry(entries, 'reason') }
-    const answer = await call(productsRoutes.changeStock, { params: { id: product.id }, body })
+    const entered = JSON.stringify(body)
+    if (attempt.current.entered !== entered) attempt.current = { entered, key: uuidv7() }
+    const headers = { 'idempotency-key': attempt.current.key }
+    const answer = await call(productsRoutes.changeStock, { params: { id: product.id }, headers, body })
+    attempt.current = { entered: '', key: '' }
     change(answer.body)
     form.reset()
     say(manage.stockChanged(answer.body.stock))
