@@ -1,5 +1,6 @@
 import { computed, effect, signal } from '@preact/signals'
 import type { Language } from '@saas/contracts'
+import { localeFor } from './locale.ts'
 import { de } from './texts/de.ts'
 import { en, type Texts } from './texts/en.ts'
 import { user } from './session.ts'
@@ -14,9 +15,7 @@ const chosen = signal<Language>(stored() ?? preferred())
 export const language = computed(() => user.value?.language ?? chosen.value)
 export const texts = computed(() => all[language.value])
 /** With the browser's region, when it has one for this language: dates and prices look as people expect. */
-export const locale = computed(
-  () => navigator.languages.find((tag) => tag.split('-')[0] === language.value) ?? language.value,
-)
+export const locale = computed(() => localeFor(language.value, navigator.languages))
 
 export function textsOf(which: Language): Texts {
   return all[which]
