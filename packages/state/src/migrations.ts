@@ -1,5 +1,4 @@
 import { fileURLToPath } from 'node:url'
-import { runner } from 'node-pg-migrate'
 import { Client } from 'pg'
 import { database, readConfig } from '@saas/config'
 import type { ServiceName } from '@saas/contracts'
@@ -54,6 +53,8 @@ export async function runMigrations(options: MigrationOptions): Promise<void> {
 
 async function migrate(client: Client, directory: string, migrationsTable: string): Promise<string[]> {
   const silent = (): void => undefined
+  // Loaded here, because every service imports this package and only `migrate.ts` migrates.
+  const { runner } = await import('node-pg-migrate')
   const run = await runner({
     dbClient: client,
     dir: directory,

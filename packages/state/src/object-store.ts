@@ -1,7 +1,7 @@
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import type { Readable } from 'node:stream'
-import { Client, S3Error } from 'minio'
+import type { Client } from 'minio'
 import { DependencyUnavailable } from './errors.ts'
 
 const CONNECTIONS_MAX = 32
@@ -27,7 +27,8 @@ export interface StoredObject {
 
 /** One bucket. Keys are unguessable and written once, so nothing here compares versions. */
 export class ObjectStore {
-  readonly #client: Client
+  readonly #connect: () => Promise<Client>
+  #connected: Promise<Client> | undefined
   readonly #bucket: string
   readonly #region: string
   readonly #timeoutMs: number
@@ -36,16 +37,20 @@ export class ObjectStore {
     const url = new URL(endpoint)
     const useSSL = url.protocol === 'https:'
     const agentOptions = { keepAlive: true, maxSockets: CONNECTIONS_MAX, timeout: timeoutMs }
-    this.#client = new Client({
-      endPoint: url.hostname,
-      port: url.port === '' ? (useSSL ? 443 : 80) : Number(url.port),
-      useSSL,
-      region,
-      accessKey,
-      secretKey,
-      pathStyle: true,
-      transportAgent: useSSL ? new HttpsAgent(agentOptions) : new HttpAgent(agentOptions),
-    })
+    this.#connect = async () => {
+      // Loaded on first use: it costs 140 ms of CPU, which services without an object store need not pay.
+      const { Client } = await import('minio')
+      return new Client({
+        endPoint: url.hostname,
+        port: url.port === '' ? (useSSL ? 443 : 80) : Number(url.port),
+        useSSL,
+        region,
+        accessKey,
+        secretKey,
+        pathStyle: true,
+        transportAgent: useSSL ? new HttpsAgent(agentOptions) : new HttpAgent(agentOptions),
+      })
+    }
     this.#bucket = bucket
     this.#region = region
     this.#timeoutMs = timeoutMs
@@ -54,16 +59,16 @@ export class ObjectStore {
   /** Stores the body under the key. @throws {DependencyUnavailable} */
   async put(key: string, body: Buffer | Uint8Array, { contentType }: { contentType: string }): Promise<void> {
     const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-    await this.#within(() =>
-      this.#client.putObject(this.#bucket, key, bytes, bytes.length, { 'Content-Type': contentType }),
+    await this.#within((client) =>
+      client.putObject(this.#bucket, key, bytes, bytes.length, { 'Content-Type': contentType }),
     )
   }
 
   /** The object, or `undefined` when there is none. @throws {DependencyUnavailable} */
   async get(key: string): Promise<StoredObject | undefined> {
-    return await this.#unlessMissing(async () => {
-      const stat = await this.#client.statObject(this.#bucket, key)
-      const stream = await this.#client.getObject(this.#bucket, key)
+    return await this.#unlessMissing(async (client) => {
+      const stat = await client.statObject(this.#bucket, key)
+      const stream = await client.getObject(this.#bucket, key)
       const contentType = String(stat.metaData['content-type'] ?? 'application/octet-stream')
       return { stream, size: stat.size, contentType }
     })
@@ -71,49 +76,55 @@ export class ObjectStore {
 
   /** Deletes the object; one that is not there is no error. @throws {DependencyUnavailable} */
   async delete(key: string): Promise<void> {
-    await this.#unlessMissing(() => this.#client.removeObject(this.#bucket, key))
+    await this.#unlessMissing((client) => client.removeObject(this.#bucket, key))
   }
 
   /** Creates the bucket when it is missing. @throws {DependencyUnavailable} */
   async ensureBucket(): Promise<void> {
-    await this.#within(async () => {
-      if (await this.#client.bucketExists(this.#bucket)) return
+    await this.#within(async (client) => {
+      if (await client.bucketExists(this.#bucket)) return
       try {
-        await this.#client.makeBucket(this.#bucket, this.#region)
+        await client.makeBucket(this.#bucket, this.#region)
       } catch (error) {
         // Another replica may have been quicker.
-        if (!(await this.#client.bucketExists(this.#bucket))) throw error
+        if (!(await client.bucketExists(this.#bucket))) throw error
       }
     })
   }
 
   /** Resolves when the bucket answers. @throws {DependencyUnavailable} */
   async check(): Promise<void> {
-    const exists = await this.#within(() => this.#client.bucketExists(this.#bucket), CHECK_TIMEOUT_MS)
+    const exists = await this.#within((client) => client.bucketExists(this.#bucket), CHECK_TIMEOUT_MS)
     if (!exists) throw new DependencyUnavailable(`The bucket ${this.#bucket} does not exist`)
   }
 
-  async #unlessMissing<T>(call: () => Promise<T>): Promise<T | undefined> {
+  async #unlessMissing<T>(call: (client: Client) => Promise<T>): Promise<T | undefined> {
     try {
       return await this.#within(call)
     } catch (error) {
       const cause = error instanceof DependencyUnavailable ? error.cause : error
-      if (cause instanceof S3Error && (cause.code === 'NoSuchKey' || cause.code === 'NotFound')) return undefined
+      if (isMissing(cause)) return undefined
       throw error
     }
   }
 
-  async #within<T>(call: () => Promise<T>, timeoutMs = this.#timeoutMs): Promise<T> {
+  async #within<T>(call: (client: Client) => Promise<T>, timeoutMs = this.#timeoutMs): Promise<T> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error('no answer in time')), timeoutMs)
     })
     try {
-      return await Promise.race([call(), late])
+      this.#connected ??= this.#connect()
+      return await Promise.race([this.#connected.then(call), late])
     } catch (error) {
       throw new DependencyUnavailable('The object store is not usable', { cause: error })
     } finally {
       clearTimeout(timer)
     }
   }
+}
+
+/** The client's S3Error has the store's own code. */
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'NoSuchKey' || error.code === 'NotFound')
 }
