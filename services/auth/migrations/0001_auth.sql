@@ -116,19 +116,17 @@ create table throttle (
 
 create index throttle_by_time on throttle (updated_at);
 
--- Until when the next attempt has to wait after one that brought the level to `level`.
-create function throttle_until(
-  attempted_at timestamptz,
+-- How long the next attempt has to wait after one that brought the level to `level`.
+create function throttle_delay(
   level double precision,
   free double precision,
   first_seconds double precision,
   max_seconds double precision
-) returns timestamptz language sql stable as $$
-  select case
-    -- Not "now": another attempt may have read its clock a moment earlier, or a clock that is behind.
-    when level < free then '-infinity'
-    else attempted_at + make_interval(secs => least(max_seconds, first_seconds * power(2, least(ceil(level - free), 20))))
-  end
+) returns interval language sql immutable as $$
+  select make_interval(secs => case
+    when level < free then 0
+    else least(max_seconds, first_seconds * power(2, least(ceil(level - free), 20)))
+  end)
 $$;
 
 -- From where an account was signed in to. Such an address has a count of its own, which strangers cannot raise.
