@@ -19,6 +19,7 @@ import {
   type ProductRow,
   type TaggedProduct,
 } from './product-row.ts'
+import { refuseUnusableNames } from './product-text.ts'
 
 /** Who changes something, for the audit log and the trace. */
 export interface Author {
@@ -162,6 +163,7 @@ export class Products {
   }
 
   async createProduct(product: NewProduct, { userId, traceParent }: Author): Promise<TaggedProduct> {
+    refuseUnusableNames(product)
     refuseUnknownCurrency(product.price.currency)
     const [row] = await this.#database.write(insertProduct, [
       uuidv7(),
@@ -192,6 +194,7 @@ export class Products {
     change: ProductChange,
     { userId, traceParent }: Author,
   ): Promise<TaggedProduct> {
+    refuseUnusableNames(change)
     refuseUnknownCurrency(change.price.currency)
     const row = await this.#replace([
       id,
