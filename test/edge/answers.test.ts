@@ -91,6 +91,15 @@ describe('response headers', () => {
     expect((await on.edge.send('/')).headers).toMatchObject({ ...common, 'content-security-policy': policy })
   })
 
+  test.each([
+    ['a URL that is too long', `/product?q=${'x'.repeat(20_000)}`, {}],
+    ['a header that is too long', '/product', { accept: 'x'.repeat(20_000) }],
+  ])('%s is refused with the status that the body says', async (_what, path, headers) => {
+    const answer = await on.edge.send(path, { headers })
+    expect(answer.status).toBe(400)
+    expect(JSON.parse(answer.body)).toMatchObject({ type: '/problems/invalid-request', status: 400 })
+  })
+
   test('a problem names its request', async () => {
     const answer = await on.edge.send('/nothing')
     expect(JSON.parse(answer.body)).toMatchObject({ instance: `urn:uuid:${String(answer.headers['x-request-id'])}` })
