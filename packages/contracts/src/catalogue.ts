@@ -62,7 +62,7 @@ export const needs: Readonly<Record<ServiceName, Needs>> = {
     objectStore: false,
     smtp: false,
     consumes: [productCreated, productChanged, productDeleted, stockReserved, stockRefused],
-    hears: [orderConfirmed, orderRejected, orderCancelled],
+    hears: [orderConfirmed, orderRejected, orderCancelled, authEvents.sessionRevoked],
   },
   notifications: {
     database: true,

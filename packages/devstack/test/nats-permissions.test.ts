@@ -106,7 +106,7 @@ test('a service has its own durable and nobody else’s', async () => {
 })
 
 test('a service cannot listen to the answers another one gets, nor to events it does not hear', async () => {
-  for (const subject of ['_INBOX_auth.>', '_INBOX.>', '>', 'msg.>', '$JS.>', 'msg.auth.session.revoked']) {
+  for (const subject of ['_INBOX_auth.>', '_INBOX.>', '>', 'msg.>', '$JS.>', 'msg.auth.session.opened']) {
     const refused = new Promise((resolve) => {
       orders.subscribe(subject, { callback: (error) => resolve(error) })
     })

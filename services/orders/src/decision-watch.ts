@@ -11,6 +11,12 @@ const STREAM_MS = 60_000
 
 const finalStates: ReadonlySet<OrderStatus> = new Set(['rejected', 'cancelled'])
 
+/** Whose stream it is. */
+export interface Reader {
+  readonly userId: string
+  readonly sessionId: string
+}
+
 interface Watcher {
   readonly orderId: string
   wake: () => void
@@ -32,6 +38,7 @@ export interface DecisionWatchContext {
 export class DecisionWatch {
   readonly #context: DecisionWatchContext
   readonly #watchers = new Map<string, Set<Watcher>>()
+  readonly #streams = new Map<AbortController, Reader>()
   #count = 0
   #polling = false
 
@@ -42,6 +49,16 @@ export class DecisionWatch {
   /** Says that the order's status may have changed. */
   nudge(orderId: string): void {
     for (const watcher of this.#watchers.get(orderId) ?? []) watcher.wake()
+  }
+
+  /**
+   * Ends the streams of a session, or of all of a user's (null). Who may go on comes again, through the edge. Of a
+   * revocation that is not heard of a stream is left for its 60 seconds.
+   */
+  endStreams(userId: string, sessionId: string | null): void {
+    for (const [revoked, reader] of this.#streams) {
+      if (reader.userId === userId && (sessionId === null || reader.sessionId === sessionId)) revoked.abort()
+    }
   }
 
   /**
@@ -57,14 +74,21 @@ export class DecisionWatch {
     return latest
   }
 
-  /** The order now and again whenever its status changes, for 60 seconds or until it is final. */
-  async *events(userId: string, current: VersionedOrder, signal: AbortSignal): AsyncGenerator<ServerSentEvent> {
-    yield toServerSentEvent(current)
-    // A client that finds too many here comes again by itself, as after every stream's end.
-    if (finalStates.has(current.order.status) || this.#count >= WATCHERS_MAX) return
-    for await (const changed of this.#changes(userId, current, STREAM_MS, signal)) {
-      yield toServerSentEvent(changed)
-      if (finalStates.has(changed.order.status)) return
+  /** The order now and again whenever its status changes, for 60 seconds, until it is final or the reader's session ends. */
+  async *events(reader: Reader, current: VersionedOrder, signal: AbortSignal): AsyncGenerator<ServerSentEvent> {
+    const revoked = new AbortController()
+    this.#streams.set(revoked, reader)
+    try {
+      yield toServerSentEvent(current)
+      // A client that finds too many here comes again by itself, as after every stream's end.
+      if (finalStates.has(current.order.status) || this.#count >= WATCHERS_MAX) return
+      const ended = AbortSignal.any([signal, revoked.signal])
+      for await (const changed of this.#changes(reader.userId, current, STREAM_MS, ended)) {
+        yield toServerSentEvent(changed)
+        if (finalStates.has(changed.order.status)) return
+      }
+    } finally {
+      this.#streams.delete(revoked)
     }
   }
 

@@ -1,5 +1,5 @@
 import type { Clock } from '@saas/config'
-import { ordersEvents, productsEvents } from '@saas/contracts'
+import { authEvents, ordersEvents, productsEvents } from '@saas/contracts'
 import type { Bus, MessageOf, Transaction } from '@saas/state'
 import { decide, type Decision } from './decisions.ts'
 import type { DecisionWatch } from './decision-watch.ts'
@@ -12,7 +12,7 @@ type Consumed = MessageOf<(typeof consumed)[number]>
 const { orderConfirmed, orderRejected, orderCancelled } = ordersEvents
 const heard = [orderConfirmed, orderRejected, orderCancelled] as const
 
-/** Applies what products says, and wakes whoever waits for a decision. */
+/** Applies what products says, wakes whoever waits for a decision, and ends the streams of sessions that were revoked. */
 export function followEvents(context: {
   readonly bus: Bus
   readonly clock: Clock
@@ -34,6 +34,7 @@ export function followEvents(context: {
     },
   })
   bus.subscribe(heard, ({ data }) => watch.nudge(data.orderId))
+  bus.subscribe([authEvents.sessionRevoked], ({ data }) => watch.endStreams(data.userId, data.sessionId))
 }
 
 /** Applies one batch of events, set by set, and returns the ids of the orders whose status changed. */

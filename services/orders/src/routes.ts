@@ -32,7 +32,7 @@ export function ordersHandlers({ orders, carts, watch }: OrdersDomain): Handlers
     },
     watchOrder: async (call) => {
       const current = await orders.get(call.identity.userId, call.params.id)
-      return await streamEvents(call, watch.events(call.identity.userId, current, call.signal))
+      return await streamEvents(call, watch.events(call.identity, current, call.signal))
     },
     getCart: async ({ identity }) => ({ status: 200, body: await carts.get(identity.userId) }),
     putCartItem: async ({ identity, params: { productId }, body: { quantity } }) => {

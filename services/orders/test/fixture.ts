@@ -1,4 +1,5 @@
 import {
+  authEvents,
   productsEvents,
   type DataOf,
   type Event,
@@ -154,6 +155,21 @@ class ProductsVoice implements AsyncDisposable {
     await this.#state[Symbol.asyncDispose]()
     await this.#database[Symbol.asyncDispose]()
   }
+}
+
+/** Says what auth says when a session of a user was revoked, or all (null). Resolves when the stream has it. */
+export async function sayRevoked({ service }: TestOrders, userId: string, sessionId: string | null): Promise<void> {
+  await using database = await cloneDatabase('auth', { migrations: null })
+  const config = testConfig('auth', { database, bus: service.bus, objects: service.objects })
+  await using state = State.connect(config, { service: 'auth', logger: service.log.logger, clock: service.clock })
+  const { aggregate, subject } = authEvents.sessionRevoked
+  await database.query(
+    `insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data)
+     values (uuidv7(), $1, $2, 1, $3, $4)`,
+    [aggregate, userId, subject, JSON.stringify({ userId, sessionId })],
+  )
+  state.bus.startRelay()
+  await eventually(async () => (await database.query('select from outbox where published_at is null')).length === 0)
 }
 
 /** The orders service on a database, a stream and a clock of its own, and a voice that speaks as products. */

@@ -3,7 +3,7 @@ import { eventually, signedIn } from '@saas/testing'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DecisionWatch, WATCHERS_MAX } from '../src/decision-watch.ts'
-import { startTestOrders, type TestOrders } from './fixture.ts'
+import { sayRevoked, startTestOrders, type TestOrders } from './fixture.ts'
 
 let shop: TestOrders
 let tea: string
@@ -161,8 +161,8 @@ interface Told {
 }
 
 /** Reads a stream of server-sent events as a browser does, over the network. */
-async function* readEvents(userId: string, id: string): AsyncGenerator<Told> {
-  const headers = signedIn(ordersRoutes.watchOrder, { userId, now: shop.service.clock.now() })
+async function* readEvents(userId: string, id: string, sessionId = uuidv7()): AsyncGenerator<Told> {
+  const headers = signedIn(ordersRoutes.watchOrder, { userId, sessionId, now: shop.service.clock.now() })
   const response = await fetch(`${shop.service.url}/order/${id}/events`, { headers })
   expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8'])
   let text = ''
@@ -224,6 +224,23 @@ describe('server-sent events', () => {
     await events.next()
     shop.service.clock.advance(60_000)
     expect((await events.next()).done).toBe(true)
+  })
+
+  test('a stream ends when its session is revoked, and with all sessions of its user', async () => {
+    const userId = uuidv7()
+    const { body } = await place(userId, 'wait=0')
+    const revoked = uuidv7()
+    const streams = [readEvents(userId, body.id, revoked), readEvents(userId, body.id)] as const
+    for (const events of streams) await events.next()
+    const ends = streams.map((events) => events.next())
+    await sayRevoked(shop, uuidv7(), null)
+    await sayRevoked(shop, userId, revoked)
+    expect((await ends[0])?.done).toBe(true)
+    await shop.products.reserve(body)
+    expect((await ends[1])?.value).toMatchObject({ order: { status: 'confirmed' } })
+    const end = streams[1].next()
+    await sayRevoked(shop, userId, null)
+    expect((await end).done).toBe(true)
   })
 
   test('the stream of another user’s order is the same 404 as one of no order', async () => {
