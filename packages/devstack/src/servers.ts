@@ -10,7 +10,7 @@ import { startObjectStore, type ObjectStoreServer } from './servers/object-store
 import { startPostgres, type PostgresServer } from './servers/postgres.ts'
 
 /** What each name stands for once it runs. */
-export interface ServersByName {
+interface ServersByName {
   readonly postgres: PostgresServer
   readonly nats: NatsServer
   readonly objectStore: ObjectStoreServer

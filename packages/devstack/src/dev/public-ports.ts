@@ -10,7 +10,7 @@ export interface PortChoice {
   readonly notes: readonly string[]
 }
 
-export const defaultPorts: PublicPorts = { edge: 8080, mailbox: 8025, docs: 8081 }
+const defaultPorts: PublicPorts = { edge: 8080, mailbox: 8025, docs: 8081 }
 
 const NEXT_PORTS_MAX = 100
 const ANCESTORS_MAX = 8
