@@ -3,6 +3,7 @@ import { Client } from 'pg'
 import { database, readConfig } from '@saas/config'
 import type { ServiceName } from '@saas/contracts'
 import { isConnectionLoss } from './errors.ts'
+import { waitForSchema } from './schema-wait.ts'
 import { pause } from './pause.ts'
 
 const MESSAGES_DIRECTORY = fileURLToPath(new URL('../migrations', import.meta.url))
@@ -31,9 +32,19 @@ export interface MigrationOptions {
 /**
  * Brings a service's database up to date: first the tables of messages, which all services share, then its own. Several
  * may start at once: one runs them, the others wait for it. Each run is one transaction.
+ *
+ * With `--wait-for-schema` the program changes nothing: as the service role (DATABASE_URL) it waits until somebody else has
+ * run all of them.
  */
 export async function runMigrations(options: MigrationOptions): Promise<void> {
   const { service, directory, report = (line) => process.stdout.write(`${line}\n`) } = options
+  if (options.url === undefined && process.argv.includes('--wait-for-schema')) {
+    await waitForSchema([
+      { table: MESSAGES_TABLE, directory: MESSAGES_DIRECTORY },
+      ...(directory === undefined ? [] : [{ table: SERVICE_TABLE, directory }]),
+    ])
+    return report(`${service}: the schema is there`)
+  }
   const url = options.url ?? readConfig({ url: database.migrateDatabaseUrl }).url
   const client = await connect(url, options.wait ?? process.argv.includes('--wait'))
   try {

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { provisionService, runMigrations } from '@saas/state'
 import { Client } from 'pg'
 import { expect, test } from 'vitest'
+import { waitForSchema } from '../src/schema-wait.ts'
 import { sharedServers } from './fixtures.ts'
 
 interface Provisioned extends AsyncDisposable {
@@ -115,4 +116,17 @@ test('another service cannot connect to the database', async () => {
   const stranger = new URL(mine.serviceUrl)
   stranger.pathname = new URL(theirs.serviceUrl).pathname
   await expect(new Client({ connectionString: stranger.href }).connect()).rejects.toMatchObject({ code: '42501' })
+})
+
+test('who waits for the schema goes on when every migration has run, as the service’s own role', async () => {
+  await using database = await provisioned()
+  const directory = migrations({ '0001_first.sql': 'create table first (id int)' })
+  const order: string[] = []
+  const waiting = waitForSchema([{ table: 'service_migration', directory }], database.serviceUrl).then(() =>
+    order.push('goes on'),
+  )
+  await runMigrations({ service: 'orders', url: database.url, report: () => undefined })
+  await runMigrations({ service: 'orders', url: database.url, directory, report: (line) => order.push(line) })
+  await waiting
+  expect(order).toEqual(['orders: migrated 0001_first', 'goes on'])
 })
