@@ -1,10 +1,11 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { allProblems, allRoutes, serviceNames } from '@saas/contracts'
+import { allProblems, allRoutes, serviceNames, statefulServices } from '@saas/contracts'
 import { asyncapi } from '@saas/contracts/asyncapi'
 import { edgeLocations, edgeRequestHeaders, edgeRoutes } from '@saas/contracts/edge'
 import { openapi } from '@saas/contracts/openapi'
 import { environmentExample } from './generate/environment.ts'
+import { migrationList } from './generate/migration-list.ts'
 import { problemIndex, problemPage } from './generate/problem-pages.ts'
 import { serviceReadme } from './generate/service-readme.ts'
 import { cloneDirectory } from './locations.ts'
@@ -26,6 +27,10 @@ const targets: readonly Target[] = [
   { path: 'charts/edge/files/locations.conf', content: () => edgeLocations(allRoutes) },
   { path: 'charts/edge/files/request-headers.conf', content: () => edgeRequestHeaders(allRoutes) },
   { path: '.env.example', content: environmentExample },
+  ...statefulServices.map((service) => ({
+    path: `charts/${service}/files/migrations.txt`,
+    content: () => migrationList(service),
+  })),
   { path: `${PROBLEM_PAGES}/README.md`, content: problemIndex },
   ...allProblems.map((problem) => ({
     path: `${PROBLEM_PAGES}/${problem.name}.md`,

@@ -1,0 +1,50 @@
+{{/* The release's name as part of other names: at most 30 characters, so that the longest name has 63. */}}
+{{- define "saas.release" -}}
+{{- if le (len .Release.Name) 30 -}}{{ .Release.Name }}
+{{- else -}}{{ printf "%s-%s" (.Release.Name | trunc 21 | trimSuffix "-") (.Release.Name | sha256sum | trunc 8) }}
+{{- end -}}
+{{- end -}}
+
+{{/* The name of a part's objects: (list $root "orders"). Two releases in one namespace differ in it. */}}
+{{- define "saas.fullname" -}}
+{{- printf "%s-%s" (include "saas.release" (index . 0)) (index . 1) -}}
+{{- end -}}
+
+{{/* What Services, Deployments and policies select by; never changes: (list $root "orders"). */}}
+{{- define "saas.selectorLabels" -}}
+app.kubernetes.io/name: {{ index . 1 }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+{{- end -}}
+
+{{/* The labels of every object: (list $root "orders"). */}}
+{{- define "saas.labels" -}}
+{{- $root := index . 0 -}}
+{{ include "saas.selectorLabels" . }}
+app.kubernetes.io/part-of: saas
+app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+{{- end -}}
+
+{{/* The metadata of an object: (list $root "orders" "name of the object"). */}}
+{{- define "saas.metadata" -}}
+name: {{ index . 2 }}
+namespace: {{ (index . 0).Release.Namespace }}
+labels: {{- include "saas.labels" . | nindent 2 }}
+{{- end -}}
+
+{{/* An image with its registry, and its digest where one is given: (list $root .Values.image). */}}
+{{- define "saas.image" -}}
+{{- $root := index . 0 -}}{{- $image := index . 1 -}}
+{{- $registry := $root.Values.global.imageRegistry | default $image.registry -}}
+{{- $name := printf "%s/%s" $registry $image.repository -}}
+{{- if $image.digest -}}{{ $name }}@{{ $image.digest }}
+{{- else -}}{{ $name }}:{{ $image.tag | default $root.Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{/* A rendered object with the user's overrides on top: (list "yaml" $overrides). */}}
+{{- define "saas.overridden" -}}
+{{- $object := fromYaml (index . 0) -}}
+{{- with $object.Error -}}{{- fail (printf "an object of the chart is not YAML: %s" .) -}}{{- end -}}
+{{- toYaml (mustMergeOverwrite $object (index . 1 | default dict)) -}}
+{{- end -}}

@@ -1,0 +1,47 @@
+{{/* Pod Security `restricted`, and no token of the API server: what every pod of the shop has. (list $root) */}}
+{{- define "saas.podSecurity" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 10001
+  runAsGroup: 10001
+  fsGroup: 10001
+  fsGroupChangePolicy: OnRootMismatch
+  seccompProfile: { type: RuntimeDefault }
+{{- with (index . 0).Values.global.imagePullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* The same for every container. */}}
+{{- define "saas.containerSecurity" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: { drop: [ALL] }
+{{- end -}}
+
+{{/* Replicas on different nodes and zones, where there are some: (list $root "orders"). */}}
+{{- define "saas.spread" -}}
+topologySpreadConstraints:
+  {{- range $key := list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+  - maxSkew: 1
+    topologyKey: {{ $key }}
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels: {{- include "saas.selectorLabels" $ | nindent 8 }}
+  {{- end }}
+{{- end -}}
+
+{{/* Three quarters of a memory limit, in MiB, for the heap of Node. */}}
+{{- define "saas.heapMiB" -}}
+{{- if hasSuffix "Gi" . -}}{{ div (mul (trimSuffix "Gi" . | int) 1024 3) 4 }}
+{{- else -}}{{ div (mul (trimSuffix "Mi" . | int) 3) 4 }}
+{{- end -}}
+{{- end -}}
+
+{{/* Changes when the secrets are said to have changed, so that pods are replaced: .Values.global. */}}
+{{- define "saas.secretsChecksum" -}}
+{{- printf "secrets:%v:%s" .secrets.rotation .secrets.seed | sha256sum | trunc 16 -}}
+{{- end -}}

@@ -1,0 +1,38 @@
+{{/*
+What makes the databases and roles: the statements of provisionService in packages/state, for psql. It may run at any
+time again and repairs what differs, passwords included. (list of services)
+*/}}
+{{- define "postgres.provision" -}}
+\set ON_ERROR_STOP on
+-- Postgres refuses two changes of one role at once, so a second run waits for the first.
+select pg_advisory_lock(1935761779);
+{{- range $service := . }}
+
+\getenv password PASSWORD_{{ $service | upper }}
+\getenv migrator_password MIGRATOR_PASSWORD_{{ $service | upper }}
+select format('create role %I login', name) from unnest(array['{{ $service }}_migrator', '{{ $service }}']) name
+  where not exists (select from pg_roles where rolname = name) \gexec
+alter role "{{ $service }}_migrator" with login nosuperuser nocreatedb nocreaterole password :'migrator_password';
+alter role "{{ $service }}" with login nosuperuser nocreatedb nocreaterole password :'password';
+grant "{{ $service }}_migrator" to current_user;
+select 'create database "{{ $service }}" owner "{{ $service }}_migrator"'
+  where not exists (select from pg_database where datname = '{{ $service }}') \gexec
+alter database "{{ $service }}" owner to "{{ $service }}_migrator";
+revoke all on database "{{ $service }}" from public;
+grant connect on database "{{ $service }}" to "{{ $service }}";
+alter role "{{ $service }}" set statement_timeout = 8000;
+alter role "{{ $service }}" set lock_timeout = 500;
+alter role "{{ $service }}" set idle_in_transaction_session_timeout = 30000;
+{{- end }}
+{{- range $service := . }}
+
+\connect "{{ $service }}"
+alter schema public owner to "{{ $service }}_migrator";
+revoke all on schema public from public;
+grant usage on schema public to "{{ $service }}";
+alter default privileges for role "{{ $service }}_migrator" in schema public grant select, insert, update, delete on tables to "{{ $service }}";
+alter default privileges for role "{{ $service }}_migrator" in schema public grant usage, select on sequences to "{{ $service }}";
+grant select, insert, update, delete on all tables in schema public to "{{ $service }}";
+grant usage, select on all sequences in schema public to "{{ $service }}";
+{{- end }}
+{{ end -}}

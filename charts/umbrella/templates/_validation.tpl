@@ -1,0 +1,38 @@
+{{/* What the schema cannot say: combinations that cannot work, each with its cure. */}}
+{{- define "saas.validate" -}}
+{{- $global := .Values.global -}}
+{{- $needs := fromYaml (include "saas.allNeeds" .) -}}
+{{- if eq $global.postgres.mode "external" -}}
+  {{- range $service, $need := $needs -}}
+    {{- if and $need.database (not (index $global.postgres.existingSecrets $service)) -}}
+      {{- fail (printf "global.postgres.mode is external, but %s has no database: set global.postgres.existingSecrets.%s to the name of a Secret with the keys uri and direct-uri." $service $service) -}}
+    {{- end -}}
+  {{- end -}}
+{{- else if $global.postgres.existingSecrets -}}
+  {{- fail (printf "global.postgres.existingSecrets is set, but global.postgres.mode is %s, which makes its own: set the mode to external or remove the Secrets." $global.postgres.mode) -}}
+{{- end -}}
+{{- if and $global.objectStore.endpoint (not $global.objectStore.existingSecret) -}}
+  {{- fail "global.objectStore.endpoint is set, but nothing says how to sign in there: set global.objectStore.existingSecret to the name of a Secret with the keys access-key and secret-key." -}}
+{{- end -}}
+{{- if and $global.objectStore.existingSecret (not $global.objectStore.endpoint) -}}
+  {{- fail "global.objectStore.existingSecret is set without an endpoint: set global.objectStore.endpoint to the URL of the object store." -}}
+{{- end -}}
+{{- if and $global.mail.mailbox $global.mail.existingSecret -}}
+  {{- fail "global.mail.existingSecret names a mail server, but global.mail.mailbox is true, which keeps every mail in this release: set global.mail.mailbox to false." -}}
+{{- end -}}
+{{- if and (not $global.mail.mailbox) (not $global.mail.existingSecret) -}}
+  {{- fail "No mail can leave: set global.mail.existingSecret to the name of a Secret with the key smtp-url, or global.mail.mailbox to true to keep every mail in this release." -}}
+{{- end -}}
+{{- if and .Values.edge.ingress.enabled .Values.edge.httpRoute.enabled -}}
+  {{- fail "edge.ingress.enabled and edge.httpRoute.enabled are both true, and each would count as a proxy in front: choose one." -}}
+{{- end -}}
+{{- if and .Values.edge.httpRoute.enabled (not .Values.edge.httpRoute.parentRefs) -}}
+  {{- fail "edge.httpRoute.enabled is true, but it belongs to no Gateway: set edge.httpRoute.parentRefs." -}}
+{{- end -}}
+{{- range $service, $need := $needs -}}
+  {{- $autoscaling := (index $.Values $service).autoscaling -}}
+  {{- if and $autoscaling.enabled (gt (int $autoscaling.minReplicas) (int $autoscaling.maxReplicas)) -}}
+    {{- fail (printf "%s.autoscaling.minReplicas is more than maxReplicas: lower the one or raise the other." $service) -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
