@@ -1,5 +1,7 @@
 export { brokerUsers } from './broker-users.ts'
 export { Child, ServerStartError, type ChildOptions } from './child.ts'
+export { helmBinary, helmMajors, type HelmMajor } from './fetch/helm-binary.ts'
+export { natsBinary } from './fetch/nats-binary.ts'
 export { findProgram } from './fetch/run.ts'
 export { DirectoryInUseError, stopLeftovers } from './ledger.ts'
 export { cacheDirectory, cloneDirectory, devstackDirectory } from './locations.ts'

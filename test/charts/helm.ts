@@ -1,0 +1,87 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { cloneDirectory, helmBinary, type HelmMajor } from '@saas/devstack'
+import { parseAllDocuments } from 'yaml'
+
+const RENDER_TIMEOUT_MS = 60_000
+const OUTPUT_BYTES_MAX = 16 * 1024 ** 2
+const SEED = 'a-seed-for-tests-that-is-long-enough-0123456789'
+const umbrella = join(cloneDirectory, 'charts/umbrella')
+
+/** An object as the chart renders it, before anything else knows its type. */
+export interface Rendered {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly metadata: {
+    readonly name: string
+    readonly namespace?: string
+    readonly labels?: Record<string, string>
+    readonly annotations?: Record<string, string>
+  }
+  readonly [field: string]: unknown
+}
+
+export interface RenderOptions {
+  readonly helm?: HelmMajor
+  readonly release?: string
+  /** Files of the umbrella chart, such as `values-small.yaml`. */
+  readonly files?: readonly string[]
+  /** As JSON: `path=value`. */
+  readonly set?: Readonly<Record<string, unknown>>
+  readonly seed?: string
+}
+
+/** What `helm template` prints. Rejects with what it says when it refuses. */
+export async function renderedText(options: RenderOptions = {}): Promise<string> {
+  const { helm = 4, release = 'shop', files = [], set = {}, seed = SEED } = options
+  const program = await helmBinary(helm)
+  // Nothing of the machine's own Helm is read.
+  const home = mkdtempSync(join(tmpdir(), 'helm-'))
+  try {
+    const { stdout } = await promisify(execFile)(
+      program,
+      [
+        'template',
+        release,
+        umbrella,
+        '--namespace=shops',
+        ...(seed === '' ? [] : [`--set=global.secrets.seed=${seed}`]),
+        ...files.map((file) => `--values=${join(umbrella, file)}`),
+        ...Object.entries(set).map(([path, value]) => `--set-json=${path}=${JSON.stringify(value)}`),
+      ],
+      {
+        env: { HOME: home, PATH: process.env['PATH'] ?? '' },
+        timeout: RENDER_TIMEOUT_MS,
+        maxBuffer: OUTPUT_BYTES_MAX,
+      },
+    )
+    return stdout
+  } finally {
+    rmSync(home, { recursive: true })
+  }
+}
+
+/** The same, parsed strictly: a key that stands twice is an error. */
+export async function rendered(options: RenderOptions = {}): Promise<readonly Rendered[]> {
+  return parsed(await renderedText(options))
+}
+
+export function parsed(text: string): readonly Rendered[] {
+  return parseAllDocuments(text, { uniqueKeys: true, schema: 'yaml-1.1' }).flatMap((document) => {
+    const [error] = document.errors
+    if (error !== undefined) throw error
+    const object = document.toJS() as Rendered | null
+    return object === null ? [] : [object]
+  })
+}
+
+/** The sentence Helm ends with when it refuses the values. */
+export async function refusal(set: Readonly<Record<string, unknown>>, options: RenderOptions = {}): Promise<string> {
+  return await renderedText({ ...options, set }).then(
+    () => 'not refused',
+    (error: Error & { stderr?: string }) => error.stderr ?? error.message,
+  )
+}

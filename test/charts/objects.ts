@@ -1,0 +1,105 @@
+import type { V1Container, V1PodSpec, V1PodTemplateSpec } from '@kubernetes/client-node'
+import type { Rendered } from './helm.ts'
+
+/** The pod template of whatever makes pods. */
+function podTemplateOf(object: Rendered): V1PodTemplateSpec | undefined {
+  return (object['spec'] as { template?: V1PodTemplateSpec } | undefined)?.template
+}
+
+export interface Workload {
+  readonly object: Rendered
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly pod: V1PodSpec
+  readonly containers: readonly V1Container[]
+}
+
+export function workloads(objects: readonly Rendered[]): readonly Workload[] {
+  return objects.flatMap((object) => {
+    const template = podTemplateOf(object)
+    if (template?.spec === undefined) return []
+    const pod = template.spec
+    return [
+      {
+        object,
+        name: object.metadata.name,
+        labels: template.metadata?.labels ?? {},
+        pod,
+        containers: [...(pod.initContainers ?? []), ...pod.containers],
+      },
+    ]
+  })
+}
+
+export function ofKind(objects: readonly Rendered[], kind: string): readonly Rendered[] {
+  return objects.filter((object) => object.kind === kind)
+}
+
+export function named(objects: readonly Rendered[], kind: string, name: string): Rendered {
+  const found = objects.find((object) => object.kind === kind && object.metadata.name === name)
+  if (found === undefined) throw new Error(`There is no ${kind} ${name}`)
+  return found
+}
+
+export function selects(
+  selector: Readonly<Record<string, string>> | undefined,
+  labels: Readonly<Record<string, string>>,
+): boolean {
+  return Object.entries(selector ?? {}).every(([key, value]) => labels[key] === value)
+}
+
+interface Rule {
+  readonly from?: readonly Peer[]
+  readonly to?: readonly Peer[]
+  readonly ports?: readonly { readonly port: number }[]
+}
+
+interface Peer {
+  readonly podSelector?: { readonly matchLabels?: Readonly<Record<string, string>> }
+}
+
+interface PolicySpec {
+  readonly podSelector: { readonly matchLabels?: Readonly<Record<string, string>> }
+  readonly ingress?: readonly Rule[]
+  readonly egress?: readonly Rule[]
+}
+
+/** Who may call whom, as `caller → called:port`, when the policies of both sides say so. */
+export function allowedCalls(objects: readonly Rendered[]): readonly string[] {
+  const all = workloads(objects)
+  const policies = ofKind(objects, 'NetworkPolicy').map((object) => object['spec'] as PolicySpec)
+  const rules = (workload: Workload, direction: 'ingress' | 'egress') =>
+    policies
+      .filter((policy) => selects(policy.podSelector.matchLabels, workload.labels))
+      .flatMap((policy) =>
+        (policy[direction] ?? []).map(({ from, to, ports }) => ({
+          peers: direction === 'ingress' ? from : to,
+          ports,
+        })),
+      )
+  const allows = (from: Workload, to: Workload, direction: 'ingress' | 'egress', port: number) => {
+    const [own, other] = direction === 'ingress' ? [to, from] : [from, to]
+    return rules(own, direction).some(
+      ({ peers, ports }) =>
+        (ports ?? []).some((rule) => rule.port === port) &&
+        (peers === undefined ||
+          peers.some((peer) => peer.podSelector !== undefined && selects(peer.podSelector.matchLabels, other.labels))),
+    )
+  }
+  const calls = all.flatMap((from) =>
+    all.flatMap((to) =>
+      to.containers
+        .flatMap((container) => container.ports ?? [])
+        .filter(
+          ({ containerPort }) =>
+            allows(from, to, 'ingress', containerPort) && allows(from, to, 'egress', containerPort),
+        )
+        .map(({ containerPort }) => `${partOf(from)} → ${partOf(to)}:${containerPort}`),
+    ),
+  )
+  return [...new Set(calls)].toSorted()
+}
+
+function partOf(workload: Workload): string {
+  return workload.labels['app.kubernetes.io/name'] ?? workload.name
+}

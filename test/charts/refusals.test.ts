@@ -1,0 +1,74 @@
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { cloneDirectory } from '@saas/devstack'
+import { expect, test } from 'vitest'
+import { refusal } from './helm.ts'
+
+test.each([
+  ['an unknown key', { 'orders.replica': 3 }, ['orders', "additional properties 'replica' not allowed"]],
+  [
+    'an unknown key of the whole',
+    { 'global.publicURL': 'https://shop.example.com' },
+    ["additional properties 'publicURL' not allowed"],
+  ],
+  ['a wrong type', { 'edge.replicas': 'two' }, ['/replicas', 'want integer']],
+  [
+    'an address with a slash at its end',
+    { 'global.publicUrl': 'https://shop.example.com/' },
+    ['/global/publicUrl', 'does not match pattern'],
+  ],
+  ['an image that nobody can name again', { 'orders.image.tag': 'latest' }, ['/image/tag']],
+  [
+    'an external database for some',
+    { 'global.postgres': { mode: 'external', existingSecrets: { auth: 'a' } } },
+    ['notifications has no database: set global.postgres.existingSecrets.notifications to the name of a Secret'],
+  ],
+  [
+    'Secrets of databases that nothing reads',
+    { 'global.postgres.existingSecrets': { auth: 'a' } },
+    ['set the mode to external or remove the Secrets'],
+  ],
+  [
+    'an object store without credentials',
+    { 'global.objectStore.endpoint': 'https://s3.example.com' },
+    ['set global.objectStore.existingSecret'],
+  ],
+  [
+    'credentials without an object store',
+    { 'global.objectStore.existingSecret': 's3' },
+    ['set global.objectStore.endpoint'],
+  ],
+  ['no way for mail', { 'global.mail.mailbox': false }, ['No mail can leave: set global.mail.existingSecret']],
+  ['mail servers that nothing reaches', { 'global.mail.existingSecret': 'smtp' }, ['set global.mail.mailbox to false']],
+  [
+    'two ways in',
+    { 'edge.ingress.enabled': true, 'edge.httpRoute': { enabled: true, parentRefs: [{ name: 'gateway' }] } },
+    ['choose one'],
+  ],
+  ['a route without a Gateway', { 'edge.httpRoute.enabled': true }, ['set edge.httpRoute.parentRefs']],
+  [
+    'a floor above the ceiling',
+    { 'orders.autoscaling': { enabled: true, minReplicas: 9, maxReplicas: 3 } },
+    ['orders.autoscaling.minReplicas is more than maxReplicas'],
+  ],
+])('%s is refused with a sentence', async (_what, set, sentences) => {
+  const said = await refusal(set)
+  for (const sentence of sentences) expect(said).toContain(sentence)
+})
+
+test('passwords are not made where they could not be found again', async () => {
+  expect(await refusal({}, { seed: '' })).toContain('set global.secrets.seed to at least 32 random characters')
+})
+
+test('a short seed is refused', async () => {
+  expect(await refusal({}, { seed: 'short' })).toContain('/global/secrets/seed')
+})
+
+test('no schema lets an unknown key of ours pass', () => {
+  const schemas = globSync('charts/*/*.schema.json', { cwd: cloneDirectory })
+  expect(schemas.length).toBeGreaterThan(10)
+  for (const path of schemas) {
+    const schema = JSON.parse(readFileSync(join(cloneDirectory, path), 'utf8')) as object
+    expect(schema, path).toMatchObject({ additionalProperties: false })
+  }
+})
