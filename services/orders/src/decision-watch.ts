@@ -5,6 +5,8 @@ import { withState, type OrderState, type VersionedOrder } from './order-row.ts'
 
 /** Requests that wait for a decision and event streams that are open, together, in one replica. */
 export const WATCHERS_MAX = 1_000
+/** Of these, how many one user may have: nobody alone keeps all others from waiting. */
+export const WATCHERS_OF_A_USER_MAX = 50
 /** How long a missed nudge can go unnoticed. */
 const POLL_MS = 250
 const STREAM_MS = 60_000
@@ -18,6 +20,7 @@ export interface Reader {
 }
 
 interface Watcher {
+  readonly userId: string
   readonly orderId: string
   wake: () => void
 }
@@ -39,6 +42,7 @@ export class DecisionWatch {
   readonly #context: DecisionWatchContext
   readonly #watchers = new Map<string, Set<Watcher>>()
   readonly #streams = new Map<AbortController, Reader>()
+  readonly #countsByUser = new Map<string, number>()
   #count = 0
   #polling = false
 
@@ -63,10 +67,10 @@ export class DecisionWatch {
 
   /**
    * The order as soon as it is decided, or as it is after `waitMs`, when `signal` is aborted, when the service stops, or at
-   * once when too many wait already.
+   * once when too many wait already, all together or this user alone.
    */
   async decision(userId: string, placed: VersionedOrder, waitMs: number, signal: AbortSignal): Promise<VersionedOrder> {
-    if (placed.order.status !== 'pending' || waitMs === 0 || this.#count >= WATCHERS_MAX) return placed
+    if (placed.order.status !== 'pending' || waitMs === 0 || this.#isFullFor(userId)) return placed
     let latest = placed
     for await (latest of this.#changes(userId, placed, waitMs, signal)) {
       if (latest.order.status !== 'pending') break
@@ -81,7 +85,7 @@ export class DecisionWatch {
     try {
       yield toServerSentEvent(current)
       // A client that finds too many here comes again by itself, as after every stream's end.
-      if (finalStates.has(current.order.status) || this.#count >= WATCHERS_MAX) return
+      if (finalStates.has(current.order.status) || this.#isFullFor(reader.userId)) return
       const ended = AbortSignal.any([signal, revoked.signal])
       for await (const changed of this.#changes(reader.userId, current, STREAM_MS, ended)) {
         yield toServerSentEvent(changed)
@@ -106,7 +110,7 @@ export class DecisionWatch {
       () => undefined,
     )
     const orderId = known.order.id
-    const watcher = { orderId, wake: (): void => undefined }
+    const watcher = { userId, orderId, wake: (): void => undefined }
     ended.addEventListener('abort', () => watcher.wake(), { once: true })
     this.#add(watcher)
     try {
@@ -138,11 +142,16 @@ export class DecisionWatch {
     }
   }
 
+  #isFullFor(userId: string): boolean {
+    return this.#count >= WATCHERS_MAX || (this.#countsByUser.get(userId) ?? 0) >= WATCHERS_OF_A_USER_MAX
+  }
+
   #add(watcher: Watcher): void {
     const others = this.#watchers.get(watcher.orderId)
     if (others === undefined) this.#watchers.set(watcher.orderId, new Set([watcher]))
     else others.add(watcher)
     this.#count += 1
+    this.#countsByUser.set(watcher.userId, (this.#countsByUser.get(watcher.userId) ?? 0) + 1)
     if (!this.#polling) void this.#poll()
   }
 
@@ -151,6 +160,9 @@ export class DecisionWatch {
     others?.delete(watcher)
     if (others?.size === 0) this.#watchers.delete(watcher.orderId)
     this.#count -= 1
+    const left = (this.#countsByUser.get(watcher.userId) ?? 1) - 1
+    if (left === 0) this.#countsByUser.delete(watcher.userId)
+    else this.#countsByUser.set(watcher.userId, left)
   }
 
   /** Wakes all at once, so that their reads share statements. */

@@ -2,7 +2,7 @@ import { ordersRoutes, type Order } from '@saas/contracts'
 import { eventually, signedIn } from '@saas/testing'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { DecisionWatch, WATCHERS_MAX } from '../src/decision-watch.ts'
+import { DecisionWatch, WATCHERS_MAX, WATCHERS_OF_A_USER_MAX } from '../src/decision-watch.ts'
 import { sayRevoked, startTestOrders, type TestOrders } from './fixture.ts'
 
 let shop: TestOrders
@@ -136,10 +136,25 @@ describe('the watch', () => {
     const stop = new AbortController()
     const watch = watchOf(async () => undefined, stop.signal)
     const forever = new AbortController().signal
-    const waiting = Array.from({ length: WATCHERS_MAX }, () => watch.decision('u', order, 30_000, forever))
+    const waiting = Array.from({ length: WATCHERS_MAX }, (_, n) => watch.decision(`u${n % 50}`, order, 30_000, forever))
     expect((await watch.decision('u', order, 30_000, forever)).order.status).toBe('pending')
     stop.abort()
     expect(new Set((await Promise.all(waiting)).map((answer) => answer.order.status))).toEqual(new Set(['pending']))
+  })
+
+  test('one user who waits many times keeps nobody else from waiting', async () => {
+    const stop = new AbortController()
+    const watch = watchOf(async () => undefined, stop.signal)
+    const forever = new AbortController().signal
+    const wait = (userId: string) => watch.decision(userId, order, 30_000, forever)
+    const waiting = Array.from({ length: WATCHERS_OF_A_USER_MAX }, () => wait('greedy'))
+    expect((await wait('greedy')).order.status).toBe('pending')
+    let isAnswered = false
+    const other = wait('u').then(() => (isAnswered = true))
+    await eventually(() => shop.service.clock.sleeping > WATCHERS_OF_A_USER_MAX)
+    expect(isAnswered).toBe(false)
+    stop.abort()
+    await Promise.all([...waiting, other])
   })
 
   test('an order is answered as placed when its state cannot be read', async () => {
