@@ -60,7 +60,9 @@ export class Database implements AsyncDisposable {
       keepAlive: true,
       types: { getTypeParser: typeParsers as typeof types.getTypeParser },
     })
-    // Without a listener an idle connection that breaks would end the program.
+    // One that breaks in the moment in which it is handed out has no other listener, and would end the program.
+    this.#pool.on('connect', (client) => client.on('error', () => undefined))
+    // Without a listener an idle connection that breaks would do the same.
     this.#pool.on('error', (error) => {
       options.logger.warn({ problem: error.message }, 'An idle connection to Postgres broke')
     })
@@ -147,9 +149,6 @@ export class Database implements AsyncDisposable {
     const client = await this.#pool.connect().catch((error: unknown) => {
       throw isConnectionLoss(error) ? new DatabaseUnavailable('Postgres is not reachable', { cause: error }) : error
     })
-    // A connection that breaks while it is held reports it here as well as through the running query.
-    const ignore = (): void => undefined
-    client.on('error', ignore)
     let broken = false
     try {
       await client.query(`begin; set local lock_timeout = ${LOCK_TIMEOUT_MS}`)
@@ -164,7 +163,6 @@ export class Database implements AsyncDisposable {
       }
       throw error
     } finally {
-      client.off('error', ignore)
       client.release(broken)
     }
   }
