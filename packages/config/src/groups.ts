@@ -1,4 +1,15 @@
-import { base64urlKey, integer, keysByName, oneOf, optionalText, rotatingKey, text, url, urlList } from './variable.ts'
+import {
+  base64urlKey,
+  integer,
+  keysByName,
+  oneOf,
+  optionalText,
+  rotatingKey,
+  text,
+  url,
+  urlList,
+  zone,
+} from './variable.ts'
 
 const KEY_BYTES = 32
 const PORT_MAX = 65_535
@@ -143,5 +154,10 @@ export const smtp = {
     description: 'Sender of every mail',
     default: 'Shop <shop@example.com>',
     example: 'Shop <shop@example.com>',
+  }),
+  shopZone: zone('SHOP_ZONE', {
+    description: 'IANA time zone of the shop: when its days begin, for reports',
+    default: 'UTC',
+    example: 'Europe/Berlin',
   }),
 }

@@ -13,6 +13,7 @@ export {
   text,
   url,
   urlList,
+  zone,
   type Variable,
   type VariableOptions,
 } from './variable.ts'

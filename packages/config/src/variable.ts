@@ -45,6 +45,17 @@ export function optionalText(name: string, options: Omit<VariableOptions, 'defau
   return variable(name, { ...options, default: '' }, (value) => (value === '' ? undefined : parseText(value)))
 }
 
+/** An IANA time zone that the runtime knows. */
+export function zone(name: string, options: VariableOptions): Variable<string> {
+  return variable(name, options, (value) => {
+    try {
+      return new Intl.DateTimeFormat('en', { timeZone: value }).resolvedOptions().timeZone
+    } catch {
+      throw new Error('must be an IANA time zone, such as Europe/Berlin')
+    }
+  })
+}
+
 /** One of the given words. */
 export function oneOf<const T extends string>(
   name: string,

@@ -5,6 +5,7 @@ import { notificationsRoutes } from './notifications.ts'
 import { operatorRoutes } from './operator.ts'
 import { ordersEvents, ordersRoutes } from './orders.ts'
 import { productsEvents, productsRoutes } from './products.ts'
+import { scheduleEvents } from './schedules.ts'
 import { serviceNames, type Route, type ServiceName } from './route.ts'
 
 /** Every route there is. One that is not here cannot be reached. */
@@ -23,7 +24,7 @@ export const allRoutes: readonly Route[] = [
 
 /** Every event there is, by subject. */
 export const allEvents: ReadonlyMap<string, Event> = new Map(
-  [authEvents, productsEvents, ordersEvents]
+  [authEvents, productsEvents, ordersEvents, scheduleEvents]
     .flatMap((events): Event[] => Object.values(events))
     .map((declared) => [declared.subject, declared]),
 )
@@ -79,6 +80,10 @@ export const needs: Readonly<Record<ServiceName, Needs>> = {
       orderConfirmed,
       orderRejected,
       orderCancelled,
+      productCreated,
+      productChanged,
+      productDeleted,
+      ...Object.values(scheduleEvents),
     ],
     hears: [],
   },

@@ -1,6 +1,7 @@
 import { Type, type Static } from 'typebox'
 import * as problems from './problems.ts'
 import { route } from './route.ts'
+import { scheduledKinds, scheduleRoutes } from './schedules.ts'
 import { Id, Page, Strict, Time, pageQuery } from './shapes.ts'
 
 export const mailKinds = [
@@ -13,6 +14,7 @@ export const mailKinds = [
   'order-confirmed',
   'order-rejected',
   'order-cancelled',
+  ...scheduledKinds,
 ] as const
 export type MailKind = (typeof mailKinds)[number]
 
@@ -59,4 +61,5 @@ export const notificationsRoutes = {
     problems: [problems.mailNotResendable],
     repeatable: true,
   }),
+  ...scheduleRoutes,
 }

@@ -215,6 +215,20 @@ export const mailNotResendable = problem({
     'It carried a code or link, which is erased once the mail is sent, refused or expired. The person it was for can ask for a new one.',
 })
 
+export const scheduleTaken = problem({
+  name: 'schedule-taken',
+  title: 'The id belongs to another schedule',
+  status: 409,
+  explanation:
+    'A schedule with this id exists and says something else. Schedules do not change: cancel it and make another.',
+})
+export const scheduleEnded = problem({
+  name: 'schedule-ended',
+  title: 'It is too late for that',
+  status: 409,
+  explanation: 'The schedule was due already, or was cancelled. Mails that it made are sent.',
+})
+
 /** Every problem there is; each has a page. */
 export const problems: readonly Problem[] = [
   invalidRequest,
@@ -249,4 +263,6 @@ export const problems: readonly Problem[] = [
   cartFull,
   totalTooLarge,
   mailNotResendable,
+  scheduleTaken,
+  scheduleEnded,
 ]

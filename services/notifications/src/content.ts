@@ -1,4 +1,4 @@
-import type { authEvents, DataOf, MailKind, ordersEvents } from '@saas/contracts'
+import type { authEvents, DataOf, MailKind, Money, NewSchedule, ordersEvents } from '@saas/contracts'
 
 type Confirmed = DataOf<typeof ordersEvents.orderConfirmed>
 type OrderFacts = Pick<Confirmed, 'orderId' | 'lines' | 'total'>
@@ -14,6 +14,19 @@ export interface FactsByKind {
   'order-confirmed': OrderFacts
   'order-rejected': OrderFacts & Pick<DataOf<typeof ordersEvents.orderRejected>, 'reason'>
   'order-cancelled': OrderFacts
+  'daily-sales': {
+    /** `YYYY-MM-DD`, in the shop's zone. */
+    readonly date: string
+    readonly orders: number
+    readonly cancelled: number
+    /** One amount a currency, of all orders confirmed that day. */
+    readonly revenue: readonly Money[]
+    readonly products: readonly { readonly name: string; readonly quantity: number }[]
+  }
+  'new-products': {
+    readonly products: readonly { readonly productId: string; readonly name: string; readonly price: Money }[]
+  }
+  announcement: NewSchedule['announcement']
 }
 
 /** A kind of mail with its facts. */

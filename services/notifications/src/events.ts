@@ -1,14 +1,29 @@
-import { authEvents, CODE_LIFETIME_MINUTES, ordersEvents } from '@saas/contracts'
+import {
+  authEvents,
+  CODE_LIFETIME_MINUTES,
+  ordersEvents,
+  productsEvents,
+  scheduleEvents,
+  type Event,
+} from '@saas/contracts'
 import type { MessageOf, Transaction } from '@saas/state'
 import type { Content, FactsByKind, Recipient } from './content.ts'
 import { insertMails, type NewMail } from './mails.ts'
+import { applyProducts, applySales } from './projections.ts'
 import { applyUserChanges } from './recipients.ts'
+import { applyScheduleRequests } from './schedule-requests.ts'
 
 const MINUTE_MS = 60_000
 
-/** Everything the durable consumer applies. */
-export const consumedEvents = [
-  authEvents.userChanged,
+const userEvents = [authEvents.userChanged] as const
+const productEvents = [
+  productsEvents.productCreated,
+  productsEvents.productChanged,
+  productsEvents.productDeleted,
+] as const
+const saleEvents = [ordersEvents.orderConfirmed, ordersEvents.orderCancelled] as const
+const requestEvents = Object.values(scheduleEvents)
+const mailEvents = [
   authEvents.verificationRequested,
   authEvents.registrationRepeated,
   authEvents.loginCodeRequested,
@@ -20,20 +35,32 @@ export const consumedEvents = [
   ordersEvents.orderCancelled,
 ] as const
 
+/** Everything the durable consumer applies. */
+export const consumedEvents = [...userEvents, ...mailEvents, ...productEvents, ...requestEvents] as const
+
 export type Consumed = MessageOf<(typeof consumedEvents)[number]>
-type Mailing = Exclude<Consumed, MessageOf<typeof authEvents.userChanged>>
+type Mailing = MessageOf<(typeof mailEvents)[number]>
 
 /**
- * Applies a batch inside the transaction that holds its inbox rows: what is known of users goes by version, mails never do.
+ * Applies a batch inside the transaction that holds its inbox rows: what is known of users and products goes by version,
+ * mails and schedules never do.
  */
 export async function applyEvents(tx: Transaction, messages: readonly Consumed[], now: Date): Promise<void> {
-  const changes = messages.filter((message) => message.subject === authEvents.userChanged.subject)
-  await applyUserChanges(tx, changes, now)
-  const mails = messages
-    .filter((message) => message.subject !== authEvents.userChanged.subject)
+  await applyUserChanges(tx, those(messages, userEvents), now)
+  await applyProducts(tx, those(messages, productEvents))
+  await applySales(tx, those(messages, saleEvents))
+  await applyScheduleRequests(tx, those(messages, requestEvents), now)
+  const mails = those(messages, mailEvents)
     .map(mailOf)
     .filter((mail) => mail !== undefined)
   await insertMails(tx, mails, now)
+}
+
+/** The messages of these events. */
+function those<E extends Event>(messages: readonly Consumed[], events: readonly E[]): MessageOf<E>[] {
+  const subjects = new Set<string>(events.map(({ subject }) => subject))
+  // The subject decides what a message is; the codec has checked its data against that event.
+  return messages.filter(({ subject }) => subjects.has(subject)) as unknown as MessageOf<E>[]
 }
 
 /** The one mail an event promises, or none. */

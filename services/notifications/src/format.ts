@@ -7,6 +7,11 @@ export function formatMoney({ amount, currency }: Money, language: string): stri
   return format.format(amount / 10 ** digits)
 }
 
+/** A calendar date, `YYYY-MM-DD`: it is in no zone. */
+export function formatDate(date: string, language: string): string {
+  return new Intl.DateTimeFormat(language, { dateStyle: 'long', timeZone: 'UTC' }).format(new Date(date))
+}
+
 /** A moment in the recipient's zone, or in UTC while it is not known; the zone is always named. */
 export function formatTime(time: string, language: string, zone: string | undefined): string {
   return new Intl.DateTimeFormat(language, {

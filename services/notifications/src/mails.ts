@@ -88,11 +88,12 @@ interface ClaimedRow {
 }
 
 // Takes what is due and nobody holds; due_at becomes the end of the lease, so one index serves both searches and a
-// dead sender's mails are due again by themselves. Kinds of a newer version are left to it.
+// dead sender's mails are due again by themselves. Kinds of a newer version are left to it. What all mails of a firing say
+// is kept once, with the firing.
 const claimDue = sql<ClaimedRow>(
   'notifications.claim_due_mails',
   `with due as materialized (
-     select id, user_id
+     select id, user_id, fire_id
      from mail
      where status = 'due'
        and due_at <= $1
@@ -108,10 +109,11 @@ const claimDue = sql<ClaimedRow>(
        attempts = mail.attempts + 1
    from due
    left join recipient using (user_id)
+   left join fire on fire.id = due.fire_id
    where mail.id = due.id
-   returning mail.id, mail.user_id, kind, data, coalesce(mail.email, recipient.email) as email,
+   returning mail.id, mail.user_id, kind, coalesce(fire.facts, data) as data, coalesce(mail.email, recipient.email) as email,
      coalesce(mail.name, recipient.name) as name, coalesce(mail.language, recipient.language) as language,
-     recipient.zone, secret, attempts, created_at, expires_at, gives_up_at, trace_parent`,
+     recipient.zone, secret, attempts, mail.created_at, expires_at, gives_up_at, trace_parent`,
 )
 
 // Without the lease: whoever sent it, it is sent, and nobody shall try again.

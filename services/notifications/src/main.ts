@@ -7,6 +7,9 @@ import { Jobs } from './jobs.ts'
 import { MailList } from './mail-list.ts'
 import { Mails } from './mails.ts'
 import { parseSender } from './message.ts'
+import { builtInSchedules } from './built-in.ts'
+import { Scheduler } from './scheduler.ts'
+import { Schedules } from './schedules.ts'
 import { notificationsHandlers, servedRoutes } from './routes.ts'
 import { SmtpServers } from './smtp.ts'
 import { Templates } from './templates.ts'
@@ -51,7 +54,11 @@ export async function startNotifications(
     checks: state.checks,
   })
   state.exposeMetrics(app.metrics)
-  registerRoutes(app, servedRoutes, notificationsHandlers({ bus, courier, clock, mails: new MailList(database) }))
+  registerRoutes(
+    app,
+    servedRoutes,
+    notificationsHandlers({ bus, courier, clock, mails: new MailList(database), schedules: new Schedules(database) }),
+  )
 
   bus.startRelay()
   bus.consume({
@@ -62,6 +69,8 @@ export async function startNotifications(
   })
   courier.start()
   resources.use(new Jobs(database, clock, logger)).start()
+  const builtIn = builtInSchedules(config.shopZone)
+  resources.use(new Scheduler({ database, clock, logger, builtIn, onPlanned: () => courier.nudge() })).start()
 
   const running = resources.use(await listen(app, config))
   const owned = resources.move()

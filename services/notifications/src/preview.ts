@@ -1,4 +1,4 @@
-import { authEvents, mailKinds, ordersEvents, type MailKind } from '@saas/contracts'
+import { authEvents, mailKinds, ordersEvents, productsEvents, scheduleEvents, type MailKind } from '@saas/contracts'
 import type { Content, FactsByKind, Recipient } from './content.ts'
 import { previewPage } from './preview-page.ts'
 import { Templates } from './templates.ts'
@@ -33,6 +33,18 @@ const examples: FactsByKind = {
   'order-confirmed': ordersEvents.orderConfirmed.example,
   'order-rejected': ordersEvents.orderRejected.example,
   'order-cancelled': ordersEvents.orderCancelled.example,
+  'daily-sales': {
+    date: '2025-12-31',
+    orders: 42,
+    cancelled: 2,
+    revenue: [{ amount: 128_340, currency: 'EUR' }],
+    products: [
+      { name: 'Green tea', quantity: 31 },
+      { name: 'Teapot “Kyoto” of cast iron, for one litre', quantity: 4 },
+    ],
+  },
+  'new-products': { products: [productsEvents.productCreated.example] },
+  announcement: scheduleEvents.ordersScheduleRequested.example.announcement,
 }
 
 /** Every kind of mail in every language, rendered from the contracts' examples. */

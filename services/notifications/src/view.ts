@@ -1,7 +1,7 @@
 import { fillPath, pages, shortId, type MailSecret } from '@saas/contracts'
 import { singleLine } from './address.ts'
 import type { Content, Recipient } from './content.ts'
-import { formatMoney, formatTime, formatTimeLeft } from './format.ts'
+import { formatDate, formatMoney, formatTime, formatTimeLeft } from './format.ts'
 
 /** Who sends: what a mail says of the shop. */
 export interface Shop {
@@ -31,7 +31,12 @@ export function viewOf({ content, recipient, zone, secret, expiresAt }: Occasion
   }
   return {
     shop,
-    links: { account: shop.url + pages.account, login: shop.url + pages.login, reset: shop.url + pages.reset },
+    links: {
+      account: shop.url + pages.account,
+      login: shop.url + pages.login,
+      reset: shop.url + pages.reset,
+      products: shop.url + pages.manageProducts,
+    },
     name: singleLine(name),
     ...secret,
     ...(expiresAt === undefined ? {} : { timeLeft: formatTimeLeft(expiresAt, now, language) }),
@@ -66,6 +71,28 @@ function factsOf(
     case 'order-confirmed':
     case 'order-cancelled':
       return { order: orderOf(content.facts, shop, language) }
+    case 'daily-sales': {
+      const { date, orders, cancelled, revenue, products } = content.facts
+      return {
+        date: formatDate(date, language),
+        orders,
+        cancelled,
+        revenue: revenue.map((amount) => formatMoney(amount, language)),
+        products: products.map(({ name, quantity }) => ({ name: singleLine(name), value: String(quantity) })),
+      }
+    }
+    case 'new-products':
+      return {
+        products: content.facts.products.map(({ productId, name, price }) => ({
+          name: singleLine(name),
+          value: formatMoney(price, language),
+          url: shop.url + fillPath(pages.product, { id: productId }),
+        })),
+      }
+    case 'announcement': {
+      const { title, text } = language === 'de' ? content.facts.de : content.facts.en
+      return { title: singleLine(title), paragraphs: text.split(/\s*\n\s*\n\s*/).map((part) => singleLine(part)) }
+    }
     case 'order-rejected':
       return { order: orderOf(content.facts, shop, language), reason: content.facts.reason }
     default:

@@ -129,6 +129,7 @@ export async function startShop(
     mailSecretKey,
     smtpUrls: options.smtpUrls ?? [smtp.url],
     mailFrom: 'The Shop <shop@shop.example>',
+    shopZone: 'Europe/Berlin',
     ...(options.connTimeoutSeconds === undefined ? {} : { connTimeoutSeconds: options.connTimeoutSeconds }),
   }
   const notifications = stack.use(await startService('notifications', startNotifications, { database, bus, config }))
