@@ -4,9 +4,10 @@ import { linkTo, place } from '../router.ts'
 import { DeadLetters } from './operate-dead-letters.tsx'
 import { LagTables } from './operate-lag.tsx'
 import { Mails } from './operate-mails.tsx'
+import { Schedules } from './operate-schedules.tsx'
 import { Users } from './operate-users.tsx'
 
-const sections = { mails: Mails, deadLetters: DeadLetters, lag: LagTables, users: Users }
+const sections = { mails: Mails, schedules: Schedules, deadLetters: DeadLetters, lag: LagTables, users: Users }
 const names = Object.keys(sections) as (keyof typeof sections)[]
 
 export function OperatePage() {

@@ -1,0 +1,88 @@
+import { useSignal } from '@preact/signals'
+import { notificationsRoutes, roles, type NewSchedule } from '@saas/contracts'
+import { v7 as uuidv7 } from 'uuid'
+import { call } from '../client.ts'
+import { entry, Field, Form, Select, TextArea } from '../components/form.tsx'
+import { texts } from '../language.ts'
+import { say } from '../notices.ts'
+
+const EACH_USERS_ZONE = 'each'
+const EVERYBODY = 'everybody'
+const languages = ['en', 'de'] as const
+const TITLE_LENGTH_MAX = 70
+const TEXT_LENGTH_MAX = 5_000
+
+/** Schedules an announcement at a local time; its id is made before the first send, so that sending twice makes one. */
+export function AnnouncementForm({ made }: { made: () => void }) {
+  const { operate } = texts.value
+  const id = useSignal(uuidv7())
+  const here = new Intl.DateTimeFormat().resolvedOptions().timeZone
+  const send = async (entries: FormData, form: HTMLFormElement): Promise<void> => {
+    const body = announcementOf(entries)
+    await call(notificationsRoutes.putSchedule, { params: { id: id.value }, body })
+    id.value = uuidv7()
+    form.reset()
+    say(operate.announced)
+    made()
+  }
+  return (
+    <section class="panel" aria-labelledby="announce">
+      <h3 id="announce">{operate.announce}</h3>
+      <Form submit={operate.schedule} send={send}>
+        <Field name="at" label={operate.at} type="datetime-local" required />
+        <Select name="zone" label={operate.zone}>
+          <option value={EACH_USERS_ZONE}>{operate.zoneOfUsers}</option>
+          <option value={here}>{here}</option>
+          {here !== 'UTC' && <option value="UTC">UTC</option>}
+        </Select>
+        <Select name="roles" label={operate.to}>
+          <option value={EVERYBODY}>{operate.everybody}</option>
+          {roles.map((role) => (
+            <option key={role} value={role}>
+              {operate.roleNames[role]}
+            </option>
+          ))}
+        </Select>
+        {languages.map((language) => (
+          <fieldset key={language} lang={language}>
+            <legend>{operate.languages[language]}</legend>
+            <Field
+              name={`title-${language}`}
+              pointer={`/announcement/${language}/title`}
+              label={operate.announcementTitle}
+              maxLength={TITLE_LENGTH_MAX}
+              required
+            />
+            <TextArea
+              name={`text-${language}`}
+              pointer={`/announcement/${language}/text`}
+              label={operate.announcementText}
+              hint={operate.announcementHint}
+              maxLength={TEXT_LENGTH_MAX}
+              rows={5}
+              required
+            />
+          </fieldset>
+        ))}
+      </Form>
+    </section>
+  )
+}
+
+function announcementOf(entries: FormData): NewSchedule {
+  const at = entry(entries, 'at').slice(0, 'YYYY-MM-DDTHH:MM'.length)
+  const zone = entry(entries, 'zone')
+  const role = roles.find((known) => known === entry(entries, 'roles'))
+  const inLanguage = (language: (typeof languages)[number]) => ({
+    title: entry(entries, `title-${language}`),
+    text: entry(entries, `text-${language}`),
+  })
+  return {
+    name: entry(entries, 'title-en'),
+    at,
+    zone: zone === EACH_USERS_ZONE ? null : zone,
+    catchUp: 'once',
+    roles: role === undefined ? null : [role],
+    announcement: { en: inLanguage('en'), de: inLanguage('de') },
+  }
+}
