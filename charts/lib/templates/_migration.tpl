@@ -5,7 +5,7 @@ wait for the schema. A Job cannot be changed, so its name carries a hash of all 
 {{- define "saas.migration" -}}
 {{- $job := printf "%s-migrate" .Chart.Name -}}
 {{- $template := include "saas.migrationPod" . -}}
-{{- $hash := printf "%s\n%s" $template (.Files.Get "files/migrations.txt") | sha256sum | trunc 8 -}}
+{{- $hash := printf "%s\n%s\n%s" $template (toJson .Values.overrides.job) (.Files.Get "files/migrations.txt") | sha256sum | trunc 8 -}}
 apiVersion: batch/v1
 kind: Job
 metadata: {{- include "saas.metadata" (list . $job (printf "%s-%s" (include "saas.fullname" (list . $job)) $hash)) | nindent 2 }}
