@@ -32,11 +32,13 @@ export interface RenderOptions {
   /** As JSON: `path=value`. */
   readonly set?: Readonly<Record<string, unknown>>
   readonly seed?: string
+  /** A kubeconfig: what the chart looks up is read there. */
+  readonly kubeconfig?: string
 }
 
 /** What `helm template` prints. Rejects with what it says when it refuses. */
 export async function renderedText(options: RenderOptions = {}): Promise<string> {
-  const { helm = 4, release = 'shop', files = [], set = {}, seed = SEED } = options
+  const { helm = 4, release = 'shop', files = [], set = {}, seed = SEED, kubeconfig } = options
   const program = await helmBinary(helm)
   // Nothing of the machine's own Helm is read.
   const home = mkdtempSync(join(tmpdir(), 'helm-'))
@@ -48,6 +50,9 @@ export async function renderedText(options: RenderOptions = {}): Promise<string>
         release,
         umbrella,
         '--namespace=shops',
+        ...(kubeconfig === undefined
+          ? []
+          : ['--dry-run=server', '--disable-openapi-validation', '--qps=1000', `--kubeconfig=${kubeconfig}`]),
         ...(seed === '' ? [] : [`--set=global.secrets.seed=${seed}`]),
         ...files.map((file) => `--values=${join(umbrella, file)}`),
         ...Object.entries(set).map(([path, value]) => `--set-json=${path}=${JSON.stringify(value)}`),
