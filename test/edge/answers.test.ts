@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import { readFileSync } from 'node:fs'
-import { get, type ServerResponse } from 'node:http'
+import { get, request, type IncomingMessage, type ServerResponse } from 'node:http'
 import { once } from 'node:events'
 import { gunzipSync } from 'node:zlib'
 import { AVATAR_BYTES_MAX } from '@saas/contracts'
@@ -141,6 +141,23 @@ test('an event reaches the client before the stream ends', async () => {
   expect((await reader?.read())?.value).toBe('data: 1\n\n')
   finish.resolve()
   expect((await reader?.read())?.value).toBe('data: 2\n\n')
+})
+
+test('a file reaches the service while it is still being sent', async () => {
+  const { products } = on
+  products.answer = undefined
+  const sent = request(`${on.edge.url}/product/import`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${on.auth.tokens.admin}`, 'content-type': 'text/csv' },
+  })
+  const before = products.bytesReceived
+  sent.write('x'.repeat(1_000_000))
+  await eventually(() => products.bytesReceived === before + 1_000_000)
+  sent.end('y')
+  const [response] = (await once(sent, 'response')) as [IncomingMessage]
+  response.resume()
+  expect(response.statusCode).toBe(200)
+  expect(products.bytesReceived).toBe(before + 1_000_001)
 })
 
 test('a body may be as large as its route says', async () => {

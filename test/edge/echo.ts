@@ -13,6 +13,8 @@ export interface Seen {
 /** Stands where a service would, and keeps what reaches it: test equipment, no copy of a part of ours. */
 export class Echo implements AsyncDisposable {
   readonly seen: Seen[] = []
+  /** Of all bodies so far, finished or not. */
+  bytesReceived = 0
   /** How a request is answered, when not by its own description. */
   answer: ((seen: Seen, response: ServerResponse, request: IncomingMessage) => void) | undefined
   #server: Server | undefined
@@ -35,6 +37,7 @@ export class Echo implements AsyncDisposable {
       request.setEncoding('utf8')
       request.on('data', (chunk: string) => {
         body += chunk
+        this.bytesReceived += chunk.length
       })
       request.on('end', () => {
         const { method = '', url = '', headers } = request

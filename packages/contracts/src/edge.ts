@@ -19,6 +19,7 @@ interface Traits {
   readonly cacheSeconds: number | undefined
   readonly bodyBytesMax: number | undefined
   readonly streams: boolean
+  readonly transfers: boolean
 }
 
 interface PathGroup {
@@ -117,6 +118,7 @@ function traitsOf(routes: readonly Route[]): Traits {
     keyed: writes.length > 0 && writes.every((route) => route.repeatable === true || isKeyed(route)),
     cacheSeconds: routes.find((route) => route.edgeCacheSeconds !== undefined)?.edgeCacheSeconds,
     bodyBytesMax: routes.find((route) => route.upload !== undefined)?.upload?.bytesMax,
+    transfers: routes.some((route) => route.transfer === true),
     streams: routes.some((route) =>
       Object.values(route.responses).some(
         (response) => 'content' in response && response.content === 'text/event-stream',
@@ -154,6 +156,7 @@ function prefixLocation(prefix: string, members: readonly PathGroup[]): string {
     cacheSeconds: undefined,
     bodyBytesMax: undefined,
     streams: false,
+    transfers: false,
   }
   return block(`location ^~ ${prefix}`, [
     ...forwarding(first.service, plain),
@@ -166,7 +169,8 @@ function prefixLocation(prefix: string, members: readonly PathGroup[]): string {
 }
 
 function isSpecial(traits: Traits): boolean {
-  return traits.repeatable || traits.streams || traits.cacheSeconds !== undefined || traits.bodyBytesMax !== undefined
+  const { repeatable, streams, transfers, cacheSeconds, bodyBytesMax } = traits
+  return repeatable || streams || transfers || cacheSeconds !== undefined || bodyBytesMax !== undefined
 }
 
 function forwarding(service: ServiceName, traits: Traits): readonly string[] {
@@ -178,6 +182,7 @@ function forwarding(service: ServiceName, traits: Traits): readonly string[] {
     ...(traits.cacheSeconds === undefined ? ['proxy_set_header If-None-Match $http_if_none_match;'] : []),
     ...(traits.repeatable ? ['proxy_next_upstream error timeout non_idempotent;'] : []),
     ...(traits.streams ? ['include event-stream.conf;'] : []),
+    ...(traits.transfers ? ['include transfer.conf;'] : []),
     ...(traits.bodyBytesMax === undefined ? [] : [`client_max_body_size ${traits.bodyBytesMax};`]),
     ...(traits.cacheSeconds === undefined
       ? []

@@ -16,6 +16,7 @@ export const pages = {
   reset: '/reset',
   manageProducts: '/manage/products',
   manageProduct: '/manage/products/{id}',
+  manageFiles: '/manage/files',
   operate: '/operate',
   problem: '/problems/{name}',
 } as const

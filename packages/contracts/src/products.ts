@@ -58,6 +58,37 @@ export const NewProduct = Strict({
 })
 export type NewProduct = Static<typeof NewProduct>
 
+/** A line of an import. The stock of a product that is known already is ignored: reservations change it all the time. */
+export const ImportedProduct = Strict({
+  sku: description.sku,
+  name: description.name,
+  description: Type.Optional(description.description),
+  price: Money,
+  stock: Type.Optional(Stock),
+  category: Type.Optional(description.category),
+  tags: Type.Optional(description.tags),
+  attributes: Type.Optional(description.attributes),
+})
+export type ImportedProduct = Static<typeof ImportedProduct>
+export const IMPORT_BYTES_MAX = 2_000_000_000
+/** After so many bad lines an import stops: the file as a whole is wrong. */
+export const IMPORT_ERRORS_MAX = 10_000
+
+const Count = Type.Integer({ minimum: 0 })
+export const ImportReport = Type.Object({
+  lines: Type.Integer({ minimum: 0, description: 'Lines with something in them, without a header' }),
+  created: Count,
+  changed: Count,
+  unchanged: Count,
+  refused: Count,
+  stoppedAt: Type.Union([Type.Integer(), Type.Null()], {
+    description: `The line after which nothing more was imported, because ${IMPORT_ERRORS_MAX} were bad`,
+  }),
+  errors: Type.Array(Type.Object({ line: Type.Integer({ minimum: 1 }), reason: Type.String() })),
+})
+export type ImportReport = Static<typeof ImportReport>
+export const exportFormats = ['ndjson', 'csv'] as const
+
 /** What a manager sends to replace a product. Stock is not part of it: reservations change it all the time. */
 export const ProductChange = Strict({
   sku: description.sku,
@@ -139,6 +170,28 @@ export const productsRoutes = {
     query: Strict(filters),
     responses: { 200: ProductFacets },
     edgeCacheSeconds: 1,
+  }),
+  importProducts: route({
+    id: 'products.importProducts',
+    service: 'products',
+    method: 'POST',
+    path: '/product/import',
+    access: 'products:write',
+    summary: 'Create and replace products by SKU from a file; good lines are kept, bad ones reported',
+    upload: { mediaTypes: ['application/x-ndjson', 'text/csv'], bytesMax: IMPORT_BYTES_MAX },
+    transfer: true,
+    responses: { 200: ImportReport },
+  }),
+  exportProducts: route({
+    id: 'products.exportProducts',
+    service: 'products',
+    method: 'GET',
+    path: '/product/export',
+    access: 'products:write',
+    summary: 'All products as a file that can be imported again',
+    query: Strict({ format: Type.Optional(Type.Enum(exportFormats)) }),
+    transfer: true,
+    responses: { 200: { content: 'file' } },
   }),
   getProduct: route({
     id: 'products.getProduct',

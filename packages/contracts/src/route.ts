@@ -30,6 +30,8 @@ export interface Route {
   readonly body?: TSchema
   /** A raw body of up to `bytesMax` bytes is streamed to the handler as `request.body`. */
   readonly upload?: { readonly mediaTypes: readonly string[]; readonly bytesMax: number }
+  /** Moves any amount of data: the edge keeps none of it, and only standing still is limited, not the whole. */
+  readonly transfer?: boolean
   readonly responses: Readonly<Record<number, TSchema | OtherContent>>
   /** Beyond those that any route can answer. */
   readonly problems?: readonly Problem[]

@@ -11,6 +11,7 @@ import type { Logger } from './logger.ts'
 import { rawProblemResponse, sendProblem, toProblemError } from './problem-response.ts'
 import { isRequestId } from './request-headers.ts'
 import { parseStrictJson } from './strict-json.ts'
+import { isTransferring } from './transfer.ts'
 import { validatorCompiler } from './validation.ts'
 
 declare module 'fastify' {
@@ -154,6 +155,8 @@ function refuseUnservedRoutes(options: AppOptions, fastify: FastifyInstance): vo
 
 /** What Node's parser refuses never becomes a request: answer on the socket itself, then close it. */
 function refuseMalformedRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+  // Only `clientError` says that a request arrives too slowly, and it says so once.
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && isTransferring(socket)) return
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
     return

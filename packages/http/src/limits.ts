@@ -19,6 +19,8 @@ export const FIELD_ERRORS_MAX = 20
 export const RECEIVE_TIMEOUT_MS = 30_000
 /** From a whole request to its answer. More than the longest `Prefer: wait`, which is 30 seconds. */
 export const HANDLER_TIMEOUT_MS = 40_000
+/** How long a `transfer` route may stand still, neither reading nor writing; it has no other time-out. */
+export const TRANSFER_IDLE_MS = 60_000
 /** Longer than the edge keeps an idle connection (60 s), so that the edge closes it, never we under a request. */
 export const KEEP_ALIVE_MS = 75_000
 /** For one readiness check. */

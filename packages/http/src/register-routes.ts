@@ -18,6 +18,7 @@ import { RouteCall } from './route-call.ts'
 import { HANDLER_TIMEOUT_MS, URL_LENGTH_MAX } from './limits.ts'
 import { traceParentOf } from './request-headers.ts'
 import { refusedText } from './strict-json.ts'
+import { beginTransfer } from './transfer.ts'
 
 const INTERNAL_METHODS: HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 const NO_QUERY = Type.Object({}, { additionalProperties: false })
@@ -62,6 +63,8 @@ function addRoute(app: App, scope: FastifyInstance, route: Route, handler: Handl
   const isStream = Object.values(route.responses).some(
     (response) => isOtherContent(response) && response.content === 'text/event-stream',
   )
+  const isTransfer = route.transfer === true
+  const isLong = isStream || isTransfer
   scope.route({
     method: route.access === 'internal' ? INTERNAL_METHODS : route.method,
     url: colonPath(route.path),
@@ -69,8 +72,9 @@ function addRoute(app: App, scope: FastifyInstance, route: Route, handler: Handl
     config: { route },
     onRequest: admit(app, route),
     handler: async (request, reply) => {
-      const call = new RouteCall(request, reply, isStream ? app.stopping.signal : undefined)
-      const timer = isStream ? undefined : setTimeout(() => call.timeOut(), HANDLER_TIMEOUT_MS)
+      const call = new RouteCall(request, reply, isLong ? app.stopping.signal : undefined)
+      const timer = isLong ? undefined : setTimeout(() => call.timeOut(), HANDLER_TIMEOUT_MS)
+      if (isTransfer) beginTransfer(request, reply)
       try {
         return send(await handler(call as unknown as Call<Route>), reply)
       } finally {

@@ -34,6 +34,12 @@ export function validatorCompiler(): FastifySchemaCompiler<object> {
   }
 }
 
+/** Checks values that came another way than as a whole body, such as the lines of a file; empty when one is valid. */
+export function valueChecker(schema: object): (value: unknown) => readonly FieldError[] {
+  const validate = validators().body.compile(schema)
+  return (value) => (validate(value) ? [] : toFieldErrors(validate.errors ?? [], ''))
+}
+
 function pointerPrefix(httpPart: string | undefined): string {
   if (httpPart === 'body') return ''
   return httpPart === 'querystring' ? '/query' : `/${httpPart}`

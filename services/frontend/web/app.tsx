@@ -45,6 +45,7 @@ const views: Readonly<Record<PageName, ComponentType>> = {
   account: later(async () => (await import('./pages/account.tsx')).AccountPage),
   manageProducts: later(async () => (await import('./pages/manage-products.tsx')).ManageProductsPage),
   manageProduct: later(async () => (await import('./pages/manage-product.tsx')).ManageProductPage),
+  manageFiles: later(async () => (await import('./pages/manage-files.tsx')).ManageFilesPage),
   operate: later(async () => (await import('./pages/operate.tsx')).OperatePage),
   problem: later(async () => (await import('./pages/problem.tsx')).ProblemPage),
 }

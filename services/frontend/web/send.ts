@@ -74,13 +74,13 @@ export async function send<R extends Route>(route: R, input: Input<R>, accessTok
   for (const [name, value] of Object.entries(query)) if (value !== undefined) search.set(name, String(value))
   const path = fillPath(route.path, params) + (search.size === 0 ? '' : `?${search}`)
 
-  // An event stream ends by itself after a minute; everything else has a limit of ours.
+  // An event stream ends by itself after a minute, a file takes as long as it is; everything else has a limit of ours.
   const streams = Object.values(route.responses).some(
     (shape) => 'content' in shape && shape.content === 'text/event-stream',
   )
   const limits = [
     ...(signal === undefined ? [] : [signal]),
-    ...(streams ? [] : [AbortSignal.timeout(ANSWER_TIMEOUT_MS)]),
+    ...(streams || route.transfer === true ? [] : [AbortSignal.timeout(ANSWER_TIMEOUT_MS)]),
   ]
   let response: Response
   try {
@@ -98,7 +98,7 @@ export async function send<R extends Route>(route: R, input: Input<R>, accessTok
   throw new Refused(response, await problemOf(response))
 }
 
-async function problemOf(response: Response): Promise<Partial<ProblemBody>> {
+export async function problemOf(response: Response): Promise<Partial<ProblemBody>> {
   try {
     return (await response.json()) as Partial<ProblemBody>
   } catch {

@@ -12,6 +12,7 @@ import { State } from '@saas/state'
 import { productsVariables, type ProductsConfig } from './config.ts'
 import { consumeOrderEvents } from './events.ts'
 import { Facets } from './facets.ts'
+import { ProductImport } from './product-import.ts'
 import { ProductList } from './product-list.ts'
 import { Products } from './products.ts'
 import { productsHandlers } from './routes.ts'
@@ -32,10 +33,11 @@ export async function startProducts(
 
   const products = new Products({ database, bus, clock })
   const stock = new Stock({ database, clock })
+  const imports = new ProductImport({ database, bus, clock })
   const list = new ProductList(database)
   const facets = new Facets(database)
   registerRoutes(app, routes, {
-    ...productsHandlers({ products, stock, list, facets }),
+    ...productsHandlers({ products, stock, list, facets, imports, database }),
     ...operatorHandlers(state.operator),
   })
   consumeOrderEvents(bus, clock)

@@ -40,7 +40,7 @@ const readProducts = sql<ProductRow>(
 
 // Sorted, so that two products with the same new words cannot deadlock. Numbers are not known words: there is no
 // telling which one was meant, and there is one for every SKU.
-const rememberWords = `insert into search_word (word)
+export const rememberWords = `insert into search_word (word)
      select distinct lexeme
      from saved, unnest(words)
      where length(lexeme) between ${WORD_LENGTH_MIN} and ${WORD_LENGTH_MAX}

@@ -1,6 +1,10 @@
 import type { productsRoutes } from '@saas/contracts'
 import { isNotModified, parseIdempotencyKey, requireIfMatch, type Answer, type Call, type Handlers } from '@saas/http'
+import type { Database } from '@saas/state'
+import { Readable } from 'node:stream'
 import type { Facets } from './facets.ts'
+import { exportProducts } from './product-export.ts'
+import type { ProductImport } from './product-import.ts'
 import type { ProductList } from './product-list.ts'
 import type { TaggedProduct } from './product-row.ts'
 import type { Author, Products } from './products.ts'
@@ -13,9 +17,18 @@ export interface Catalogue {
   readonly stock: Stock
   readonly list: ProductList
   readonly facets: Facets
+  readonly imports: ProductImport
+  readonly database: Database
 }
 
-export function productsHandlers({ products, stock, list, facets }: Catalogue): Handlers<typeof productsRoutes> {
+export function productsHandlers({
+  products,
+  stock,
+  list,
+  facets,
+  imports,
+  database,
+}: Catalogue): Handlers<typeof productsRoutes> {
   return {
     listProducts: async ({ query, headers }) => {
       const { items, next, etag } = await list.listProducts(query)
@@ -23,6 +36,18 @@ export function productsHandlers({ products, stock, list, facets }: Catalogue): 
       return { status: 200, body: { items, next }, headers: { etag } }
     },
     countFacets: async ({ query }) => ({ status: 200, body: await facets.count(query) }),
+    importProducts: async (call) => {
+      const format = call.request.headers['content-type']?.startsWith('text/csv') === true ? 'csv' : 'ndjson'
+      const progress = (lines: number) => call.log.info({ lines }, 'products are being imported')
+      const options = { format, author: authorOf(call), signal: call.signal, progress } as const
+      return { status: 200, body: await imports.run(call.body, options) }
+    },
+    exportProducts: ({ query: { format = 'ndjson' }, reply }) => {
+      reply.header('content-type', format === 'csv' ? 'text/csv; charset=utf-8' : 'application/x-ndjson')
+      reply.header('content-disposition', `attachment; filename="products.${format}"`)
+      reply.send(Readable.from(exportProducts(database, format)))
+      return 'sent'
+    },
     getProduct: async ({ params, headers }) => unlessKnown(headers, await products.getProduct(params.id)),
     createProduct: async (call) => {
       const { product, etag } = await products.createProduct(call.body, authorOf(call))

@@ -36,9 +36,14 @@ function Products() {
     go(linkTo('manageProducts', {}, { q }), { replace: true })
   }
   const create = (
-    <a class="button" href={linkTo('manageProduct', { id: 'new' })}>
-      {manage.new}
-    </a>
+    <div class="form-actions">
+      <a class="button quiet" href={linkTo('manageFiles')}>
+        {texts.value.files.title}
+      </a>
+      <a class="button" href={linkTo('manageProduct', { id: 'new' })}>
+        {manage.new}
+      </a>
+    </div>
   )
   const empty =
     words === undefined ? (

@@ -248,6 +248,27 @@ export const de: Texts = {
     takeTheirs: 'Neueste Fassung zeigen',
     keepMine: 'Meine darüber speichern',
   },
+  files: {
+    title: 'Import und Export',
+    importTitle: 'Produkte importieren',
+    importHint:
+      'Produkte werden an ihrer SKU erkannt: bekannte werden ersetzt, andere angelegt. Der Bestand bekannter bleibt.',
+    file: 'Datei',
+    fileHint:
+      'CSV mit den Spalten sku, name, description, amount, currency, stock, category, tags, attributes; oder NDJSON.',
+    choose: 'Wähle eine Datei.',
+    import: 'Importieren',
+    progress: 'Bisher gesendet',
+    report: (created, changed, unchanged, refused) =>
+      `${created} angelegt, ${changed} geändert, ${unchanged} unverändert, ${refused} fehlerhafte Zeilen.`,
+    stopped: (line) => `Zu viele Zeilen waren fehlerhaft: Nach Zeile ${line} wurde nichts mehr importiert.`,
+    moreErrors: (errors) => `Und ${errors} weitere.`,
+    line: 'Zeile',
+    reason: 'Was nicht stimmt',
+    exportTitle: 'Produkte exportieren',
+    exportHint: 'Die Datei enthält alle Produkte und kann wieder importiert werden.',
+    export: (format) => `${format} herunterladen`,
+  },
   operate: {
     title: 'Betrieb',
     sections: 'Bereiche',

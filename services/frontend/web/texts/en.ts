@@ -252,6 +252,27 @@ export const en = {
     takeTheirs: 'Show the newest version',
     keepMine: 'Save mine over it',
   },
+  files: {
+    title: 'Import and export',
+    importTitle: 'Import products',
+    importHint:
+      'Products are found by their SKU: known ones are replaced, others created. The stock of known ones stays.',
+    file: 'File',
+    fileHint:
+      'CSV with the columns sku, name, description, amount, currency, stock, category, tags, attributes; or NDJSON.',
+    choose: 'Choose a file.',
+    import: 'Import',
+    progress: 'Sent so far',
+    report: (created: string, changed: string, unchanged: string, refused: string) =>
+      `${created} created, ${changed} changed, ${unchanged} as they were, ${refused} bad lines.`,
+    stopped: (line: string) => `There were too many bad lines: nothing after line ${line} was imported.`,
+    moreErrors: (errors: string) => `And ${errors} more.`,
+    line: 'Line',
+    reason: 'What is wrong',
+    exportTitle: 'Export products',
+    exportHint: 'The file holds all products and can be imported again.',
+    export: (format: string) => `Download ${format}`,
+  },
   operate: {
     title: 'Operate',
     sections: 'Sections',

@@ -1,0 +1,181 @@
+import type { Clock } from '@saas/config'
+import {
+  IMPORT_ERRORS_MAX,
+  ProblemError,
+  problems,
+  productsEvents,
+  productsRoutes,
+  type ImportReport,
+  type ImportedProduct,
+} from '@saas/contracts'
+import { sql, type Bus, type Database } from '@saas/state'
+import { v7 as uuidv7 } from 'uuid'
+import { readProducts, type Format } from './product-lines.ts'
+import { productStateData } from './product-row.ts'
+import { rememberWords, type Author } from './products.ts'
+
+/** Products a statement writes; it is one transaction, and waits for the next are short. */
+const BATCH_PRODUCTS_MAX = 500
+/** A batch meets products that somebody made meanwhile at most so often. */
+const BATCH_TRIES_MAX = 3
+const PROGRESS_LINES = 50_000
+
+type Outcome = 'created' | 'changed' | 'unchanged'
+
+// Known products are locked in the order of their ids, as reservations lock them. What another call created since the
+// statement began is in neither part of the answer and is sent again.
+const saveProducts = sql<{ sku: string; outcome: Outcome }>(
+  'products.import',
+  `with line as materialized (
+     select *
+     from jsonb_to_recordset($1::jsonb) as line (
+       id uuid, event_id uuid, sku text, name text, description text, amount bigint, currency text, stock bigint,
+       category text, tags jsonb, attributes jsonb
+     )
+     cross join lateral (select array(select jsonb_array_elements_text(tags)) as tag_list) as list
+   ), found as materialized (
+     select product.id, product.sku, product.price_version
+     from product
+     where product.sku = any(array(select sku from line))
+       and deleted_at is null
+     order by product.id
+     for no key update
+   ), updated as (
+     update product
+     set name = line.name, description = line.description, price_amount = line.amount, price_currency = line.currency,
+       price_version = product.price_version
+         + ((product.price_amount, product.price_currency) is distinct from (line.amount, line.currency))::integer,
+       category = line.category, tags = line.tag_list, attributes = line.attributes, version = product.version + 1,
+       updated_at = $2
+     from found
+     join line using (sku)
+     where product.id = found.id
+       and (product.name, product.description, product.price_amount, product.price_currency, product.category,
+         product.tags, product.attributes)
+         is distinct from (line.name, line.description, line.amount, line.currency, line.category, line.tag_list,
+         line.attributes)
+     returning product.*
+   ), inserted as (
+     insert into product (id, sku, name, description, price_amount, price_currency, price_version, category, tags,
+       attributes, available, stock_version, version, created_at, updated_at)
+     select id, sku, name, description, amount, currency, 1, category, tag_list, attributes, stock, 1, 1, $2, $2
+     from line
+     where sku not in (select sku from found)
+     order by sku
+     on conflict (sku) where deleted_at is null do nothing
+     returning *
+   ), saved as (
+     select * from updated
+     union all
+     select * from inserted
+   ), moved as (
+     insert into stock_movement (product_id, stock_version, kind, delta, available_after, changed_by, source, created_at)
+     select id, stock_version, 'initial', available, available, $3, $4, created_at
+     from inserted
+   ), priced as (
+     insert into price_change (product_id, price_version, amount, currency, changed_by, source, created_at)
+     select saved.id, saved.price_version, price_amount, price_currency, $3, $4, updated_at
+     from saved
+     left join found using (id)
+     where saved.price_version is distinct from found.price_version
+   ), worded as (
+     ${rememberWords}
+   ), sent as (
+     insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data, trace_parent)
+     select line.event_id, '${productsEvents.productCreated.aggregate}', state.id, state.version,
+       case when state.version = 1 then '${productsEvents.productCreated.subject}'
+         else '${productsEvents.productChanged.subject}' end,
+       state.data, $5
+     from (select id, sku, version, ${productStateData} as data from saved) as state
+     join line using (sku)
+   )
+   select sku, 'created' as outcome from inserted
+   union all
+   select sku, 'changed' from updated
+   union all
+   select sku, 'unchanged' from found where sku not in (select sku from updated)`,
+)
+
+export interface ImportOptions {
+  readonly format: Format
+  readonly author: Author
+  readonly signal: AbortSignal
+  /** Hears how many lines were read, now and then. */
+  readonly progress: (lines: number) => void
+}
+
+/** Reads products from a file into the catalogue, by SKU; holds one batch at a time. */
+export class ProductImport {
+  readonly #database: Database
+  readonly #bus: Bus
+  readonly #clock: Clock
+
+  constructor({ database, bus, clock }: { database: Database; bus: Bus; clock: Clock }) {
+    this.#database = database
+    this.#bus = bus
+    this.#clock = clock
+  }
+
+  /**
+   * Good lines are kept and bad ones reported, in order. After too many bad ones nothing more is imported, and the report
+   * says where that was. It answers only when the whole file was read: the edge stops sending once an answer begins.
+   */
+  async run(file: AsyncIterable<Buffer>, { format, author, signal, progress }: ImportOptions): Promise<ImportReport> {
+    const counts = { created: 0, changed: 0, unchanged: 0 }
+    const errors: ImportReport['errors'] = []
+    let lines = 0
+    let stoppedAt: number | null = null
+    let batch = new Map<string, ImportedProduct>()
+    const flush = async (): Promise<void> => {
+      // Sent again, the file goes on where it was: what is saved is unchanged then.
+      if (signal.aborted) throw new ProblemError(problems.dependencyUnavailable, { cause: signal.reason })
+      const products = [...batch.values()]
+      batch = new Map()
+      for (const outcome of await this.#save(products, author)) counts[outcome] += 1
+    }
+    for await (const some of readProducts(file, format)) {
+      for (const entry of some) {
+        if (stoppedAt !== null) continue
+        lines += 1
+        if (lines % PROGRESS_LINES === 0) progress(lines)
+        if ('reason' in entry) {
+          errors.push(entry)
+          if (errors.length === IMPORT_ERRORS_MAX) stoppedAt = entry.line
+          continue
+        }
+        // Of two lines with one SKU the later one counts, so they cannot stand in one statement.
+        if (batch.size === BATCH_PRODUCTS_MAX || batch.has(entry.product.sku)) await flush()
+        batch.set(entry.product.sku, entry.product)
+      }
+    }
+    if (batch.size > 0) await flush()
+    return { lines, ...counts, refused: errors.length, stoppedAt, errors }
+  }
+
+  async #save(products: readonly ImportedProduct[], { userId, traceParent }: Author): Promise<Outcome[]> {
+    const outcomes: Outcome[] = []
+    let rest = products
+    for (let tries = 0; rest.length > 0; tries += 1) {
+      if (tries === BATCH_TRIES_MAX) throw new Error('Products kept being created while they were imported')
+      const rows = await this.#database.write(saveProducts, [
+        JSON.stringify(rest.map(toRow)),
+        this.#clock.now(),
+        userId,
+        productsRoutes.importProducts.id,
+        traceParent,
+      ])
+      this.#bus.nudge()
+      outcomes.push(...rows.map(({ outcome }) => outcome))
+      const done = new Set(rows.map(({ sku }) => sku))
+      rest = rest.filter(({ sku }) => !done.has(sku))
+    }
+    return outcomes
+  }
+}
+
+function toRow(product: ImportedProduct): object {
+  const { sku, name, description = '', price, stock = 0, category = null, tags = [], attributes = {} } = product
+  const { amount, currency } = price
+  const ids = { id: uuidv7(), event_id: uuidv7() }
+  return { ...ids, sku, name, description, amount, currency, stock, category, tags, attributes }
+}

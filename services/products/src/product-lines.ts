@@ -1,0 +1,176 @@
+import { ImportedProduct, ProblemError, problems, type FieldError } from '@saas/contracts'
+import { parseStrictJson, valueChecker } from '@saas/http'
+import { formatRecord, parseRecord, type ParsedRecord } from './csv.ts'
+import { isCurrency } from './currency.ts'
+import { readLines, type Line } from './lines.ts'
+
+export type Format = 'ndjson' | 'csv'
+
+/** One product of a file, or why the line is none. `line` is where it begins, counted from 1. */
+export type ProductLine =
+  | { readonly line: number; readonly product: ImportedProduct }
+  | { readonly line: number; readonly reason: string }
+
+/** As large as a product in JSON can get; the same as the largest JSON body. */
+const LINE_BYTES_MAX = 131_072
+const REASON_LENGTH_MAX = 300
+const columns = ['sku', 'name', 'description', 'amount', 'currency', 'stock', 'category', 'tags', 'attributes'] as const
+const requiredColumns: readonly string[] = ['sku', 'name', 'amount', 'currency']
+type Column = (typeof columns)[number]
+
+const errorsOf = valueChecker(ImportedProduct)
+const NOT_CLOSED = 'A quotation mark is not closed.'
+const TOO_LONG = `A line may have at most ${LINE_BYTES_MAX} bytes.`
+
+/** The products of a file, some lines at a time. @throws {ProblemError} `invalid-request` when a CSV has a wrong header. */
+export async function* readProducts(chunks: AsyncIterable<Buffer>, format: Format): AsyncGenerator<ProductLine[]> {
+  const lines = readLines(chunks, LINE_BYTES_MAX)
+  if (format === 'csv') {
+    yield* readCsv(lines)
+    return
+  }
+  for await (const some of lines) {
+    yield some.filter(({ text }) => text === undefined || !isBlank(text)).map(readJsonLine)
+  }
+}
+
+function isBlank(text: Buffer): boolean {
+  return text.length === 0 || text.toString('latin1').trim() === ''
+}
+
+function readJsonLine({ number, text }: Line): ProductLine {
+  if (text === undefined) return { line: number, reason: TOO_LONG }
+  try {
+    return checked(number, parseStrictJson(text))
+  } catch (error) {
+    if (!(error instanceof ProblemError)) throw error
+    const errors = error.errors?.map(sentence).join('; ')
+    return { line: number, reason: shortened(errors ?? error.detail?.replace('The body', 'The line') ?? '') }
+  }
+}
+
+async function* readCsv(lines: AsyncIterable<Line[]>): AsyncGenerator<ProductLine[]> {
+  let header: readonly Column[] | undefined
+  let open = ''
+  let openLine = 0
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  for await (const some of lines) {
+    const read: ProductLine[] = []
+    for (const { number, text } of some) {
+      const begin = open === '' ? number : openLine
+      const decoded = text === undefined ? { wrong: TOO_LONG } : decode(decoder, text)
+      const record = typeof decoded === 'string' ? open + decoded : ''
+      const fields = typeof decoded === 'string' ? parseRecord(record.replace(/\r$/, '')) : decoded
+      open = ''
+      if (fields === 'open' && record.length <= LINE_BYTES_MAX) [open, openLine] = [`${record}\n`, begin]
+      else if (header === undefined) header = headerOf(fields)
+      else if (!isEmpty(fields)) read.push(readRecord(begin, fields, header))
+    }
+    yield read
+  }
+  if (header === undefined) throw wrongHeader('is missing')
+  if (open !== '') yield [{ line: openLine, reason: NOT_CLOSED }]
+}
+
+function decode(decoder: TextDecoder, text: Buffer): string | { readonly wrong: string } {
+  try {
+    return decoder.decode(text)
+  } catch {
+    return { wrong: 'The line is not UTF-8.' }
+  }
+}
+
+/** An empty line is one empty field. */
+function isEmpty(fields: ParsedRecord): boolean {
+  return Array.isArray(fields) && fields.length === 1 && fields[0] === ''
+}
+
+function headerOf(names: ParsedRecord): readonly Column[] {
+  if (names === 'open') throw wrongHeader(NOT_CLOSED)
+  if ('wrong' in names) throw wrongHeader(names.wrong)
+  const unknown = names.filter((name) => !(columns as readonly string[]).includes(name))
+  const missing = requiredColumns.filter((name) => !names.includes(name))
+  const problem = [
+    ...unknown.map((name) => `${JSON.stringify(name.slice(0, 50))} is not a column`),
+    ...missing.map((name) => `${name} is missing`),
+    ...(new Set(names).size < names.length ? ['a column stands twice'] : []),
+  ]
+  if (problem.length > 0) throw wrongHeader(`${problem.slice(0, 10).join(', ')}; the columns are ${columns.join(',')}`)
+  return names as readonly Column[]
+}
+
+function wrongHeader(detail: string): ProblemError {
+  return new ProblemError(problems.invalidRequest, {
+    errors: [{ pointer: '/file', detail: `The first line: ${detail}` }],
+  })
+}
+
+function readRecord(line: number, fields: ParsedRecord, header: readonly Column[]): ProductLine {
+  // It got too long, so that one missing quotation mark does not swallow the file.
+  if (fields === 'open') return { line, reason: NOT_CLOSED }
+  if ('wrong' in fields) return { line, reason: fields.wrong }
+  if (fields.some((field) => field.includes('\0'))) return { line, reason: 'The line has the character U+0000.' }
+  if (fields.length !== header.length) {
+    return { line, reason: `There are ${fields.length} fields, not ${header.length}.` }
+  }
+  const cells = Object.fromEntries(header.map((name, index) => [name, fields[index] ?? ''])) as Partial<
+    Record<Column, string>
+  >
+  const { sku, name, description, amount = '', currency, stock = '', category = '', tags = '', attributes = '' } = cells
+  try {
+    return checked(line, {
+      sku,
+      name,
+      price: { amount: numberOf(amount), currency },
+      ...(description === undefined ? {} : { description }),
+      ...(stock === '' ? {} : { stock: numberOf(stock) }),
+      category: category === '' ? null : category,
+      tags: tags.startsWith('[') ? parseStrictJson(Buffer.from(tags)) : tags.split(';').filter((tag) => tag !== ''),
+      attributes: attributes === '' ? {} : parseStrictJson(Buffer.from(attributes)),
+    })
+  } catch (error) {
+    if (error instanceof ProblemError) return { line, reason: 'Tags or attributes are not valid JSON.' }
+    throw error
+  }
+}
+
+/** Only digits are a number; anything else is left as text, which the schema refuses. */
+function numberOf(text: string): number | string {
+  return /^-?\d{1,15}$/.test(text) ? Number(text) : text
+}
+
+function checked(line: number, value: unknown): ProductLine {
+  const errors = errorsOf(value)
+  if (errors.length > 0) return { line, reason: shortened(errors.map(sentence).join('; ')) }
+  const product = value as ImportedProduct
+  if (!isCurrency(product.price.currency)) return { line, reason: '/price/currency must be an ISO 4217 code' }
+  return { line, product }
+}
+
+function sentence({ pointer, detail }: FieldError): string {
+  return `${pointer === '' ? 'the line' : pointer} ${detail}`
+}
+
+function shortened(reason: string): string {
+  return reason.slice(0, REASON_LENGTH_MAX)
+}
+
+export const csvHeader = formatRecord(columns)
+
+/** The line that import reads back as the same product. */
+export function formatProduct(product: Required<ImportedProduct>, format: Format): string {
+  if (format === 'ndjson') return `${JSON.stringify(product)}\n`
+  const { sku, name, description, price, stock, category, tags, attributes } = product
+  const isPlain = tags.every((tag) => !tag.includes(';')) && tags[0]?.startsWith('[') !== true
+  return formatRecord([
+    sku,
+    name,
+    description,
+    String(price.amount),
+    price.currency,
+    String(stock),
+    category ?? '',
+    isPlain ? tags.join(';') : JSON.stringify(tags),
+    Object.keys(attributes).length === 0 ? '' : JSON.stringify(attributes),
+  ])
+}

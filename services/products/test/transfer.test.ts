@@ -1,0 +1,170 @@
+import { IMPORT_ERRORS_MAX, productsRoutes, type ImportReport, type Product } from '@saas/contracts'
+import { signedIn, type TestService } from '@saas/testing'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { create, customer, manager, movementsOf, sentEvents, startShop, stockViolations } from './fixtures.ts'
+
+const { importProducts, exportProducts, listProducts } = productsRoutes
+
+let shop: TestService
+beforeAll(async () => {
+  shop = await startShop()
+})
+afterAll(async () => {
+  await shop[Symbol.asyncDispose]()
+})
+
+async function send(text: string | Buffer, type = 'application/x-ndjson') {
+  const headers = { ...signedIn(importProducts, manager), 'content-type': type }
+  const answer = await shop.app.inject({ method: 'POST', url: '/product/import', headers, payload: text })
+  return { status: answer.statusCode, body: answer.json<ImportReport & { errors: { pointer: string }[] }>() }
+}
+
+async function fetchAll(format: 'csv' | 'ndjson'): Promise<string> {
+  const headers = signedIn(exportProducts, manager)
+  const answer = await shop.app.inject({ method: 'GET', url: `/product/export?format=${format}`, headers })
+  expect(answer.statusCode).toBe(200)
+  return answer.body
+}
+
+async function bySku(sku: string): Promise<Product | undefined> {
+  const { body } = await shop.call(listProducts, { query: { q: sku, limit: 100 } })
+  return (body.items as Product[]).find((product) => product.sku === sku)
+}
+
+const line = (sku: string, more: object = {}) =>
+  JSON.stringify({ sku, name: sku, price: { amount: 100, currency: 'EUR' }, ...more })
+
+describe('importing NDJSON', () => {
+  test('good lines are kept, and each bad one is reported with its number and why', async () => {
+    const text = [
+      line('GOOD-1', { stock: 3, tags: ['x'] }),
+      '{"sku": "BROKEN',
+      '',
+      line('BAD SKU'),
+      line('NO-CURRENCY', { price: { amount: 1, currency: 'XXQ' } }),
+      line('NEGATIVE', { price: { amount: -1, currency: 'EUR' } }),
+      line('FIELD', { colour: 'red' }),
+      line('NUL', { description: 'a\0b' }),
+      line('LONG', { description: 'x'.repeat(200_000) }),
+      line('GOOD-2'),
+    ].join('\n')
+    const bytes = Buffer.concat([Buffer.from(text), Buffer.from('\n{"sku":"\xff"}', 'latin1')])
+    const { status, body } = await send(bytes)
+    expect([status, body]).toMatchObject([200, { lines: 10, created: 2, changed: 0, refused: 8, stoppedAt: null }])
+    expect(body.errors.map((error) => [error.line, error.reason])).toEqual([
+      [2, expect.stringContaining('not valid JSON')],
+      [4, expect.stringContaining('/sku must match')],
+      [5, '/price/currency must be an ISO 4217 code'],
+      [6, expect.stringContaining('/price/amount must be')],
+      [7, '/colour is not a known field'],
+      [8, '/description must not contain the character U+0000'],
+      [9, expect.stringContaining('at most 131072 bytes')],
+      [11, expect.stringContaining('not UTF-8')],
+    ])
+    expect(await bySku('GOOD-1')).toMatchObject({ stock: 3, tags: ['x'], version: 1 })
+    expect(await bySku('GOOD-2')).toMatchObject({ stock: 0 })
+  })
+
+  test('again, it changes nothing; a change is one version, one event, and never the stock', async () => {
+    const text = [line('TWICE-1', { stock: 5 }), line('TWICE-2', { stock: 5 })].join('\n')
+    expect((await send(text)).body).toMatchObject({ created: 2 })
+    expect((await send(text)).body).toMatchObject({ created: 0, changed: 0, unchanged: 2 })
+    const dearer = line('TWICE-1', { stock: 9, price: { amount: 120, currency: 'EUR' } })
+    expect((await send([dearer, line('TWICE-2')].join('\n'))).body).toMatchObject({ changed: 1, unchanged: 1 })
+    const product = await bySku('TWICE-1')
+    expect(product).toMatchObject({ stock: 5, version: 2, price: { amount: 120 } })
+    const id = product?.id ?? ''
+    const events = await sentEvents(shop.database, id)
+    expect(events.map(({ subject, version, data }) => [subject, version, data['priceVersion']])).toEqual([
+      ['msg.products.product.created', 1, 1],
+      ['msg.products.product.changed', 2, 2],
+    ])
+    expect(await movementsOf(shop.database, id)).toMatchObject([
+      { kind: 'initial', delta: 5, changed_by: manager.userId, source: importProducts.id },
+    ])
+    expect(await stockViolations(shop.database)).toEqual([])
+  })
+
+  test('of two lines with one SKU the later one counts', async () => {
+    const text = [line('SAME', { name: 'First' }), line('SAME', { name: 'Second' })].join('\n')
+    expect((await send(text)).body).toMatchObject({ lines: 2, created: 1, changed: 1 })
+    expect(await bySku('SAME')).toMatchObject({ name: 'Second', version: 2 })
+  })
+
+  test('two imports of one file at once create each product once', async () => {
+    const text = Array.from({ length: 700 }, (_, index) => line(`RACE-${index}`)).join('\n')
+    const reports = await Promise.all([send(text), send(text), send(text)])
+    expect(reports.map(({ status }) => status)).toEqual([200, 200, 200])
+    expect(reports.reduce((sum, { body }) => sum + body.created, 0)).toBe(700)
+    expect(reports.reduce((sum, { body }) => sum + body.unchanged, 0)).toBe(1_400)
+  })
+
+  test('it stops after too many bad lines, and says where', async () => {
+    const text = `${'bad\n'.repeat(IMPORT_ERRORS_MAX)}${line('AFTER')}`
+    expect((await send(text)).body).toMatchObject({
+      refused: IMPORT_ERRORS_MAX,
+      stoppedAt: IMPORT_ERRORS_MAX,
+      created: 0,
+    })
+    expect(await bySku('AFTER')).toBeUndefined()
+  })
+})
+
+describe('importing CSV', () => {
+  test('quoted fields, line feeds in them, and numbers of the lines where bad records begin', async () => {
+    const text = [
+      '\uFEFFsku,name,amount,currency,description,tags,attributes,stock',
+      'CSV-1,"Tea, ""green""",490,EUR,"two',
+      'lines",a;b,"{""Size"": 2}",4',
+      'CSV-2,Cup,4.90,EUR,,,,1',
+      'CSV-3,Cup,490,EUR',
+      'CSV-4,C"up,490,EUR,,,,',
+      'CSV-5,Cup,1,EUR,,,,',
+      'CSV-6,"never closed,1,EUR,,,,',
+    ].join('\r\n')
+    const { body } = await send(text, 'text/csv; charset=utf-8')
+    expect(body).toMatchObject({ created: 2, refused: 4 })
+    expect(body.errors.map((error) => error.line)).toEqual([4, 5, 6, 8])
+    expect(await bySku('CSV-1')).toMatchObject({
+      name: 'Tea, "green"',
+      description: 'two\r\nlines',
+      tags: ['a', 'b'],
+      attributes: { Size: 2 },
+      stock: 4,
+    })
+  })
+
+  test.each(['', 'sku,name,amount', 'sku,name,amount,currency,colour', 'sku,sku,name,amount,currency'])(
+    'the header %j is refused, and nothing is imported',
+    async (header) => {
+      const { status, body } = await send(`${header}\nHEADER,Cup,1,EUR\n`, 'text/csv')
+      expect([status, body.errors[0]?.pointer]).toEqual([400, '/file'])
+      expect(await bySku('HEADER')).toBeUndefined()
+    },
+  )
+})
+
+test('what is exported is imported again without a change, in both formats', async () => {
+  await create(shop, {
+    name: '"Quoted", too',
+    description: 'two\n"lines"',
+    tags: ['a;b', '[c'],
+    attributes: { A: true, B: 1.5 },
+    category: 'Ü',
+  })
+  const products = await shop.database.query('select from product where deleted_at is null')
+  for (const [format, type] of [
+    ['ndjson', 'application/x-ndjson'],
+    ['csv', 'text/csv'],
+  ] as const) {
+    const { body } = await send(await fetchAll(format), type)
+    expect(body).toMatchObject({ unchanged: products.length, created: 0, changed: 0, refused: 0 })
+  }
+})
+
+test('only who may change products may import and export', async () => {
+  expect((await shop.call(exportProducts, { as: customer })).status).toBe(403)
+  const headers = signedIn(importProducts, customer)
+  const answer = await shop.app.inject({ method: 'POST', url: '/product/import', headers, payload: line('X') })
+  expect(answer.statusCode).toBe(403)
+})
