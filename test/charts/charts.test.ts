@@ -226,7 +226,7 @@ describe('what the services need', () => {
       consume: consumes.map(({ subject }) => subject),
       hear: hears.map(({ subject }) => subject),
     }
-    expect(values.needs.nats).toEqual(database ? bus : undefined)
+    expect(values.needs.nats, `needs.nats in charts/${service}/values.yaml`).toEqual(database ? bus : undefined)
     for (const { subject } of publishedBy(service)) expect(subject.startsWith(`msg.${service}.`)).toBe(true)
   })
 
