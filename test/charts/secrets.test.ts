@@ -1,11 +1,17 @@
 import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
+import { readConfig } from '@saas/config'
 import { helmMajors } from '@saas/devstack'
 import { sharedServers } from '@saas/testing'
 import { expect, test } from 'vitest'
 import { startClusterStub } from './cluster-stub.ts'
 import { rendered, type Rendered } from './helm.ts'
-import { ofKind } from './objects.ts'
+import { authVariables } from '../../services/auth/src/config.ts'
+import { frontendVariables } from '../../services/frontend/src/config.ts'
+import { notificationsVariables } from '../../services/notifications/src/config.ts'
+import { ordersVariables } from '../../services/orders/src/config.ts'
+import { productsVariables } from '../../services/products/src/config.ts'
+import { ofKind, workloads } from './objects.ts'
 
 function valuesOf(secrets: readonly Rendered[]): Record<string, Record<string, string>> {
   return Object.fromEntries(
@@ -54,4 +60,24 @@ test('keys that two parts share are the same in both', async () => {
   const values = Object.values(secrets).flatMap((secret) => Object.entries(secret))
   const single = values.filter(([key]) => key !== 'mail-secret-key').map(([, value]) => value)
   expect(new Set(single).size).toBe(single.length)
+})
+
+test.each([
+  ['auth', authVariables],
+  ['products', productsVariables],
+  ['orders', ordersVariables],
+  ['notifications', notificationsVariables],
+  ['frontend', frontendVariables],
+] as const)('%s finds all that it reads in the environment of its pods', async (service, variables) => {
+  const objects = await rendered()
+  const secrets = valuesOf(ofKind(objects, 'Secret'))
+  const pod = workloads(objects).find(({ object, name }) => object.kind === 'Deployment' && name === `shop-${service}`)
+  const environment: Record<string, string> = {}
+  for (const { name, value, valueFrom } of pod?.containers.at(-1)?.env ?? []) {
+    const { name: secret = '', key = '' } = valueFrom?.secretKeyRef ?? {}
+    environment[name] =
+      secrets[secret]?.[key] ??
+      (value ?? '').replaceAll(/\$\((\w+)\)/g, (_, variable: string) => environment[variable] ?? '')
+  }
+  expect(() => readConfig(variables, environment)).not.toThrow()
 })

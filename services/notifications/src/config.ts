@@ -1,5 +1,8 @@
 import { bus, common, database, internalToken, mailSecret, smtp, type Config } from '@saas/config'
 
-export const notificationsVariables = { ...common, ...database, ...bus, ...internalToken, ...mailSecret, ...smtp }
+const { databaseUrl } = database
+
+/** What the service reads; only its migrations know the other role. */
+export const notificationsVariables = { ...common, databaseUrl, ...bus, ...internalToken, ...mailSecret, ...smtp }
 
 export type NotificationsConfig = Config<typeof notificationsVariables>

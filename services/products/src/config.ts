@@ -1,5 +1,8 @@
 import { bus, common, database, internalToken, type Config } from '@saas/config'
 
-export const productsVariables = { ...common, ...database, ...bus, ...internalToken }
+const { databaseUrl } = database
+
+/** What the service reads; only its migrations know the other role. */
+export const productsVariables = { ...common, databaseUrl, ...bus, ...internalToken }
 
 export type ProductsConfig = Config<typeof productsVariables>
