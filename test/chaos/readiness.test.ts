@@ -36,7 +36,12 @@ const starts = {
   notifications: async (parts: Parts) =>
     await startService('notifications', startNotifications, {
       ...parts,
-      config: { mailSecretKey: key, smtpUrls: ['smtp://127.0.0.1:1'], mailFrom: 'Shop <shop@example.com>' },
+      config: {
+        mailSecretKey: key,
+        smtpUrls: ['smtp://127.0.0.1:1'],
+        mailFrom: 'Shop <shop@example.com>',
+        shopZone: 'UTC',
+      },
     }),
 }
 type Parts = Pick<TestService, 'database' | 'bus'>

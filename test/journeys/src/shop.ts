@@ -77,6 +77,7 @@ export async function startShop(): Promise<Shop> {
         mailSecretKey: secret,
         smtpUrls: [mailbox.smtpUrl],
         mailFrom: 'The shop <shop@example.com>',
+        shopZone: 'UTC',
       },
     }),
   )

@@ -44,7 +44,7 @@ export function AnnouncementForm({ made }: { made: () => void }) {
           ))}
         </Select>
         {languages.map((language) => (
-          <fieldset key={language} lang={language}>
+          <fieldset key={language} lang={language} class="words">
             <legend>{operate.languages[language]}</legend>
             <Field
               name={`title-${language}`}

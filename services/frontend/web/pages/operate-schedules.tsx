@@ -86,6 +86,7 @@ function ScheduleRow({ schedule, replace }: { schedule: Schedule; replace: (sche
               label={operate.cancelSchedule}
               question={operate.askCancelSchedule(schedule.name)}
               confirm={operate.cancelSchedule}
+              cancel={operate.keepSchedule}
               kind="button danger quiet small"
               act={() => void act(cancel)}
             />

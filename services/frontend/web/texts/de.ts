@@ -309,6 +309,7 @@ export const de: Texts = {
     goOn: 'Fortsetzen',
     cancelSchedule: 'Absagen',
     askCancelSchedule: (name: string) => `„${name}“ endgültig absagen?`,
+    keepSchedule: 'Behalten',
     announce: 'Neue Ankündigung',
     schedule: 'Einplanen',
     announced: 'Die Ankündigung ist eingeplant.',

@@ -313,6 +313,7 @@ export const en = {
     goOn: 'Resume',
     cancelSchedule: 'Cancel',
     askCancelSchedule: (name: string) => `Cancel “${name}” for good?`,
+    keepSchedule: 'Keep it',
     announce: 'New announcement',
     schedule: 'Schedule',
     announced: 'The announcement is scheduled.',
