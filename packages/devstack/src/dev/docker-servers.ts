@@ -1,15 +1,13 @@
-import { createHash } from 'node:crypto'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { compose, composeServers, writeComposeFiles, type ComposeProject } from '../docker/compose.ts'
-import { findProgram, run } from '../fetch/run.ts'
-import { cloneDirectory, devstackDirectory } from '../locations.ts'
+import { compose, composeProject, composeServers, writeComposeFiles, type ComposeProject } from '../docker/compose.ts'
+import { whatDockerLacks } from '../docker/engine.ts'
 import { freePort } from '../ports.ts'
 import { runStep, type Progress } from '../progress.ts'
 import { UsageError } from './options.ts'
 import type { RunningServers } from './local-servers.ts'
 import type { StackSecrets } from './secrets.ts'
 
-const ENGINE_TIMEOUT_MS = 3_000
 const PULL_TIMEOUT_MS = 60_000
 const START_TIMEOUT_MS = 60_000
 const STOP_TIMEOUT_MS = 30_000
@@ -27,13 +25,12 @@ export async function startDockerServers(options: {
   readonly isFresh: boolean
 }): Promise<RunningServers | undefined> {
   const { secrets, mailboxPort, progress, say, isForced, isFresh } = options
-  const missing = await whatDockerLacks()
+  const missing = await whatDockerLacks({ isComposeNeeded: true })
   if (missing !== undefined) {
     if (isForced) throw new UsageError(`Docker was asked for, but ${missing}.`)
     return undefined
   }
-  const name = `saas-${createHash('sha256').update(cloneDirectory).digest('hex').slice(0, 8)}`
-  const project: ComposeProject = { directory: join(devstackDirectory, 'compose'), name }
+  const project = composeProject('dev')
   const ports = {
     postgres: await freePort(),
     nats: await freePort(),
@@ -43,6 +40,7 @@ export async function startDockerServers(options: {
     edge: await freePort(),
   }
   writeComposeFiles(project, secrets, ports)
+  writeFileSync(runningNote(project), '')
   try {
     await runStep(progress, 'Docker images', () =>
       compose(project, ['pull', '--quiet', '--policy', 'missing', ...composeServers], PULL_TIMEOUT_MS),
@@ -53,7 +51,7 @@ export async function startDockerServers(options: {
     )
   } catch (error) {
     await stop(project)
-    const reason = error instanceof Error ? error.message.replaceAll(/\s+/g, ' ') : String(error)
+    const reason = reasonOf(error)
     if (isForced) throw new UsageError(`Docker was asked for, but ${reason}`)
     say(`Docker cannot provide the servers, so they run as local processes: ${reason}`)
     return undefined
@@ -71,23 +69,27 @@ export async function startDockerServers(options: {
   }
 }
 
-async function stop(project: ComposeProject): Promise<void> {
-  await compose(project, ['stop', '--timeout', '8'], STOP_TIMEOUT_MS).catch(() => undefined)
+/** Stops the containers that a killed `pnpm dev` of this clone left; they hold its ports. Answers whether there were any. */
+export async function stopDockerLeftovers(): Promise<boolean> {
+  const project = composeProject('dev')
+  if (!existsSync(runningNote(project))) return false
+  await stop(project)
+  return true
 }
 
-/** What keeps Docker from being used here, as the end of a sentence; undefined when nothing does. */
-async function whatDockerLacks(): Promise<string | undefined> {
-  if (findProgram('docker') === undefined) return 'there is no docker program'
-  const succeeds = async (...arguments_: string[]): Promise<boolean> =>
-    run('docker', arguments_, { timeoutMs: ENGINE_TIMEOUT_MS }).then(
-      () => true,
-      () => false,
-    )
-  const [engine, plugin] = await Promise.all([
-    succeeds('info', '--format', '{{.ServerVersion}}'),
-    succeeds('compose', 'version'),
-  ])
-  if (!engine) return 'no Docker engine answers'
-  if (!plugin) return 'docker has no compose plugin (version 2)'
-  return undefined
+async function stop(project: ComposeProject): Promise<void> {
+  await compose(project, ['stop', '--timeout', '8'], STOP_TIMEOUT_MS).catch(() => undefined)
+  rmSync(runningNote(project), { force: true })
+}
+
+/** There while the containers may run. */
+function runningNote(project: ComposeProject): string {
+  return join(project.directory, 'running')
+}
+
+/** The one line of what compose printed that says why. */
+function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  const lines = text.split('|').map((line) => line.trim().replaceAll(/\s+/g, ' '))
+  return lines.findLast((line) => /error|denied|unknown|unhealthy|exited/i.test(line)) ?? lines.join(' ')
 }

@@ -1,5 +1,6 @@
 import { styleText } from 'node:util'
 import { ServerStartError } from '../child.ts'
+import { stopDockerLeftovers } from './docker-servers.ts'
 import { onLauncherGone } from './launcher.ts'
 import { LogView } from './log-view.ts'
 import { readOptions, usage, UsageError } from './options.ts'
@@ -33,6 +34,7 @@ export async function main(): Promise<number> {
     const options = readOptions(process.argv.slice(2))
     const leftovers = await stopLeftovers()
     if (leftovers.length > 0) progress.say(`Stopped what a killed run left behind: ${leftovers.join(', ')}.`)
+    if (await stopDockerLeftovers()) progress.say('Stopped the containers that a killed run left behind.')
     const { ports, notes } = await choosePorts(options.ports)
     isStarting = true
     const starting = startStack({ options, ports, progress, logs, parts, servers, signal: stop.signal })

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { serviceNames, type ServiceName } from '@saas/contracts'
@@ -6,7 +7,7 @@ import { writeEdgeConfiguration } from '../dev/edge-configuration.ts'
 import { environmentOf } from '../dev/environment.ts'
 import type { StackSecrets } from '../dev/secrets.ts'
 import { run } from '../fetch/run.ts'
-import { cloneDirectory } from '../locations.ts'
+import { cloneDirectory, devstackDirectory } from '../locations.ts'
 import { natsConfiguration } from '../nats-configuration.ts'
 
 /** The services of `docker/compose.yaml` that are servers and not ours. */
@@ -31,6 +32,16 @@ export interface ComposeProject {
 }
 
 /**
+ * The project of this clone's `pnpm dev`, or of the whole shop in containers. They share nothing, nor does another clone:
+ * each has its own passwords, which are kept in the volumes.
+ */
+export function composeProject(purpose: 'dev' | 'shop'): ComposeProject {
+  const clone = createHash('sha256').update(cloneDirectory).digest('hex').slice(0, 8)
+  const directory = purpose === 'shop' ? 'compose' : 'compose-dev'
+  return { directory: join(devstackDirectory, directory), name: `saas-${purpose}-${clone}` }
+}
+
+/**
  * Writes what `docker/compose.yaml` reads besides itself: ports and passwords, the broker's configuration with its users, and
  * the environment of each service.
  */
@@ -42,6 +53,8 @@ export function writeComposeFiles(project: ComposeProject, secrets: StackSecrets
   write(
     '.env',
     assignments({
+      // So that a plain `docker compose --env-file` is about this project too.
+      COMPOSE_PROJECT_NAME: project.name,
       STACK_DIRECTORY: project.directory,
       POSTGRES_PORT: String(ports.postgres),
       NATS_PORT: String(ports.nats),
