@@ -66,10 +66,10 @@ export async function startStack(context: StackContext): Promise<StackState> {
   const docs = startDocsServer(ports.docs, `http://127.0.0.1:${ports.edge}`)
   const frontend = options.services.includes('frontend') ? startService(context, 'frontend', servicePorts) : undefined
   const backend = startBackend(context, secrets, servicePorts, urls.edge)
-  await Promise.all([edge, docs.then((server) => parts.use(server)), frontend, backend])
+  const [servers] = await Promise.all([backend, edge, docs.then((server) => parts.use(server)), frontend])
   signal.throwIfAborted()
 
-  await seedOnce(context, secrets, urls)
+  await seedOnce(context, secrets, urls, servers)
   await runStep(progress, 'Shop answers', () => assertEdgeServes(context))
   const state: StackState = { urls, accounts, pid: process.pid }
   writeStackState(stateFile, state)
@@ -81,7 +81,7 @@ async function startBackend(
   secrets: StackSecrets,
   servicePorts: PortsByService,
   publicUrl: string,
-): Promise<void> {
+): Promise<RunningServers> {
   const { options, progress } = context
   const servers = context.servers.use(await startAnyServers(context, secrets))
   const services = options.services.filter((service) => needs[service].database)
@@ -103,6 +103,7 @@ async function startBackend(
       await startService(context, service, servicePorts, environment)
     }),
   )
+  return servers
 }
 
 /** Makes roles and databases. Data that has them already is left as it is: they cannot have changed. */
@@ -209,11 +210,17 @@ async function startEdge(context: StackContext, servicePorts: PortsByService, st
   parts.use(nginx)
 }
 
-/** Accounts and products are made once; data that is kept keeps them. */
-async function seedOnce(context: StackContext, secrets: StackSecrets, urls: StackState['urls']): Promise<void> {
+/** Accounts and products are made once; data that is kept keeps them. What is in Docker's volumes only asking can tell. */
+async function seedOnce(
+  context: StackContext,
+  secrets: StackSecrets,
+  urls: StackState['urls'],
+  servers: RunningServers,
+): Promise<void> {
   const { options, ports, progress, signal } = context
   const isWhole = (['auth', 'products', 'notifications'] as const).every((name) => options.services.includes(name))
-  if (existsSync(seededFile) || !isWhole) return
+  const isLocal = servers.noteInData !== undefined
+  if (!isWhole || (isLocal && existsSync(seededFile))) return
   await runStep(progress, 'Accounts and products', () =>
     seed({
       edgeUrl: `http://127.0.0.1:${ports.edge}`,
@@ -222,7 +229,7 @@ async function seedOnce(context: StackContext, secrets: StackSecrets, urls: Stac
       signal,
     }),
   )
-  writeFileSync(seededFile, `${urls.edge}\n`)
+  if (isLocal) writeFileSync(seededFile, `${urls.edge}\n`)
 }
 
 async function assertEdgeServes({ options, ports, signal }: StackContext): Promise<void> {
