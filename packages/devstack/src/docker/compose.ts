@@ -23,7 +23,7 @@ export interface ComposePorts {
 }
 
 /** The ports our services have inside their containers. */
-const CONTAINER_PORTS = { listenPort: 3000, opsPort: 9000 }
+export const CONTAINER_PORTS = { listenPort: 3000, opsPort: 9000 }
 
 /** One clone's compose project. */
 export interface ComposeProject {
