@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { frontendRoutes, needs, type ServiceName } from '@saas/contracts'
-import { provisionService, runMigrations, type ServiceProvision } from '@saas/state'
+import type { ServiceProvision } from '@saas/state'
 import { startDocsServer } from '../docs/docs-server.ts'
 import { cloneDirectory, devstackDirectory, logsDirectory } from '../locations.ts'
 import { freePort } from '../ports.ts'
@@ -115,6 +115,7 @@ async function provision(servers: RunningServers, provisions: readonly ServicePr
   const note = servers.noteInData
   if (note !== undefined && existsSync(note) && readFileSync(note, 'utf8') === fingerprint) return
   // One after the other: doing it at the same time collides in Postgres' shared catalogues.
+  const { provisionService } = await import('@saas/state')
   for (const each of provisions) await provisionService(servers.addresses.postgresUrl, each)
   if (note !== undefined) writeFileSync(note, fingerprint)
 }
@@ -138,6 +139,8 @@ async function startAnyServers(context: StackContext, secrets: StackSecrets): Pr
 /** In this process: what `services/<service>/src/migrate.ts` does, without the half second a program takes to start. */
 async function migrate(service: ServiceName, url: string): Promise<void> {
   const directory = join(cloneDirectory, 'services', service, 'migrations')
+  // Loaded while the servers start, which the launcher is not to keep waiting for 0.2 s.
+  const { runMigrations } = await import('@saas/state')
   await runMigrations({ service, directory, url, wait: false, report: () => undefined })
 }
 

@@ -2,8 +2,6 @@ import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises
 import { dirname, join } from 'node:path'
 import { run, findProgram } from './run.ts'
 
-const DEFAULT_MIRROR = 'http://deb.debian.org/debian'
-
 /** Where a package is taken from: a suite of the Debian archive, or whatever the machine itself is set up for. */
 export type Suite = 'sid' | 'trixie' | 'own'
 
@@ -91,10 +89,10 @@ async function machineSettings(): Promise<string[]> {
   const settings = await run('apt-config', ['dump']).catch(() => '')
   return settings
     .split('\n')
-    .filter((line) => /^Acquire::(https?|ftp|Retries|ForceIPv4|Check-Valid-Until)\b/i.test(line))
+    .filter((line) => /^Acquire::(https?|ftp|Retries|ForceIPv4|Check-Valid-Until|Check-Date)\b/i.test(line))
 }
 
-/** The mirror the machine's own apt sources name, so that a fast or local mirror is used for other suites too. */
+/** The mirror that the machine's own apt sources name, which serves other suites too. */
 async function debianMirror(): Promise<string> {
   const format = '$(REPO_URI) $(COMPONENT)'
   const targets = await run('apt-get', ['indextargets', '--format', format]).catch(() => '')
@@ -102,5 +100,6 @@ async function debianMirror(): Promise<string> {
     .split('\n')
     .map((line) => line.split(' '))
     .find(([uri, component]) => component === 'main' && /\/debian\/?$/.test(uri ?? ''))?.[0]
-  return mirror?.replace(/\/$/, '') ?? DEFAULT_MIRROR
+  if (mirror === undefined) throw new Error('the apt sources of this machine name no Debian mirror')
+  return mirror.replace(/\/$/, '')
 }
