@@ -92,14 +92,10 @@ async function machineSettings(): Promise<string[]> {
     .filter((line) => /^Acquire::(https?|ftp|Retries|ForceIPv4|Check-Valid-Until|Check-Date)\b/i.test(line))
 }
 
-/** The mirror that the machine's own apt sources name, which serves other suites too. */
+/** The mirror that the machine's own apt sources name, which serves other suites too. Asked so, apt needs no lists and no root. */
 async function debianMirror(): Promise<string> {
-  const format = '$(REPO_URI) $(COMPONENT)'
-  const targets = await run('apt-get', ['indextargets', '--format', format]).catch(() => '')
-  const mirror = targets
-    .split('\n')
-    .map((line) => line.split(' '))
-    .find(([uri, component]) => component === 'main' && /\/debian\/?$/.test(uri ?? ''))?.[0]
+  const listed = await run('apt-get', ['update', '--print-uris']).catch(() => '')
+  const mirror = /^'(\S+\/debian)\/dists\//m.exec(listed)?.[1]
   if (mirror === undefined) throw new Error('the apt sources of this machine name no Debian mirror')
-  return mirror.replace(/\/$/, '')
+  return mirror
 }
