@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { frontendRoutes, needs, type ServiceName } from '@saas/contracts'
-import type { ServiceProvision } from '@saas/state'
 import { startDocsServer } from '../docs/docs-server.ts'
 import { cloneDirectory, devstackDirectory, logsDirectory } from '../locations.ts'
 import { freePort } from '../ports.ts'
@@ -85,39 +84,62 @@ async function startBackend(
   servicePorts: PortsByService,
   publicUrl: string,
 ): Promise<RunningServers> {
-  const { options, progress } = context
+  const { options } = context
   const servers = context.servers.use(await startAnyServers(context, secrets))
   const services = options.services.filter((service) => needs[service].database)
-  await provision(
-    servers,
-    services.map((service) => provisionOf(service, secrets)),
+  const environments = new Map(
+    services.map((service) => [
+      service,
+      environmentOf(service, { addresses: servers.addresses, secrets, ports: servicePorts[service], publicUrl }),
+    ]),
   )
+  await prepareDatabases(context, servers, secrets, environments)
   await Promise.all(
-    services.map(async (service) => {
-      const environment = environmentOf(service, {
-        addresses: servers.addresses,
-        secrets,
-        ports: servicePorts[service],
-        publicUrl,
-      })
-      await runStep(progress, `Migrations of ${service}`, () =>
-        migrate(service, environment['MIGRATE_DATABASE_URL'] ?? ''),
-      )
-      await startService(context, service, servicePorts, environment)
-    }),
+    [...environments].map(([service, environment]) => startService(context, service, servicePorts, environment)),
   )
   return servers
 }
 
-/** Makes roles and databases. Data that has them already is left as it is: they cannot have changed. */
-async function provision(servers: RunningServers, provisions: readonly ServiceProvision[]): Promise<void> {
-  const fingerprint = createHash('sha256').update(JSON.stringify(provisions)).digest('hex')
+/**
+ * Makes roles, databases and tables. Data that was prepared for the same roles and by the same migrations is left as it is, which
+ * spares a warm start loading what can do it.
+ */
+async function prepareDatabases(
+  { progress }: StackContext,
+  servers: RunningServers,
+  secrets: StackSecrets,
+  environments: ReadonlyMap<ServiceName, Record<string, string>>,
+): Promise<void> {
+  const services = [...environments.keys()]
+  const provisions = services.map((service) => provisionOf(service, secrets))
+  const fingerprint = createHash('sha256')
+    .update(JSON.stringify([provisions, migrationsOf(services)]))
+    .digest('hex')
   const note = servers.noteInData
   if (note !== undefined && existsSync(note) && readFileSync(note, 'utf8') === fingerprint) return
+  const { provisionService, runMigrations } = await import('@saas/state')
   // One after the other: doing it at the same time collides in Postgres' shared catalogues.
-  const { provisionService } = await import('@saas/state')
   for (const each of provisions) await provisionService(servers.addresses.postgresUrl, each)
+  // What `services/<service>/src/migrate.ts` does, without the half second a program takes to start.
+  const migrate = async (service: ServiceName): Promise<void> => {
+    const url = environments.get(service)?.['MIGRATE_DATABASE_URL'] ?? ''
+    await runMigrations({ service, directory: migrationsFolder(service), url, wait: false, report: () => undefined })
+  }
+  await Promise.all(services.map((service) => runStep(progress, `Migrations of ${service}`, () => migrate(service))))
   if (note !== undefined) writeFileSync(note, fingerprint)
+}
+
+function migrationsFolder(service: ServiceName): string {
+  return join(cloneDirectory, 'services', service, 'migrations')
+}
+
+/** The text of every migration, those of messages included. */
+function migrationsOf(services: readonly ServiceName[]): string[] {
+  return [join(cloneDirectory, 'packages/state/migrations'), ...services.map(migrationsFolder)].flatMap((folder) =>
+    readdirSync(folder)
+      .toSorted()
+      .map((name) => readFileSync(join(folder, name), 'utf8')),
+  )
 }
 
 async function startAnyServers(context: StackContext, secrets: StackSecrets): Promise<RunningServers> {
@@ -134,14 +156,6 @@ async function startAnyServers(context: StackContext, secrets: StackSecrets): Pr
     if (servers !== undefined) return servers
   }
   return startLocalServers({ ...common, say })
-}
-
-/** In this process: what `services/<service>/src/migrate.ts` does, without the half second a program takes to start. */
-async function migrate(service: ServiceName, url: string): Promise<void> {
-  const directory = join(cloneDirectory, 'services', service, 'migrations')
-  // Loaded while the servers start, which the launcher is not to keep waiting for 0.2 s.
-  const { runMigrations } = await import('@saas/state')
-  await runMigrations({ service, directory, url, wait: false, report: () => undefined })
 }
 
 async function startService(
