@@ -1,4 +1,4 @@
-import { authEvents, authRoutes } from './auth.ts'
+import { authEvents, authRoutes } from './auth/index.ts'
 import type { Event } from './event.ts'
 import { frontendRoutes, pageRoutes } from './frontend.ts'
 import { notificationsRoutes } from './notifications.ts'

@@ -1,5 +1,5 @@
 export * from './access.ts'
-export * from './auth.ts'
+export * from './auth/index.ts'
 export * from './catalogue.ts'
 export * from './event.ts'
 export * from './frontend.ts'

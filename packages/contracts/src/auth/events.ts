@@ -1,0 +1,97 @@
+import { Type, type Static } from 'typebox'
+import { event } from '../event.ts'
+import { Email, Id, Language, Time, Zone } from '../shapes.ts'
+import { PersonName } from './shapes.ts'
+
+const userId = '01977c1e-6a00-7000-8000-000000000001'
+const Recipient = { userId: Id, email: Email, name: PersonName, language: Language }
+const recipient = { userId, email: 'ada@example.com', name: 'Ada', language: 'en' as const }
+/** Compact JWE (`dir`, `A256GCM`) under MAIL_SECRET_KEY of the JSON `MailSecret`. */
+const Secret = Type.String({ maxLength: 4096, description: 'JWE of a MailSecret; only notifications can open it' })
+const secret = 'eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..aXY.Y2lwaGVydGV4dA.dGFn'
+
+/** What a mail may carry in clear only inside the mail itself. */
+export const MailSecret = Type.Object({ code: Type.Optional(Type.String()), link: Type.Optional(Type.String()) })
+export type MailSecret = Static<typeof MailSecret>
+
+export const authEvents = {
+  userChanged: event({
+    subject: 'msg.auth.user.changed',
+    aggregate: 'user',
+    summary: 'A user’s state, in full, whenever any of it changed',
+    data: Type.Object({
+      ...Recipient,
+      zone: Type.Union([Zone, Type.Null()]),
+      roles: Type.Array(Type.String()),
+      verified: Type.Boolean(),
+      disabled: Type.Boolean(),
+    }),
+    example: { ...recipient, zone: 'Europe/Berlin', roles: ['customer'], verified: true, disabled: false },
+  }),
+  verificationRequested: event({
+    subject: 'msg.auth.verification.requested',
+    aggregate: 'user',
+    summary: 'An address is to be proven by a mailed link and code',
+    data: Type.Object({ ...Recipient, secret: Secret, expiresAt: Time }),
+    example: { ...recipient, secret, expiresAt: '2026-01-01T12:00:00.000Z' },
+  }),
+  registrationRepeated: event({
+    subject: 'msg.auth.registration.repeated',
+    aggregate: 'user',
+    summary: 'Somebody tried to register an address that has an account already',
+    data: Type.Object(Recipient),
+    example: recipient,
+  }),
+  loginCodeRequested: event({
+    subject: 'msg.auth.login-code.requested',
+    aggregate: 'user',
+    summary: 'A user wants to sign in by a mailed code',
+    data: Type.Object({ ...Recipient, secret: Secret, expiresAt: Time }),
+    example: { ...recipient, secret, expiresAt: '2026-01-01T12:00:00.000Z' },
+  }),
+  passwordResetRequested: event({
+    subject: 'msg.auth.password-reset.requested',
+    aggregate: 'user',
+    summary: 'A user wants to set a new password by a mailed link',
+    data: Type.Object({ ...Recipient, secret: Secret, expiresAt: Time }),
+    example: { ...recipient, secret, expiresAt: '2026-01-01T12:00:00.000Z' },
+  }),
+  passwordChanged: event({
+    subject: 'msg.auth.password.changed',
+    aggregate: 'user',
+    summary: 'A password was changed or reset',
+    data: Type.Object({ ...Recipient, changedAt: Time }),
+    example: { ...recipient, changedAt: '2026-01-01T12:00:00.000Z' },
+  }),
+  sessionOpened: event({
+    subject: 'msg.auth.session.opened',
+    aggregate: 'user',
+    summary: 'A user signed in',
+    data: Type.Object({
+      ...Recipient,
+      sessionId: Id,
+      newDevice: Type.Boolean({
+        description:
+          'The user has had sessions before, none of them from this kind of device; false for the very first',
+      }),
+      device: Type.String(),
+      address: Type.String(),
+      openedAt: Time,
+    }),
+    example: {
+      ...recipient,
+      sessionId: '01977c1e-6a00-7000-8000-0000000000aa',
+      newDevice: true,
+      device: 'Firefox on Linux',
+      address: '203.0.113.7',
+      openedAt: '2026-01-01T12:00:00.000Z',
+    },
+  }),
+  sessionRevoked: event({
+    subject: 'msg.auth.session.revoked',
+    aggregate: 'user',
+    summary: 'One session of a user, or all (null), ended; a nudge to re-read the table',
+    data: Type.Object({ userId: Id, sessionId: Type.Union([Id, Type.Null()]) }),
+    example: { userId, sessionId: null },
+  }),
+}

@@ -1,0 +1,31 @@
+import { decisionRoutes } from './decisions.ts'
+import { passwordRoutes } from './passwords.ts'
+import { profileRoutes } from './profile.ts'
+import { registrationRoutes } from './registration.ts'
+import { sessionRoutes } from './sessions.ts'
+import { signInRoutes } from './sign-in.ts'
+import { userRoutes } from './users.ts'
+
+export * from './events.ts'
+export {
+  AVATAR_BYTES_MAX,
+  PASSWORD_CHARACTERS_MIN,
+  PASSWORD_CHARACTERS_MAX,
+  CODE_LIFETIME_MINUTES,
+  avatarSizes,
+  Avatar,
+  Profile,
+  SignedIn,
+  Session,
+  User,
+} from './shapes.ts'
+
+export const authRoutes = {
+  ...registrationRoutes,
+  ...signInRoutes,
+  ...passwordRoutes,
+  ...sessionRoutes,
+  ...profileRoutes,
+  ...userRoutes,
+  ...decisionRoutes,
+}

@@ -1,0 +1,63 @@
+import { Type } from 'typebox'
+import * as problems from '../problems.ts'
+import { route } from '../route.ts'
+import { Email, Language, Strict, Zone } from '../shapes.ts'
+import { Accepted, Code, Password, PersonName, MailedToken, User } from './shapes.ts'
+
+export const registrationRoutes = {
+  register: route({
+    id: 'auth.register',
+    service: 'auth',
+    method: 'POST',
+    path: '/auth/register',
+    access: 'anyone',
+    summary: 'Register an address; the answer is the same whether it is known or not',
+    body: Strict({
+      email: Email,
+      password: Password,
+      name: PersonName,
+      language: Type.Optional(Language),
+      zone: Type.Optional(Zone),
+    }),
+    responses: { 202: Accepted },
+    problems: [problems.weakPassword, problems.tooManyRequests],
+  }),
+  verify: route({
+    id: 'auth.verify',
+    service: 'auth',
+    method: 'POST',
+    path: '/auth/verify',
+    access: 'anyone',
+    summary: 'Prove an address with the mailed token or code',
+    body: Type.Union([Strict({ token: MailedToken }), Strict({ email: Email, code: Code })]),
+    responses: { 200: Type.Object({ status: Type.Literal('verified') }) },
+    problems: [problems.wrongToken, problems.tooManyRequests],
+  }),
+  resendVerification: route({
+    id: 'auth.resendVerification',
+    service: 'auth',
+    method: 'POST',
+    path: '/auth/verify/resend',
+    access: 'anyone',
+    summary: 'Mail a new verification link and code; the old ones stop working',
+    body: Strict({ email: Email }),
+    responses: { 202: Accepted },
+    problems: [problems.tooManyRequests],
+  }),
+  bootstrap: route({
+    id: 'auth.bootstrap',
+    service: 'auth',
+    method: 'POST',
+    path: '/auth/bootstrap',
+    access: 'anyone',
+    summary: 'Make the first administrator, once, with the operator’s bootstrap token',
+    body: Strict({
+      bootstrapToken: Type.String({ minLength: 1, maxLength: 256 }),
+      email: Email,
+      password: Password,
+      name: PersonName,
+    }),
+    responses: { 201: User },
+    problems: [problems.wrongCredentials, problems.weakPassword, problems.bootstrapClosed, problems.tooManyRequests],
+  }),
+}

@@ -1,0 +1,74 @@
+import { Type, type Static } from 'typebox'
+import { roles } from '../access.ts'
+import { Email, Id, Language, Time, Zone } from '../shapes.ts'
+
+export const AVATAR_BYTES_MAX = 2_000_000
+export const PASSWORD_CHARACTERS_MIN = 15
+export const PASSWORD_CHARACTERS_MAX = 256
+/** How long a mailed six-digit code is good. Links live longer; their events say how long. */
+export const CODE_LIFETIME_MINUTES = 10
+export const avatarSizes = { small: 64, medium: 192, large: 512 } as const
+
+export const RoleName = Type.Enum(roles)
+// The rule about strength is a problem of its own, so the schema only bounds what is hashed.
+export const Password = Type.String({ minLength: 1, maxLength: PASSWORD_CHARACTERS_MAX })
+export const Code = Type.String({ pattern: '^[0-9]{6}$' })
+export const MailedToken = Type.String({ minLength: 43, maxLength: 43, pattern: '^[A-Za-z0-9_-]{43}$' })
+export const RefreshToken = Type.String({ minLength: 43, maxLength: 128, pattern: '^[A-Za-z0-9_.-]+$' })
+export const PersonName = Type.String({ minLength: 1, maxLength: 100 })
+
+/** Paths of the three sizes, or null while the user has no picture. */
+export const Avatar = Type.Union([
+  Type.Object({ small: Type.String(), medium: Type.String(), large: Type.String() }),
+  Type.Null(),
+])
+
+export const Profile = Type.Object({
+  id: Id,
+  email: Email,
+  name: PersonName,
+  language: Language,
+  zone: Type.Union([Zone, Type.Null()]),
+  roles: Type.Array(RoleName),
+  avatar: Avatar,
+  createdAt: Time,
+})
+export type Profile = Static<typeof Profile>
+
+export const SignedIn = Type.Object({
+  accessToken: Type.String(),
+  tokenType: Type.Literal('Bearer'),
+  expiresIn: Type.Integer({ description: 'Seconds' }),
+  refreshToken: Type.Optional(Type.String({ description: 'Absent for browsers, which get it as a cookie' })),
+  user: Profile,
+})
+export type SignedIn = Static<typeof SignedIn>
+
+export const Session = Type.Object({
+  id: Id,
+  device: Type.String(),
+  address: Type.String(),
+  createdAt: Time,
+  lastSeenAt: Time,
+  current: Type.Boolean(),
+})
+export type Session = Static<typeof Session>
+
+export const User = Type.Object({
+  id: Id,
+  email: Email,
+  name: PersonName,
+  roles: Type.Array(RoleName),
+  verified: Type.Boolean(),
+  disabled: Type.Boolean(),
+  createdAt: Time,
+})
+export type User = Static<typeof User>
+
+export const Accepted = Type.Object({ status: Type.Literal('accepted') })
+export const none = { content: 'none' } as const
+
+// A browser says so and gets the refresh token as a cookie that its scripts cannot read.
+export const sessionHeaders = Type.Object({
+  'x-session-transport': Type.Optional(Type.Union([Type.Literal('cookie'), Type.Literal('body')])),
+})

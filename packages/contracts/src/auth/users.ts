@@ -1,0 +1,43 @@
+import { Type } from 'typebox'
+import { roles } from '../access.ts'
+import * as problems from '../problems.ts'
+import { route } from '../route.ts'
+import { IdParams, Page, Strict, pageQuery } from '../shapes.ts'
+import { User, RoleName } from './shapes.ts'
+
+export const userRoutes = {
+  listUsers: route({
+    id: 'auth.listUsers',
+    service: 'auth',
+    method: 'GET',
+    path: '/auth/users',
+    access: 'admin',
+    summary: 'All users, newest first',
+    query: Strict({ ...pageQuery, q: Type.Optional(Type.String({ minLength: 1, maxLength: 254 })) }),
+    responses: { 200: Page(User) },
+  }),
+  setRoles: route({
+    id: 'auth.setRoles',
+    service: 'auth',
+    method: 'PUT',
+    path: '/auth/users/{id}/roles',
+    access: 'admin',
+    summary: 'Set a user’s roles',
+    params: IdParams,
+    body: Strict({ roles: Type.Array(RoleName, { minItems: 1, maxItems: roles.length, uniqueItems: true }) }),
+    responses: { 200: User },
+    problems: [problems.lastAdministrator],
+  }),
+  setDisabled: route({
+    id: 'auth.setDisabled',
+    service: 'auth',
+    method: 'PUT',
+    path: '/auth/users/{id}/disabled',
+    access: 'admin',
+    summary: 'Shut a user out, or let them in again',
+    params: IdParams,
+    body: Strict({ disabled: Type.Boolean() }),
+    responses: { 200: User },
+    problems: [problems.lastAdministrator],
+  }),
+}
