@@ -1,0 +1,150 @@
+import { Type } from 'typebox'
+import * as problems from '../problems.ts'
+import { route } from '../route.ts'
+import { IdParams, KeyHeaders, Page, STOCK_MAX, Strict, pageQuery } from '../shapes.ts'
+import {
+  Category,
+  IDS_MAX,
+  IMPORT_BYTES_MAX,
+  ImportReport,
+  NewProduct,
+  Product,
+  ProductChange,
+  ProductFacets,
+  Tag,
+  exportFormats,
+  productSorts,
+} from './shapes.ts'
+
+const ifMatch = Type.Object({ 'if-match': Type.Optional(Type.String({ maxLength: 200 })) })
+const ifNoneMatch = Type.Object({ 'if-none-match': Type.Optional(Type.String({ maxLength: 1000 })) })
+const none = { content: 'none' } as const
+const filters = {
+  q: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 200, description: 'Search words; small typing errors are forgiven' }),
+  ),
+  category: Type.Optional(Category),
+  tag: Type.Optional(Tag),
+  inStock: Type.Optional(Type.Boolean()),
+}
+
+export const productsRoutes = {
+  listProducts: route({
+    id: 'products.listProducts',
+    service: 'products',
+    method: 'GET',
+    path: '/product',
+    access: 'anyone',
+    summary: 'Browse and search the catalogue, or read some products by id',
+    query: Strict({
+      ...pageQuery,
+      ids: Type.Optional(
+        Type.String({
+          maxLength: IDS_MAX * 37,
+          description: `Up to ${IDS_MAX} ids, comma-separated; cannot be combined with other filters`,
+        }),
+      ),
+      ...filters,
+      sort: Type.Optional(Type.Enum(productSorts)),
+    }),
+    headers: ifNoneMatch,
+    responses: { 200: Page(Product), 304: none },
+    edgeCacheSeconds: 1,
+  }),
+  countFacets: route({
+    id: 'products.countFacets',
+    service: 'products',
+    method: 'GET',
+    path: '/product/facets',
+    access: 'anyone',
+    summary: 'The categories and tags of the products that fit the filters, with how many each',
+    query: Strict(filters),
+    responses: { 200: ProductFacets },
+    edgeCacheSeconds: 1,
+  }),
+  importProducts: route({
+    id: 'products.importProducts',
+    service: 'products',
+    method: 'POST',
+    path: '/product/import',
+    access: 'products:write',
+    summary: 'Create and replace products by SKU from a file; good lines are kept, bad ones reported',
+    upload: { mediaTypes: ['application/x-ndjson', 'text/csv'], bytesMax: IMPORT_BYTES_MAX },
+    transfer: true,
+    responses: { 200: ImportReport },
+  }),
+  exportProducts: route({
+    id: 'products.exportProducts',
+    service: 'products',
+    method: 'GET',
+    path: '/product/export',
+    access: 'products:write',
+    summary: 'All products as a file that can be imported again',
+    query: Strict({ format: Type.Optional(Type.Enum(exportFormats)) }),
+    transfer: true,
+    responses: { 200: { content: 'file' } },
+  }),
+  getProduct: route({
+    id: 'products.getProduct',
+    service: 'products',
+    method: 'GET',
+    path: '/product/{id}',
+    access: 'user',
+    summary: 'One product',
+    params: IdParams,
+    headers: ifNoneMatch,
+    responses: { 200: Product, 304: none },
+  }),
+  createProduct: route({
+    id: 'products.createProduct',
+    service: 'products',
+    method: 'POST',
+    path: '/product',
+    access: 'products:write',
+    summary: 'Put a product into the catalogue',
+    body: NewProduct,
+    responses: { 201: Product },
+    problems: [problems.skuTaken],
+  }),
+  replaceProduct: route({
+    id: 'products.replaceProduct',
+    service: 'products',
+    method: 'PUT',
+    path: '/product/{id}',
+    access: 'products:write',
+    summary: 'Replace what a product says; its stock stays',
+    params: IdParams,
+    headers: ifMatch,
+    body: ProductChange,
+    responses: { 200: Product },
+    problems: [problems.skuTaken, problems.versionChanged, problems.preconditionRequired],
+  }),
+  deleteProduct: route({
+    id: 'products.deleteProduct',
+    service: 'products',
+    method: 'DELETE',
+    path: '/product/{id}',
+    access: 'products:write',
+    summary: 'Take a product out of the catalogue',
+    params: IdParams,
+    headers: ifMatch,
+    responses: { 204: none },
+    problems: [problems.versionChanged, problems.preconditionRequired],
+  }),
+  changeStock: route({
+    id: 'products.changeStock',
+    service: 'products',
+    method: 'POST',
+    path: '/product/{id}/stock',
+    access: 'products:write',
+    summary: 'Add to or take from the stock, with a reason',
+    params: IdParams,
+    headers: KeyHeaders,
+    body: Strict({
+      delta: Type.Integer({ minimum: -STOCK_MAX, maximum: STOCK_MAX }),
+      reason: Type.String({ minLength: 1, maxLength: 200 }),
+    }),
+    responses: { 200: Product },
+    problems: [problems.stockTooLow, problems.idempotencyKeyReused],
+  }),
+}

@@ -1,0 +1,111 @@
+import { Type, type Static } from 'typebox'
+import { Id, Money, STOCK_MAX, Strict, Time } from '../shapes.ts'
+
+const Sku = Type.String({ minLength: 1, maxLength: 64, pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$' })
+const Attribute = Type.Union([Type.String({ maxLength: 500 }), Type.Number(), Type.Boolean()])
+export const Category = Type.String({ minLength: 1, maxLength: 100 })
+export const Tag = Type.String({ minLength: 1, maxLength: 50 })
+
+const description = {
+  sku: Sku,
+  name: Type.String({ minLength: 1, maxLength: 200 }),
+  description: Type.String({ maxLength: 10_000 }),
+  price: Money,
+  category: Type.Union([Category, Type.Null()]),
+  tags: Type.Array(Tag, { maxItems: 20, uniqueItems: true }),
+  attributes: Type.Record(Type.String({ pattern: '^[A-Za-z][A-Za-z0-9 _-]{0,49}$' }), Attribute, {
+    maxProperties: 50,
+    additionalProperties: false,
+  }),
+}
+const Stock = Type.Integer({ minimum: 0, maximum: STOCK_MAX })
+
+export const Product = Type.Object({
+  id: Id,
+  ...description,
+  stock: Stock,
+  version: Type.Integer({ minimum: 1 }),
+  createdAt: Time,
+  updatedAt: Time,
+})
+export type Product = Static<typeof Product>
+
+/** What a manager sends to create a product: all that a product is, but what the service makes. */
+export const NewProduct = Strict({
+  sku: description.sku,
+  name: description.name,
+  description: Type.Optional(description.description),
+  price: Money,
+  stock: Stock,
+  category: Type.Optional(description.category),
+  tags: Type.Optional(description.tags),
+  attributes: Type.Optional(description.attributes),
+})
+export type NewProduct = Static<typeof NewProduct>
+
+/** A line of an import. The stock of a product that is known already is ignored: reservations change it all the time. */
+export const ImportedProduct = Strict({
+  sku: description.sku,
+  name: description.name,
+  description: Type.Optional(description.description),
+  price: Money,
+  stock: Type.Optional(Stock),
+  category: Type.Optional(description.category),
+  tags: Type.Optional(description.tags),
+  attributes: Type.Optional(description.attributes),
+})
+export type ImportedProduct = Static<typeof ImportedProduct>
+export const IMPORT_BYTES_MAX = 2_000_000_000
+/** After so many bad lines an import stops: the file as a whole is wrong. */
+export const IMPORT_ERRORS_MAX = 10_000
+
+const Count = Type.Integer({ minimum: 0 })
+export const ImportReport = Type.Object({
+  lines: Type.Integer({ minimum: 0, description: 'Lines with something in them, without a header' }),
+  created: Count,
+  changed: Count,
+  unchanged: Count,
+  refused: Count,
+  stoppedAt: Type.Union([Type.Integer(), Type.Null()], {
+    description: `The line after which nothing more was imported, because ${IMPORT_ERRORS_MAX} were bad`,
+  }),
+  errors: Type.Array(Type.Object({ line: Type.Integer({ minimum: 1 }), reason: Type.String() })),
+})
+export type ImportReport = Static<typeof ImportReport>
+export const exportFormats = ['ndjson', 'csv'] as const
+
+/** What a manager sends to replace a product. Stock is not part of it: reservations change it all the time. */
+export const ProductChange = Strict({
+  sku: description.sku,
+  name: description.name,
+  description: Type.Optional(description.description),
+  price: Money,
+  category: Type.Optional(description.category),
+  tags: Type.Optional(description.tags),
+  attributes: Type.Optional(description.attributes),
+})
+export type ProductChange = Static<typeof ProductChange>
+
+/** How many products have one category or one tag. */
+const Facet = Type.Object({
+  name: Type.String(),
+  count: Type.Integer({ minimum: 1 }),
+  more: Type.Boolean({ description: 'True when counting ended at a limit: there may be more than `count`' }),
+})
+export type Facet = Static<typeof Facet>
+export const FACETS_MAX = 50
+
+export const ProductFacets = Type.Object({
+  categories: Type.Array(Facet, {
+    maxItems: FACETS_MAX,
+    description: 'Most products first; counted as if no category were asked for',
+  }),
+  tags: Type.Array(Facet, {
+    maxItems: FACETS_MAX,
+    description: 'Most products first; counted as if no tag were asked for',
+  }),
+})
+export type ProductFacets = Static<typeof ProductFacets>
+
+export const productSorts = ['newest', 'name', 'price', '-price', 'relevance'] as const
+export const IDS_MAX = 100
