@@ -19,3 +19,4 @@ export { parseIdempotencyKey, parsePrefer, type Preferences } from './request-he
 export { parseStrictJson } from './strict-json.ts'
 export { valueChecker } from './validation.ts'
 export { runService, type ServiceContext } from './run-service.ts'
+export { signUnsubscribe, verifyUnsubscribe, type Unsubscription } from './unsubscribe-token.ts'

@@ -1,5 +1,6 @@
 import { Type, type Static } from 'typebox'
 import { event } from '../event.ts'
+import { MailPreferences } from '../preferences.ts'
 import { Email, Id, Language, Time, Zone } from '../shapes.ts'
 import { PersonName } from './shapes.ts'
 
@@ -25,8 +26,23 @@ export const authEvents = {
       roles: Type.Array(Type.String()),
       verified: Type.Boolean(),
       disabled: Type.Boolean(),
+      preferences: Type.Optional(Type.Partial(MailPreferences)),
     }),
-    example: { ...recipient, zone: 'Europe/Berlin', roles: ['customer'], verified: true, disabled: false },
+    example: {
+      ...recipient,
+      zone: 'Europe/Berlin',
+      roles: ['customer'],
+      verified: true,
+      disabled: false,
+      preferences: { announcement: false },
+    },
+  }),
+  userDeleted: event({
+    subject: 'msg.auth.user.deleted',
+    aggregate: 'user',
+    summary: 'An account is gone for good: whoever keeps anything about the person forgets it',
+    data: Type.Object({ userId: Id, deletedAt: Time }),
+    example: { userId, deletedAt: '2026-01-01T12:00:00.000Z' },
   }),
   verificationRequested: event({
     subject: 'msg.auth.verification.requested',
@@ -62,6 +78,25 @@ export const authEvents = {
     summary: 'A password was changed or reset',
     data: Type.Object({ ...Recipient, changedAt: Time }),
     example: { ...recipient, changedAt: '2026-01-01T12:00:00.000Z' },
+  }),
+  emailChangeRequested: event({
+    subject: 'msg.auth.email-change.requested',
+    aggregate: 'user',
+    summary: 'A new address is to be proven by a mailed link and code; `email` is the new one',
+    data: Type.Object({ ...Recipient, secret: Secret, expiresAt: Time }),
+    example: { ...recipient, secret, expiresAt: '2026-01-01T12:00:00.000Z' },
+  }),
+  emailChanged: event({
+    subject: 'msg.auth.email.changed',
+    aggregate: 'user',
+    summary: 'An address was replaced; `email` is the old one, and the link takes the change back until it expires',
+    data: Type.Object({ ...Recipient, secret: Secret, changedAt: Time, expiresAt: Time }),
+    example: {
+      ...recipient,
+      secret,
+      changedAt: '2026-01-01T12:00:00.000Z',
+      expiresAt: '2026-01-08T12:00:00.000Z',
+    },
   }),
   sessionOpened: event({
     subject: 'msg.auth.session.opened',
