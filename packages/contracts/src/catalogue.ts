@@ -76,6 +76,7 @@ export const needs: Readonly<Record<ServiceName, Needs>> = {
       authEvents.loginCodeRequested,
       authEvents.passwordResetRequested,
       authEvents.passwordChanged,
+      authEvents.factorChanged,
       authEvents.sessionOpened,
       orderConfirmed,
       orderRejected,

@@ -10,6 +10,7 @@ export const mailKinds = [
   'login-code',
   'password-reset',
   'password-changed',
+  'factor-changed',
   'new-sign-in',
   'order-confirmed',
   'order-rejected',

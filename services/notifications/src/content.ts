@@ -10,6 +10,7 @@ export interface FactsByKind {
   'login-code': Readonly<Record<string, never>>
   'password-reset': Readonly<Record<string, never>>
   'password-changed': Pick<DataOf<typeof authEvents.passwordChanged>, 'changedAt'>
+  'factor-changed': Pick<DataOf<typeof authEvents.factorChanged>, 'factor' | 'change' | 'label' | 'changedAt'>
   'new-sign-in': Pick<DataOf<typeof authEvents.sessionOpened>, 'device' | 'address' | 'openedAt'>
   'order-confirmed': OrderFacts
   'order-rejected': OrderFacts & Pick<DataOf<typeof ordersEvents.orderRejected>, 'reason'>

@@ -29,6 +29,7 @@ const mailEvents = [
   authEvents.loginCodeRequested,
   authEvents.passwordResetRequested,
   authEvents.passwordChanged,
+  authEvents.factorChanged,
   authEvents.sessionOpened,
   ordersEvents.orderConfirmed,
   ordersEvents.orderRejected,
@@ -93,6 +94,11 @@ function mailOf(message: Mailing): NewMail | undefined {
         naturalKey: `password-changed:${id}`,
         traceParent,
       }
+    }
+    case authEvents.factorChanged.subject: {
+      const { factor, change, label, changedAt } = message.data
+      const content: Content = { kind: 'factor-changed', facts: { factor, change, label, changedAt } }
+      return { ...plain(content, message.data), naturalKey: `factor-changed:${id}`, traceParent }
     }
     case authEvents.sessionOpened.subject: {
       const { newDevice, sessionId, device, address, openedAt } = message.data

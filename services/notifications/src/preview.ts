@@ -29,6 +29,7 @@ const examples: FactsByKind = {
   'login-code': {},
   'password-reset': {},
   'password-changed': authEvents.passwordChanged.example,
+  'factor-changed': authEvents.factorChanged.example,
   'new-sign-in': authEvents.sessionOpened.example,
   'order-confirmed': ordersEvents.orderConfirmed.example,
   'order-rejected': ordersEvents.orderRejected.example,

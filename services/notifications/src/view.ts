@@ -64,6 +64,10 @@ function factsOf(
     }
     case 'password-changed':
       return { changedAt: time(content.facts.changedAt) }
+    case 'factor-changed': {
+      const { factor, change, label, changedAt } = content.facts
+      return { factor, change, label: label === null ? null : singleLine(label), changedAt: time(changedAt) }
+    }
     case 'new-sign-in': {
       const { device, address, openedAt } = content.facts
       return { device: singleLine(device), address: singleLine(address), openedAt: time(openedAt) }

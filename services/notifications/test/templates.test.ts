@@ -112,6 +112,26 @@ describe('what a template is given', () => {
     }
   })
 
+  test.each([
+    ['totp', ['added', 'removed', 'renewed']],
+    ['passkey', ['added', 'removed']],
+    ['recovery-codes', ['renewed', 'used', 'removed']],
+    ['identity', ['added', 'removed']],
+  ] as const)('each change of a way to sign in (%s) has a sentence of its own', (factor, changes) => {
+    for (const language of templates.languages) {
+      const sentences = changes.map((change) => {
+        const recipient = { email: 'ada@example.com', name: 'Ada', language }
+        const facts = { factor, change, label: 'My phone', changedAt: now.toISOString() }
+        const content = { kind: 'factor-changed', facts } as const
+        const view = viewOf({ content, recipient, zone: undefined, secret: undefined, expiresAt: undefined }, shop, now)
+        const { text } = templates.render('factor-changed', language, view)
+        return text.split('\n\n')[1] ?? ''
+      })
+      expect(new Set(sentences).size).toBe(changes.length)
+      for (const sentence of sentences) expect(sentence.length).toBeGreaterThan(60)
+    }
+  })
+
   test('a language without templates gets English', () => {
     expect(templates.render('order-confirmed', 'fr', orderView('fr')).html).toContain('lang="en"')
   })

@@ -2,7 +2,7 @@ import { Type, type Static } from 'typebox'
 import { event } from '../event.ts'
 import { MailPreferences } from '../preferences.ts'
 import { Email, Id, Language, Time, Zone } from '../shapes.ts'
-import { PersonName } from './shapes.ts'
+import { factorChanges, factors, PersonName } from './shapes.ts'
 
 const userId = '01977c1e-6a00-7000-8000-000000000001'
 const Recipient = { userId: Id, email: Email, name: PersonName, language: Language }
@@ -96,6 +96,27 @@ export const authEvents = {
       secret,
       changedAt: '2026-01-01T12:00:00.000Z',
       expiresAt: '2026-01-08T12:00:00.000Z',
+    },
+  }),
+  factorChanged: event({
+    subject: 'msg.auth.factor.changed',
+    aggregate: 'user',
+    summary: 'A way to sign in was added, removed, renewed, or (a recovery code) used up',
+    data: Type.Object({
+      ...Recipient,
+      factor: Type.Enum(factors),
+      change: Type.Enum(factorChanges),
+      label: Type.Union([Type.String(), Type.Null()], {
+        description: 'What a passkey is called, or the name of the provider',
+      }),
+      changedAt: Time,
+    }),
+    example: {
+      ...recipient,
+      factor: 'passkey',
+      change: 'added',
+      label: 'My phone',
+      changedAt: '2026-01-01T12:00:00.000Z',
     },
   }),
   sessionOpened: event({

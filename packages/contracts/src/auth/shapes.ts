@@ -9,6 +9,10 @@ export const PASSWORD_CHARACTERS_MAX = 256
 export const CODE_LIFETIME_MINUTES = 10
 export const avatarSizes = { small: 64, medium: 192, large: 512 } as const
 
+/** What can prove that somebody is who they say, beside a password and a mailed code. `identity` is an account at a provider. */
+export const factors = ['totp', 'passkey', 'recovery-codes', 'identity'] as const
+export const factorChanges = ['added', 'removed', 'renewed', 'used'] as const
+
 export const RoleName = Type.Enum(roles)
 // The rule about strength is a problem of its own, so the schema only bounds what is hashed.
 export const Password = Type.String({ minLength: 1, maxLength: PASSWORD_CHARACTERS_MAX })

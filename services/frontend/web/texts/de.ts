@@ -290,6 +290,7 @@ export const de: Texts = {
       'login-code': 'Anmeldecode',
       'password-reset': 'Passwort zurücksetzen',
       'password-changed': 'Passwort geändert',
+      'factor-changed': 'Anmeldeweg geändert',
       'new-sign-in': 'Neue Anmeldung',
       'order-confirmed': 'Bestellung bestätigt',
       'order-rejected': 'Bestellung abgelehnt',

@@ -294,6 +294,7 @@ export const en = {
       'login-code': 'Login code',
       'password-reset': 'Password reset',
       'password-changed': 'Password changed',
+      'factor-changed': 'Way to sign in changed',
       'new-sign-in': 'New sign-in',
       'order-confirmed': 'Order confirmed',
       'order-rejected': 'Order rejected',
