@@ -24,7 +24,7 @@ export function loadSecrets(file: string): StackSecrets {
     chmodSync(file, 0o600)
     return JSON.parse(readFileSync(file, 'utf8')) as StackSecrets
   }
-  const secrets = makeSecrets()
+  const secrets = randomStackSecrets()
   mkdirSync(dirname(file), { recursive: true })
   const draft = `${file}.draft`
   writeFileSync(draft, `${JSON.stringify(secrets, undefined, 2)}\n`, { mode: 0o600 })
@@ -32,7 +32,8 @@ export function loadSecrets(file: string): StackSecrets {
   return secrets
 }
 
-function makeSecrets(): StackSecrets {
+/** New secrets for a stack that nobody keeps. */
+export function randomStackSecrets(): StackSecrets {
   const byService = <T>(make: (service: ServiceName) => T): Record<string, T> =>
     Object.fromEntries(statefulServices.map((service) => [service, make(service)]))
   return {

@@ -50,6 +50,12 @@ export async function librariesOf(name: string, suite: Suite, workBase: string):
   }
 }
 
+/** Where Debian's packages put libraries; empty folders do no harm. */
+export function libraryPath(folder: string): Record<string, string> {
+  const triplet = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu'
+  return { LD_LIBRARY_PATH: [`${folder}/usr/lib/${triplet}`, `${folder}/lib/${triplet}`].join(':') }
+}
+
 /** Moves a finished folder to its place. Another process may have been faster; its result is as good. */
 export async function putInPlace(source: string, target: string): Promise<void> {
   await rm(target, { recursive: true, force: true })

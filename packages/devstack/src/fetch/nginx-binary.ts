@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cacheDirectory } from '../locations.ts'
 import type { ProgressStep } from '../progress.ts'
-import { hasApt, librariesOf, unpackDebianPackages } from './debian-package.ts'
+import { hasApt, librariesOf, libraryPath, unpackDebianPackages } from './debian-package.ts'
 import { findProgram, isExecutable, run } from './run.ts'
 
 /** A program, and what it needs in its environment to run from where it was unpacked. */
@@ -40,10 +40,4 @@ async function runs({ path, environment }: NginxProgram): Promise<boolean> {
     () => true,
     () => false,
   )
-}
-
-/** Where Debian's packages put libraries; empty folders do no harm. */
-function libraryPath(folder: string): Record<string, string> {
-  const triplet = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu'
-  return { LD_LIBRARY_PATH: [`${folder}/usr/lib/${triplet}`, `${folder}/lib/${triplet}`].join(':') }
 }

@@ -1,0 +1,42 @@
+import { ordersRoutes, productsRoutes } from '@saas/contracts'
+import { v4 as uuidv4 } from 'uuid'
+import type { RequestSource } from '../frame/load.ts'
+import { signedHeaders, type SigningKey } from '../frame/stage.ts'
+
+export interface PlacingOptions {
+  readonly key: SigningKey
+  /** Orders name these in turn. */
+  readonly productIds: readonly string[]
+  readonly quantity: number
+  /** How many customers there are; each order is the next one's. */
+  readonly users: number
+}
+
+/** `POST /order` of one line, each under its own idempotency key, not waiting for the decision. */
+export const placing: RequestSource<PlacingOptions> = ({ key, productIds, quantity, users }) => {
+  const customers = Array.from({ length: users }, () =>
+    signedHeaders(key, ordersRoutes.placeOrder.id, { userId: uuidv4() }),
+  )
+  return (n) => ({
+    method: 'POST',
+    path: ordersRoutes.placeOrder.path,
+    headers: {
+      ...customers[n % users],
+      'content-type': 'application/json',
+      'idempotency-key': uuidv4(),
+      prefer: 'wait=0',
+    },
+    body: JSON.stringify({ lines: [{ productId: productIds[n % productIds.length], quantity }] }),
+  })
+}
+
+export interface ReadingOptions {
+  readonly key: SigningKey
+  readonly productIds: readonly string[]
+}
+
+/** `GET /product/{id}` of a signed-in customer, one product after another. */
+export const reading: RequestSource<ReadingOptions> = ({ key, productIds }) => {
+  const headers = signedHeaders(key, productsRoutes.getProduct.id, { userId: uuidv4() })
+  return (n) => ({ method: 'GET', path: `/product/${productIds[n % productIds.length]}`, headers })
+}
