@@ -69,6 +69,7 @@ export class SigningKeys {
   readonly #private = new Map<string, KeyObject | undefined>()
   #loadedAt = Number.NEGATIVE_INFINITY
   #maintaining: Promise<void> | undefined
+  #loading: Promise<void> | undefined
   /** Told whenever the set of keys changed. */
   onChange: () => void = () => undefined
 
@@ -111,8 +112,9 @@ export class SigningKeys {
     try {
       await this.#database.transaction((tx) => this.#makeMissing(tx))
     } catch (error) {
-      // Keys that were not committed must not sign.
+      // Keys that were not committed must not sign; those that were are read again before any is called unknown.
       this.#accept([])
+      this.#loadedAt = Number.NEGATIVE_INFINITY
       throw error
     }
   }
@@ -163,9 +165,17 @@ export class SigningKeys {
     return hasNext ? undefined : signsUntil
   }
 
+  /** Calls at once share one read. Only one that succeeded counts: before it, no key can be called unknown. */
   async #load(): Promise<void> {
-    this.#loadedAt = performance.now()
+    this.#loading ??= this.#read().finally(() => {
+      this.#loading = undefined
+    })
+    await this.#loading
+  }
+
+  async #read(): Promise<void> {
     this.#accept(await this.#database.read(selectKeys, [this.#clock.now()]))
+    this.#loadedAt = performance.now()
   }
 
   #accept(rows: readonly KeyRow[]): void {

@@ -1,10 +1,24 @@
 import { authRoutes } from '@saas/contracts'
-import { cloneDatabase, eventually, FakeClock } from '@saas/testing'
+import { Database } from '@saas/state'
+import { cloneDatabase, eventually, FakeClock, testLog } from '@saas/testing'
 import { decodeProtectedHeader } from 'jose'
 import { describe, expect, test } from 'vitest'
-import { decision, newUser, PASSWORD, startedAuth } from './harness.ts'
+import { SigningKeys } from '../src/signing-keys.ts'
+import { decision, keyEncryptionKey, newUser, PASSWORD, startedAuth } from './harness.ts'
 
 describe('signing keys', () => {
+  test('are awaited by everybody who asks while they are being read, so that a start logs nobody out', async () => {
+    await using auth = await startedAuth()
+    const { accessToken } = await newUser(auth)
+    const { kid = '' } = decodeProtectedHeader(accessToken)
+    const { logger } = testLog('auth')
+    const { clock, database } = auth
+    await using connected = new Database({ url: database.url, service: 'auth', timeoutMs: 5_000, logger })
+    const keys = new SigningKeys({ database: connected, clock, logger, keyEncryptionKey })
+    const asked = await Promise.all([keys.publicKey(kid), keys.publicKey(kid), keys.publicKey(kid)])
+    expect(asked.map((key) => key !== undefined)).toEqual([true, true, true])
+  })
+
   test('are published, two at least, without their private half', async () => {
     await using auth = await startedAuth()
     const user = await newUser(auth)
