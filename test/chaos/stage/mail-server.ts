@@ -1,0 +1,97 @@
+import { Child, freePort } from '@saas/devstack'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+
+/** What the server does with the mails that it is offered. */
+export type MailMode =
+  | 'accept'
+  /** 451: another time. */
+  | 'refuse-later'
+  /** 550: never. */
+  | 'refuse'
+  /** Takes the whole mail and never answers. */
+  | 'hang'
+  /** Takes and keeps the whole mail and cuts the connection instead of answering. */
+  | 'cut'
+
+/** A mail as the server kept it. */
+export interface KeptMail {
+  readonly to: readonly string[]
+  /** With quoted-printable undone. */
+  readonly text: string
+  /** Without its angle brackets. */
+  readonly messageId: string
+}
+
+/** A mail server as a process of its own, whose mails outlive it. */
+export class MailServer implements AsyncDisposable {
+  readonly child: Child
+  readonly smtpUrl: string
+  readonly #file: string
+  readonly #modeFile: string
+
+  private constructor(child: Child, port: number, file: string, modeFile: string) {
+    this.child = child
+    this.smtpUrl = `smtp://127.0.0.1:${port}`
+    this.#file = file
+    this.#modeFile = modeFile
+  }
+
+  static async start(directory: string): Promise<MailServer> {
+    mkdirSync(directory, { recursive: true })
+    const [file, modeFile, port] = [join(directory, 'mails.jsonl'), join(directory, 'mode'), await freePort()]
+    writeFileSync(modeFile, 'accept')
+    const child = await Child.start({
+      name: 'mail server',
+      command: process.execPath,
+      arguments: [join(import.meta.dirname, 'mail-server-main.ts')],
+      environment: { MAIL_PORT: String(port), MAIL_FILE: file, MAIL_MODE_FILE: modeFile },
+      logFile: join(directory, 'mail-server.log'),
+      isReady: (signal) => greets(port, signal),
+    })
+    return new MailServer(child, port, file, modeFile)
+  }
+
+  behave(mode: MailMode): void {
+    writeFileSync(this.#modeFile, mode)
+  }
+
+  /** Every mail that it took, the oldest first. */
+  mails(): KeptMail[] {
+    if (!existsSync(this.#file)) return []
+    const lines = readFileSync(this.#file, 'utf8').split('\n')
+    // A server that was killed while it wrote leaves half a line, and a mail that it did not answer for.
+    return lines.flatMap((line) => (line.endsWith('}') ? [keptMailOf(line)] : []))
+  }
+
+  mailsTo(address: string): KeptMail[] {
+    return this.mails().filter(({ to }) => to.includes(address))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.child.stop()
+  }
+}
+
+function keptMailOf(line: string): KeptMail {
+  const { to, raw } = JSON.parse(line) as { to: string[]; raw: string }
+  const bytes = raw
+    .replaceAll('=\r\n', '')
+    .replaceAll(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCodePoint(Number.parseInt(hex, 16)))
+  const text = Buffer.from(bytes, 'latin1').toString('utf8')
+  return { to, text, messageId: /^Message-ID: <(.+)>/im.exec(raw)?.[1] ?? '' }
+}
+
+async function greets(port: number, signal: AbortSignal): Promise<boolean> {
+  const socket = connect({ port, host: '127.0.0.1' })
+  try {
+    return await new Promise<boolean>((resolve, reject) => {
+      signal.addEventListener('abort', () => reject(new Error('timed out')))
+      socket.once('error', reject)
+      socket.once('data', () => resolve(true))
+    })
+  } finally {
+    socket.destroy()
+  }
+}
