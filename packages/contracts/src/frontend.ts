@@ -14,6 +14,7 @@ export const pages = {
   register: '/register',
   verify: '/verify',
   reset: '/reset',
+  unsubscribe: '/unsubscribe',
   manageProducts: '/manage/products',
   manageProduct: '/manage/products/{id}',
   manageFiles: '/manage/files',

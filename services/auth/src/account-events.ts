@@ -57,6 +57,7 @@ export function userChanged(account: Account): Emission {
     roles: [...account.roles],
     verified: account.verifiedAt !== null,
     disabled: account.disabledAt !== null,
+    preferences: account.preferences,
   })
 }
 

@@ -5,17 +5,21 @@ import type { Logger } from '@saas/http'
 import { v7 as uuidv7 } from 'uuid'
 import { emission, emit, recipientOf, userChanged, type Emission } from './account-events.ts'
 import { accountColumns, emailKeyOf, type Account } from './accounts.ts'
-import type { MailedSecrets } from './mailed-secrets.ts'
+import { NO_PASSWORD } from './hashing.ts'
+import type { MailedSecrets, RegistrationMail } from './mailed-secrets.ts'
 import { Repeating } from './repeating.ts'
 
 const POLL_MS = 1_000
 const RETRY_MS = 5_000
 const ATTEMPTS_MAX = 20
+/** Of one address at a time; the oldest go. */
+const REGISTRATIONS_MAX = 20
 
 type RequestKind = 'register' | 'verify' | 'sign-in-code' | 'reset'
 
-/** What a new account is made of, its password hashed already. */
+/** What somebody registers with, the password hashed already. */
 export interface Registration {
+  readonly id: string
   readonly name: string
   readonly passwordHash: string
   readonly language: Language
@@ -26,7 +30,7 @@ interface AccountRequest {
   readonly id: string
   readonly kind: RequestKind
   readonly email: string
-  readonly data: Registration | Record<string, never>
+  readonly data: Registration | { readonly registrationId?: string }
   readonly traceParent: string
 }
 
@@ -60,22 +64,40 @@ const postponeRequest = sql<{ attempts: number }>(
 
 const dropRequest = sql('auth.drop_account_request', 'delete from account_request where id = $1')
 
-// Whoever registers an address that nobody has proven yet takes the place of who tried before: the proof that counts is the one that was mailed
-// last, and it goes with this password.
-const upsertAccount = sql<Account>(
+// An address that nobody has proven gets an account without a password. The clause after the conflict changes nothing: it locks the row.
+const upsertAccount = sql<Account & { isNew: boolean }>(
   'auth.upsert_account',
   `insert into account (id, email, email_key, name, language, zone, roles, password_hash, created_at, updated_at)
    values ($1, $2, $3, $4, $5, $6, '{customer}', $7, $8, $8)
    on conflict (email_key) do update
-   set email = excluded.email,
-     name = excluded.name,
-     language = excluded.language,
-     zone = excluded.zone,
-     password_hash = excluded.password_hash,
-     security_version = account.security_version + 1,
-     updated_at = excluded.updated_at
+   set updated_at = account.updated_at
    where account.verified_at is null and account.disabled_at is null
-   returning ${accountColumns}`,
+   returning ${accountColumns}, old.id is null as "isNew"`,
+)
+
+const insertRegistration = sql<{ id: string }>(
+  'auth.insert_registration',
+  `insert into registration (id, account_id, name, language, zone, password_hash, created_at)
+   values ($1, $2, $3, $4, $5, $6, $7)
+   on conflict (id) do nothing
+   returning id`,
+)
+
+const deleteSurplus = sql(
+  'auth.delete_surplus_registrations',
+  `delete from registration
+   where id in (
+     select id
+     from registration
+     where account_id = $1
+     order by created_at desc, id desc
+     offset ${REGISTRATIONS_MAX}
+   )`,
+)
+
+const selectRegistration = sql<RegistrationMail>(
+  'auth.registration',
+  'select id, name, language from registration where id = $1 and account_id = $2',
 )
 
 const lockByEmail = sql<Account>(
@@ -126,8 +148,14 @@ export class AccountRequests implements AsyncDisposable {
     await this.#write('register', email, registration, traceParent)
   }
 
-  async request(kind: Exclude<RequestKind, 'register'>, email: string, traceParent: string): Promise<void> {
-    await this.#write(kind, email, {}, traceParent)
+  /** With a registration, the mail to prove the address is for that one alone. */
+  async request(
+    kind: Exclude<RequestKind, 'register'>,
+    email: string,
+    traceParent: string,
+    registrationId?: string,
+  ): Promise<void> {
+    await this.#write(kind, email, registrationId === undefined ? {} : { registrationId }, traceParent)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -175,27 +203,32 @@ export class AccountRequests implements AsyncDisposable {
   }
 
   async #registered(tx: Transaction, { email, data }: AccountRequest): Promise<Outcome> {
-    const { name, language, zone, passwordHash } = data as Registration
-    const values = [uuidv7(), email, emailKeyOf(email), name, language, zone, passwordHash, this.#clock.now()]
+    const { id, name, language, zone, passwordHash } = data as Registration
+    const now = this.#clock.now()
+    const values = [uuidv7(), email, emailKeyOf(email), name, language, zone, NO_PASSWORD, now]
     const [account] = await tx.query(upsertAccount, values)
     if (account !== undefined) {
-      return { account, emissions: [userChanged(account), await this.#secrets.requestVerification(tx, account)] }
+      const kept = await tx.query(insertRegistration, [id, account.id, name, language, zone, passwordHash, now])
+      // The id was used before: the answer was lost and the client asked again, or it is somebody else's.
+      if (kept.length === 0) return { account, emissions: account.isNew ? [userChanged(account)] : [] }
+      await tx.query(deleteSurplus, [account.id])
+      const mail = await this.#secrets.requestVerification(tx, account, { id, name, language })
+      return { account, emissions: account.isNew ? [userChanged(account), mail] : [mail] }
     }
     const [owner] = await tx.query(lockByEmail, [emailKeyOf(email)])
     if (owner === undefined || owner.disabledAt !== null) return nobody
     return { account: owner, emissions: [emission(authEvents.registrationRepeated, recipientOf(owner))] }
   }
 
-  async #answered(tx: Transaction, { email, kind }: AccountRequest): Promise<Outcome> {
+  async #answered(tx: Transaction, { email, kind, data }: AccountRequest): Promise<Outcome> {
     const [account] = await tx.query(lockByEmail, [emailKeyOf(email)])
     if (account === undefined || account.disabledAt !== null) return nobody
     if (kind === 'reset') return { account, emissions: [await this.#secrets.requestReset(tx, account)] }
-    // An address is proven before anybody signs in by it: until then its password may be a stranger's.
-    if (account.verifiedAt === null) {
-      return { account, emissions: [await this.#secrets.requestVerification(tx, account)] }
-    }
-    if (kind === 'verify') return nobody
-    return { account, emissions: [await this.#secrets.requestSignInCode(tx, account)] }
+    if (kind === 'sign-in-code') return { account, emissions: [await this.#secrets.requestSignInCode(tx, account)] }
+    if (account.verifiedAt !== null) return nobody
+    const { registrationId } = data as { readonly registrationId?: string }
+    const [registration] = await tx.query(selectRegistration, [registrationId ?? null, account.id])
+    return { account, emissions: [await this.#secrets.requestVerification(tx, account, registration)] }
   }
 }
 

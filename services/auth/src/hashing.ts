@@ -5,6 +5,16 @@ import { Turns } from './turns.ts'
 /** argon2id (the library's default) with 19 MiB, two passes and one lane, as OWASP's password storage sheet asks for. */
 const parameters = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const satisfies Options
 
+/**
+ * The hash of an account without a password: nothing is known to hash to zeros. It costs as much to try as any other, so
+ * nobody learns from the time that there is none.
+ */
+export const NO_PASSWORD = `$argon2id$v=19$m=${parameters.memoryCost},t=${parameters.timeCost},p=1$${base64(16)}$${base64(32)}`
+
+function base64(zeros: number): string {
+  return Buffer.alloc(zeros).toString('base64').replaceAll('=', '')
+}
+
 // Hashing runs on libuv's four threads. One stays free, so that signatures and files do not wait behind passwords.
 const AT_ONCE_MAX = Math.min(availableParallelism(), 3)
 /** At about 20 ms a hash the last of them waits for half a second. */

@@ -8,6 +8,8 @@ const SESSION_KEPT_MS = 90 * DAY_MS
 /** Far longer than any replica looks back. */
 const REVOCATION_KEPT_MS = DAY_MS
 const SECRET_KEPT_MS = DAY_MS
+/** For whoever finds the mail late and asks for another. */
+const REGISTRATION_KEPT_MS = 7 * DAY_MS
 
 // In pieces, each a transaction of its own, so that no lock is held for long.
 const deletions = [
@@ -16,6 +18,7 @@ const deletions = [
   [sql('auth.prune_session', piece('session', 'id', 'least(idle_expires_at, expires_at)')), SESSION_KEPT_MS],
   [sql('auth.prune_revocation', piece('revocation', 'id', 'revoked_at')), REVOCATION_KEPT_MS],
   [sql('auth.prune_mailed_token', piece('mailed_token', 'token_hash', 'expires_at')), SECRET_KEPT_MS],
+  [sql('auth.prune_registration', piece('registration', 'id', 'created_at')), REGISTRATION_KEPT_MS],
   [sql('auth.prune_mailed_code', piece('mailed_code', 'address_hash, purpose', 'expires_at')), SECRET_KEPT_MS],
 ] as const
 

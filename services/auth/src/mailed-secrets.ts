@@ -1,10 +1,11 @@
-import { authEvents, pages, type MailSecret } from '@saas/contracts'
+import { authEvents, pages, type Language, type MailSecret } from '@saas/contracts'
 import { sql, type Database, type Transaction } from '@saas/state'
 import type { Clock } from '@saas/config'
 import { CompactEncrypt } from 'jose'
 import { randomBytes, randomInt } from 'node:crypto'
 import { emission, recipientOf, type Emission } from './account-events.ts'
 import { emailKeyOf, type Account } from './accounts.ts'
+import type { AddressProof } from './address-proof.ts'
 import { hmac, sha256, type DerivedKeys } from './derived-keys.ts'
 
 const TOKEN_BYTES = 32
@@ -19,18 +20,22 @@ type CodePurpose = 'verify' | 'sign-in'
 const insertToken = sql(
   'auth.insert_mailed_token',
   `with voided as (
-     delete from mailed_token where account_id = $2 and purpose = $3
+     delete from mailed_token
+     where account_id = $2 and purpose = $3 and registration_id is not distinct from $5
    )
-   insert into mailed_token (token_hash, account_id, purpose, expires_at)
-   values ($1, $2, $3, $4)`,
+   insert into mailed_token (token_hash, account_id, purpose, expires_at, registration_id)
+   values ($1, $2, $3, $4, $5)`,
 )
 
 const upsertCode = sql(
   'auth.upsert_mailed_code',
-  `insert into mailed_code (address_hash, purpose, code_hash, tries_left, expires_at)
-   values ($1, $2, $3, ${CODE_TRIES}, $4)
+  `insert into mailed_code (address_hash, purpose, code_hash, tries_left, expires_at, registration_id)
+   values ($1, $2, $3, ${CODE_TRIES}, $4, $5)
    on conflict (address_hash, purpose) do update
-   set code_hash = excluded.code_hash, tries_left = excluded.tries_left, expires_at = excluded.expires_at`,
+   set code_hash = excluded.code_hash,
+     tries_left = excluded.tries_left,
+     expires_at = excluded.expires_at,
+     registration_id = excluded.registration_id`,
 )
 
 const useToken = sql<{ token_hash: Uint8Array }>(
@@ -41,31 +46,42 @@ const useToken = sql<{ token_hash: Uint8Array }>(
    returning token_hash`,
 )
 
-const peekToken = sql<{ accountId: string }>(
+const peekToken = sql<AddressProof>(
   'auth.peek_mailed_token',
-  `select account_id as "accountId"
+  `select account_id as "accountId", registration_id as "registrationId"
    from mailed_token
    where token_hash = $1 and purpose = $2 and used_at is null and expires_at > $3`,
 )
 
 // Always writes one row: an address without a code gets one that was never good, so that a try takes as long there. `old` is the code
 // as it stood when the row was locked, so of two tries at once each counts, and of two right ones one wins.
-const tryCode = sql<{ isRight: boolean }>(
+const tryCode = sql<{ isRight: boolean; registrationId: string | null }>(
   'auth.try_mailed_code',
   `insert into mailed_code as c (address_hash, purpose, code_hash, tries_left, expires_at)
    values ($1, $2, '', 0, $4)
    on conflict (address_hash, purpose) do update
    set tries_left = case when c.code_hash = $3 then 0 else greatest(0, c.tries_left - 1) end
-   returning coalesce(old.tries_left > 0 and old.expires_at > $4 and old.code_hash = $3, false) as "isRight"`,
+   returning coalesce(old.tries_left > 0 and old.expires_at > $4 and old.code_hash = $3, false) as "isRight",
+     old.registration_id as "registrationId"`,
 )
 
 const deleteVerifications = sql(
   'auth.delete_verifications',
   `with voided as (
      delete from mailed_token where account_id = $1 and purpose = 'verify' and used_at is null
+   ),
+   forgotten as (
+     delete from registration where account_id = $1
    )
    delete from mailed_code where address_hash = $2 and purpose = 'verify'`,
 )
+
+/** A registration as its mail is made of. */
+export interface RegistrationMail {
+  readonly id: string
+  readonly name: string
+  readonly language: Language
+}
 
 /**
  * What proves that somebody reads an address: links with 256-bit tokens, and six-digit codes. At rest there are only hashes; the
@@ -92,14 +108,18 @@ export class MailedSecrets {
     this.#publicUrl = options.publicUrl.replace(/\/+$/, '')
   }
 
-  /** The mail by which an address is proven: a link for a day, a code for ten minutes. */
-  async requestVerification(tx: Transaction, account: Account): Promise<Emission> {
+  /**
+   * The mail by which an address is proven: a link for a day, a code for ten minutes. Those of a registration are for it
+   * alone, and go on when others register the same address; without one they prove the address and nothing else.
+   */
+  async requestVerification(tx: Transaction, account: Account, registration?: RegistrationMail): Promise<Emission> {
     const expiresAt = this.#after(VERIFY_LIFETIME_MS)
-    const token = await this.#newToken(tx, account.id, 'verify', expiresAt)
-    const code = await this.#newCode(tx, account.email, 'verify')
+    const token = await this.#newToken(tx, account.id, 'verify', expiresAt, registration?.id)
+    const code = await this.#newCode(tx, account.email, 'verify', registration?.id)
     const secret = await this.#seal({ code, link: this.#link(pages.verify, token) })
     return emission(authEvents.verificationRequested, {
       ...recipientOf(account),
+      ...(registration === undefined ? {} : { name: registration.name, language: registration.language }),
       secret,
       expiresAt: expiresAt.toISOString(),
     })
@@ -130,33 +150,55 @@ export class MailedSecrets {
   }
 
   /** Whose token it is, without using it up. */
-  async peekToken(token: string, purpose: TokenPurpose): Promise<string | undefined> {
+  async peekToken(token: string, purpose: TokenPurpose): Promise<AddressProof | undefined> {
     const [found] = await this.#database.read(peekToken, [sha256(token), purpose, this.#clock.now()])
-    return found?.accountId
+    return found
   }
 
   /** Whether the code is right; a wrong one costs one of five tries, the right one is used up. */
   async isRightCode(email: string, purpose: CodePurpose, code: string): Promise<boolean> {
-    const hashes = [this.#addressHash(email), purpose, this.#codeHash(email, purpose, code)]
-    const [verdict] = await this.#database.write(tryCode, [...hashes, this.#clock.now()])
-    return verdict?.isRight === true
+    return (await this.tryCode(email, purpose, code)) !== undefined
   }
 
-  /** Once an address is proven, nothing that was mailed to prove it is any good. */
+  /**
+   * The same, saying which registration a right code was mailed for. With a registration only its own code is right;
+   * without one that of the newest mail to the address.
+   */
+  async tryCode(
+    email: string,
+    purpose: CodePurpose,
+    code: string,
+    registrationId?: string,
+  ): Promise<Pick<AddressProof, 'registrationId'> | undefined> {
+    const hashes = [this.#addressHash(email, registrationId), purpose, this.#codeHash(email, purpose, code)]
+    const [verdict] = await this.#database.write(tryCode, [...hashes, this.#clock.now()])
+    return verdict?.isRight === true ? { registrationId: verdict.registrationId } : undefined
+  }
+
+  /** Once an address is proven, nothing that was mailed to prove it is any good, and no other registration of it. */
   async voidVerifications(tx: Transaction, account: Account): Promise<void> {
     await tx.query(deleteVerifications, [account.id, this.#addressHash(account.email)])
   }
 
-  async #newToken(tx: Transaction, accountId: string, purpose: TokenPurpose, expiresAt: Date): Promise<string> {
+  async #newToken(
+    tx: Transaction,
+    accountId: string,
+    purpose: TokenPurpose,
+    expiresAt: Date,
+    registrationId?: string,
+  ): Promise<string> {
     const token = randomBytes(TOKEN_BYTES).toString('base64url')
-    await tx.query(insertToken, [sha256(token), accountId, purpose, expiresAt])
+    await tx.query(insertToken, [sha256(token), accountId, purpose, expiresAt, registrationId ?? null])
     return token
   }
 
-  async #newCode(tx: Transaction, email: string, purpose: CodePurpose): Promise<string> {
+  /** One of a registration can be tried by whoever names it, whatever strangers tried without a name, and the other way round. */
+  async #newCode(tx: Transaction, email: string, purpose: CodePurpose, registrationId?: string): Promise<string> {
     const code = String(randomInt(1_000_000)).padStart(6, '0')
-    const hashes = [this.#addressHash(email), purpose, this.#codeHash(email, purpose, code)]
-    await tx.query(upsertCode, [...hashes, this.#after(CODE_LIFETIME_MS)])
+    for (const named of registrationId === undefined ? [undefined] : [undefined, registrationId]) {
+      const hashes = [this.#addressHash(email, named), purpose, this.#codeHash(email, purpose, code)]
+      await tx.query(upsertCode, [...hashes, this.#after(CODE_LIFETIME_MS), registrationId ?? null])
+    }
     return code
   }
 
@@ -171,8 +213,9 @@ export class MailedSecrets {
       .encrypt(this.#mailSecretKey)
   }
 
-  #addressHash(email: string): Buffer {
-    return hmac(this.#keys.lookup, 'mailed code', emailKeyOf(email))
+  #addressHash(email: string, registrationId?: string): Buffer {
+    const named = registrationId === undefined ? [] : [registrationId]
+    return hmac(this.#keys.lookup, 'mailed code', emailKeyOf(email), ...named)
   }
 
   #codeHash(email: string, purpose: CodePurpose, code: string): Buffer {

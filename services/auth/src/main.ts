@@ -23,6 +23,7 @@ import { authJobs } from './jobs.ts'
 import { MailedSecrets } from './mailed-secrets.ts'
 import { Passwords } from './passwords.ts'
 import { Policy } from './policy.ts'
+import { Preferences } from './preferences.ts'
 import { Registrations } from './registration.ts'
 import { Revocations } from './revocations.ts'
 import { authHandlers } from './routes.ts'
@@ -70,6 +71,7 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
       avatars,
       gate,
       passwords: new Passwords({ ...basics, accounts, hashing, secrets, revocations, throttle }),
+      preferences: new Preferences({ ...basics, accounts, ...config }),
       registrations: new Registrations({ ...basics, requests, hashing, secrets, throttle }),
       sessions,
       signIn: new SignIn({ ...basics, accounts, requests, hashing, secrets, sessions, throttle }),

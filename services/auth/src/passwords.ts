@@ -57,8 +57,9 @@ export class Passwords {
   /** @throws {ProblemError} `wrong-token`, `weak-password`, `too-many-requests` */
   async reset(token: string, password: string, client: Client, traceParent: string): Promise<void> {
     await this.#throttle.take('prove', token, client.network)
-    const accountId = await this.#secrets.peekToken(token, 'reset')
-    if (accountId === undefined) throw new ProblemError(problems.wrongToken)
+    const proof = await this.#secrets.peekToken(token, 'reset')
+    if (proof === undefined) throw new ProblemError(problems.wrongToken)
+    const { accountId } = proof
     const account = await this.#accounts.byId(accountId)
     refuseWeakPassword(password, account, '/password')
     const newHash = await this.#hashing.hash(password)

@@ -1,9 +1,11 @@
 import { ProblemError, problems, type Language } from '@saas/contracts'
-import { sql, type Bus, type Database } from '@saas/state'
+import type { Bus, Database, Transaction } from '@saas/state'
 import type { Clock } from '@saas/config'
+import { v7 as uuidv7 } from 'uuid'
 import { emit, userChanged } from './account-events.ts'
 import type { AccountRequests } from './account-requests.ts'
-import { accountColumns, emailKeyOf, usableName, usableZone, type Account } from './accounts.ts'
+import { emailKeyOf, usableName, usableZone, type Account } from './accounts.ts'
+import { lockAccountOf, proveAddress } from './address-proof.ts'
 import type { Client } from './client.ts'
 import type { PasswordHashing } from './hashing.ts'
 import type { MailedSecrets } from './mailed-secrets.ts'
@@ -17,23 +19,9 @@ export interface RegistrationForm {
   readonly name: string
   readonly language?: Language
   readonly zone?: string
+  /** Made by the client; one of ours when it made none. */
+  readonly registrationId?: string
 }
-
-const verifyById = sql<Account>(
-  'auth.verify_account_by_id',
-  `update account
-   set verified_at = $2, updated_at = $2
-   where id = $1 and verified_at is null and disabled_at is null
-   returning ${accountColumns}`,
-)
-
-const verifyByEmail = sql<Account>(
-  'auth.verify_account_by_email',
-  `update account
-   set verified_at = $2, updated_at = $2
-   where email_key = $1 and verified_at is null and disabled_at is null
-   returning ${accountColumns}`,
-)
 
 /** Coming in: registering an address and proving it. */
 export class Registrations {
@@ -65,13 +53,13 @@ export class Registrations {
 
   /** @throws {ProblemError} `weak-password`, `invalid-request`, `too-many-requests`; none depends on whether the address is known. */
   async register(form: RegistrationForm, client: Client, traceParent: string): Promise<void> {
-    const { email, password, language = 'en' } = form
+    const { email, password, language = 'en', registrationId: id = uuidv7() } = form
     const name = usableName(form.name)
     const zone = form.zone === undefined ? null : usableZone(form.zone)
     refuseWeakPassword(password, { email, name }, '/password')
     await this.#throttle.take('mail', emailKeyOf(email), client.network)
     const passwordHash = await this.#hashing.hash(password)
-    await this.#requests.register(email, { name, passwordHash, language, zone }, traceParent)
+    await this.#requests.register(email, { id, name, passwordHash, language, zone }, traceParent)
   }
 
   /** Has something mailed to the address, if there is anybody to mail it to. @throws {ProblemError} `too-many-requests` */
@@ -80,32 +68,50 @@ export class Registrations {
     email: string,
     client: Client,
     traceParent: string,
+    registrationId?: string,
   ): Promise<void> {
     await this.#throttle.take('mail', emailKeyOf(email), client.network)
-    await this.#requests.request(kind, email, traceParent)
+    await this.#requests.request(kind, email, traceParent, registrationId)
   }
 
   /** @throws {ProblemError} `wrong-token`, `too-many-requests` */
   async verifyByToken(token: string, client: Client, traceParent: string): Promise<void> {
     await this.#throttle.take('prove', token, client.network)
-    const accountId = await this.#secrets.peekToken(token, 'verify')
-    if (accountId === undefined) throw new ProblemError(problems.wrongToken)
-    await this.#database.transaction(async (tx) => {
-      const [account] = await tx.query(verifyById, [accountId, this.#clock.now()])
-      const isUsed = await this.#secrets.useToken(tx, token, 'verify')
-      if (account === undefined || !isUsed) throw new ProblemError(problems.wrongToken)
-      await this.#secrets.voidVerifications(tx, account)
-      await emit(tx, account.id, [userChanged(account)], traceParent)
+    const proof = await this.#secrets.peekToken(token, 'verify')
+    if (proof === undefined) throw new ProblemError(problems.wrongToken)
+    await this.#prove(traceParent, async (tx) => {
+      const account = await proveAddress(tx, proof, this.#clock.now())
+      return (await this.#secrets.useToken(tx, token, 'verify')) ? account : undefined
     })
-    this.#bus.nudge()
   }
 
-  /** @throws {ProblemError} `wrong-token`, `too-many-requests` */
-  async verifyByCode(email: string, code: string, client: Client, traceParent: string): Promise<void> {
+  /**
+   * With a registration only the code that was mailed for it is right.
+   *
+   * @throws {ProblemError} `wrong-token`, `too-many-requests`
+   */
+  async verifyByCode(
+    {
+      email,
+      code,
+      registrationId,
+    }: { readonly email: string; readonly code: string; readonly registrationId?: string },
+    client: Client,
+    traceParent: string,
+  ): Promise<void> {
     await this.#throttle.take('prove', emailKeyOf(email), client.network)
-    if (!(await this.#secrets.isRightCode(email, 'verify', code))) throw new ProblemError(problems.wrongToken)
+    const proof = await this.#secrets.tryCode(email, 'verify', code, registrationId)
+    if (proof === undefined) throw new ProblemError(problems.wrongToken)
+    await this.#prove(traceParent, async (tx) => {
+      const accountId = await lockAccountOf(tx, emailKeyOf(email))
+      if (accountId === undefined) return undefined
+      return await proveAddress(tx, { accountId, ...proof }, this.#clock.now())
+    })
+  }
+
+  async #prove(traceParent: string, prove: (tx: Transaction) => Promise<Account | undefined>): Promise<void> {
     await this.#database.transaction(async (tx) => {
-      const [account] = await tx.query(verifyByEmail, [emailKeyOf(email), this.#clock.now()])
+      const account = await prove(tx)
       if (account === undefined) throw new ProblemError(problems.wrongToken)
       await this.#secrets.voidVerifications(tx, account)
       await emit(tx, account.id, [userChanged(account)], traceParent)

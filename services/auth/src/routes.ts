@@ -1,4 +1,4 @@
-import type { authRoutes, Profile } from '@saas/contracts'
+import { pages, type authRoutes, type Profile } from '@saas/contracts'
 import type { Handlers } from '@saas/http'
 import type { Request } from './request.ts'
 import type { Accounts } from './accounts.ts'
@@ -8,6 +8,7 @@ import type { Avatars } from './avatars.ts'
 import { clientOf, type Client } from './client.ts'
 import type { Gate } from './gate.ts'
 import type { Passwords } from './passwords.ts'
+import type { Preferences } from './preferences.ts'
 import type { Registrations } from './registration.ts'
 import { refreshed } from './refreshed.ts'
 import type { SessionTransport } from './session-transport.ts'
@@ -32,6 +33,7 @@ export interface AuthParts {
   readonly avatars: Avatars
   readonly gate: Gate
   readonly passwords: Passwords
+  readonly preferences: Preferences
   readonly registrations: Registrations
   readonly sessions: Sessions
   readonly signIn: SignIn
@@ -42,7 +44,8 @@ export interface AuthParts {
 
 /** Each route of the contract and the domain call it is. */
 export function authHandlers(parts: AuthParts): Handlers<typeof authRoutes> {
-  const { accounts, administration, avatars, gate, passwords, registrations, sessions, signIn, transport } = parts
+  const { accounts, administration, avatars, gate, passwords, preferences } = parts
+  const { registrations, sessions, signIn, transport } = parts
   const client = (request: Request): Client => clientOf(request, parts.trustedHops)
   return {
     register: async ({ body, request, traceParent }) => {
@@ -51,11 +54,11 @@ export function authHandlers(parts: AuthParts): Handlers<typeof authRoutes> {
     },
     verify: async ({ body, request, traceParent }) => {
       if ('token' in body) await registrations.verifyByToken(body.token, client(request), traceParent)
-      else await registrations.verifyByCode(body.email, body.code, client(request), traceParent)
+      else await registrations.verifyByCode(body, client(request), traceParent)
       return verified
     },
     resendVerification: async ({ body, request, traceParent }) => {
-      await registrations.requestMail('verify', body.email, client(request), traceParent)
+      await registrations.requestMail('verify', body.email, client(request), traceParent, body.registrationId)
       return accepted
     },
     login: async ({ body, headers, request, traceParent }) => {
@@ -110,6 +113,19 @@ export function authHandlers(parts: AuthParts): Handlers<typeof authRoutes> {
     getProfile: async ({ identity }) => profile(profileOf(await accounts.byId(identity.userId))),
     changeProfile: async ({ body, identity, traceParent }) =>
       profile(profileOf(await accounts.changeProfile(identity.userId, body, traceParent))),
+    getPreferences: async ({ identity }) => ({ status: 200, body: await preferences.of(identity.userId) }),
+    changePreferences: async ({ body, identity, traceParent }) => ({
+      status: 200,
+      body: await preferences.change(identity.userId, body, traceParent),
+    }),
+    unsubscribe: async ({ body, params, traceParent }) => ({
+      status: 200,
+      body: { kind: await preferences.unsubscribe(params.token, body, traceParent) },
+    }),
+    showUnsubscribe: ({ params }) => ({
+      status: 303,
+      headers: { location: `${pages.unsubscribe}#token=${params.token}` },
+    }),
     putAvatar: async ({ body, identity, request }) =>
       profile(profileOf(await avatars.put(identity.userId, body, client(request)))),
     deleteAvatar: async ({ identity }) => profile(profileOf(await avatars.remove(identity.userId))),

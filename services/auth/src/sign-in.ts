@@ -1,7 +1,10 @@
 import { ProblemError, problems } from '@saas/contracts'
 import { sql, type Bus, type Database, type Transaction } from '@saas/state'
+import type { Clock } from '@saas/config'
 import type { AccountRequests } from './account-requests.ts'
-import { accountColumns, type Account, type Accounts } from './accounts.ts'
+import { emit, userChanged } from './account-events.ts'
+import { accountColumns, type Account, type Accounts, type Candidate } from './accounts.ts'
+import { proveAddress } from './address-proof.ts'
 import type { Client } from './client.ts'
 import { isOutdated, type PasswordHashing } from './hashing.ts'
 import type { MailedSecrets } from './mailed-secrets.ts'
@@ -23,6 +26,7 @@ const updateHash = sql('auth.update_password_hash', 'update account set password
 export class SignIn {
   readonly #database: Database
   readonly #bus: Pick<Bus, 'nudge'>
+  readonly #clock: Clock
   readonly #accounts: Accounts
   readonly #requests: AccountRequests
   readonly #hashing: PasswordHashing
@@ -33,6 +37,7 @@ export class SignIn {
   constructor(options: {
     readonly database: Database
     readonly bus: Pick<Bus, 'nudge'>
+    readonly clock: Clock
     readonly accounts: Accounts
     readonly requests: AccountRequests
     readonly hashing: PasswordHashing
@@ -42,6 +47,7 @@ export class SignIn {
   }) {
     this.#database = options.database
     this.#bus = options.bus
+    this.#clock = options.clock
     this.#accounts = options.accounts
     this.#requests = options.requests
     this.#hashing = options.hashing
@@ -58,11 +64,12 @@ export class SignIn {
    */
   async byPassword(email: string, password: string, client: Client, traceParent: string): Promise<OpenSession> {
     const attempt = await this.#throttle.take('sign-in', emailKeyOf(email), client.network)
-    const account = await this.#accounts.byEmail(email)
-    const isRight = await this.#hashing.verify(account?.passwordHash, password)
-    if (!isRight || account === undefined) throw new ProblemError(problems.wrongCredentials)
+    const candidate = await this.#accounts.forSignIn(email)
+    const isRight = await this.#hashing.verify(candidate?.passwordHash, password)
+    if (!isRight || candidate === undefined) throw new ProblemError(problems.wrongCredentials)
+    const { account } = candidate
     if (account.disabledAt !== null) throw new ProblemError(problems.accountDisabled)
-    if (account.verifiedAt === null) return await this.#sendVerification(account, client, traceParent)
+    if (account.verifiedAt === null) return await this.#sendVerification(candidate, client, traceParent)
     const newHash = isOutdated(account.passwordHash) ? await this.#hashing.hash(password) : undefined
     return await this.#open(account, attempt, client, traceParent, newHash)
   }
@@ -74,7 +81,19 @@ export class SignIn {
     const account = isRight ? await this.#accounts.byEmail(email) : undefined
     if (account === undefined) throw new ProblemError(problems.wrongCredentials)
     if (account.disabledAt !== null) throw new ProblemError(problems.accountDisabled)
-    return await this.#open(account, attempt, client, traceParent, undefined)
+    const proven = account.verifiedAt === null ? await this.#prove(account, traceParent) : account
+    return await this.#open(proven, attempt, client, traceParent, undefined)
+  }
+
+  /** Who reads the mailbox proves the address, and no password that somebody registered it with outlives that. */
+  async #prove(account: Account, traceParent: string): Promise<Account> {
+    return await this.#database.transaction(async (tx) => {
+      const proven = await proveAddress(tx, { accountId: account.id, registrationId: null }, this.#clock.now())
+      if (proven === undefined) throw new ProblemError(problems.wrongCredentials)
+      await this.#secrets.voidVerifications(tx, proven)
+      await emit(tx, proven.id, [userChanged(proven)], traceParent)
+      return proven
+    })
   }
 
   async #open(
@@ -101,9 +120,10 @@ export class SignIn {
     await this.#throttle.forgiveAccount(tx, 'reauthenticate', account.id)
   }
 
-  async #sendVerification(account: Account, client: Client, traceParent: string): Promise<never> {
+  async #sendVerification(candidate: Candidate, client: Client, traceParent: string): Promise<never> {
+    const { account, registrationId } = candidate
     if (await this.#throttle.isTaken('mail', emailKeyOf(account.email), client.network)) {
-      await this.#requests.request('verify', account.email, traceParent)
+      await this.#requests.request('verify', account.email, traceParent, registrationId)
     }
     throw new ProblemError(problems.addressNotVerified)
   }

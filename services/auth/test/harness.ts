@@ -6,7 +6,7 @@ import type { AuthConfig } from '../src/config.ts'
 
 export const PASSWORD = 'correct otter lantern 42'
 export const BOOTSTRAP_TOKEN = 'only the operator has this'
-const mailSecretKey = new Uint8Array(32).fill(7)
+export const mailSecretKey = new Uint8Array(32).fill(7)
 export const keyEncryptionKey = new Uint8Array(32).fill(9)
 
 const services = ['auth', 'products', 'orders', 'notifications'] as const

@@ -67,21 +67,6 @@ describe('registering', () => {
     })
   })
 
-  test('whoever registers an unproven address last is who its proof is for', async () => {
-    const email = 'taken@example.com'
-    await auth.call(authRoutes.register, { body: { ...form(email), password: 'the squatter was here 1' } })
-    const first = await mailedSecret(auth, authEvents.verificationRequested, email)
-    await auth.call(authRoutes.register, { body: form(email) })
-    const second = await mailedSecret(auth, authEvents.verificationRequested, email, 2)
-    expect((await auth.call(authRoutes.verify, { body: { token: tokenOf(first) } })).body.type).toBe(
-      '/problems/wrong-token',
-    )
-    expect((await auth.call(authRoutes.verify, { body: { token: tokenOf(second) } })).status).toBe(200)
-    await signIn(auth, email)
-    const squatter = { email, password: 'the squatter was here 1' }
-    expect((await auth.call(authRoutes.login, { body: squatter })).status).toBe(401)
-  })
-
   test('a mailed token works once, and of two uses at once one wins', async () => {
     const email = 'once@example.com'
     await auth.call(authRoutes.register, { body: form(email) })
@@ -114,15 +99,31 @@ describe('registering', () => {
     expect((await auth.call(authRoutes.verify, { body: { email, code } })).status).toBe(400)
   })
 
-  test('a new mail voids the token and the code of the one before', async () => {
+  test('a new mail of a registration voids the token and the code of the one before', async () => {
     const email = 'again@example.com'
-    await auth.call(authRoutes.register, { body: form(email) })
+    const registrationId = crypto.randomUUID()
+    await auth.call(authRoutes.register, { body: { ...form(email), registrationId } })
     const first = await mailedSecret(auth, authEvents.verificationRequested, email)
-    await auth.call(authRoutes.resendVerification, { body: { email } })
+    await auth.call(authRoutes.resendVerification, { body: { email, registrationId } })
     const second = await mailedSecret(auth, authEvents.verificationRequested, email, 2)
+    const prove = async (code = ''): Promise<number> =>
+      (await auth.call(authRoutes.verify, { body: { email, code, registrationId } })).status
     expect((await auth.call(authRoutes.verify, { body: { token: tokenOf(first) } })).status).toBe(400)
-    expect((await auth.call(authRoutes.verify, { body: { email, code: first.code ?? '' } })).status).toBe(400)
-    expect((await auth.call(authRoutes.verify, { body: { email, code: second.code ?? '' } })).status).toBe(200)
+    // Once in a million both codes are the same.
+    expect(first.code === second.code || (await prove(first.code)) === 400).toBe(true)
+    expect(await prove(second.code)).toBe(200)
+    await signIn(auth, email)
+  })
+
+  test('a registration that is sent again, because its answer was lost, mails nothing more', async () => {
+    const email = 'repeated@example.com'
+    const body = { ...form(email), registrationId: crypto.randomUUID() }
+    await auth.call(authRoutes.register, { body })
+    await auth.call(authRoutes.register, { body })
+    // Requests are applied in order, so that the mail of this one comes after whatever the second would have made.
+    await auth.call(authRoutes.resendVerification, { body: { email, registrationId: body.registrationId } })
+    await mailedSecret(auth, authEvents.verificationRequested, email, 2)
+    expect(await eventsTo(auth, authEvents.verificationRequested, email)).toHaveLength(2)
   })
 
   test('no token, code or password is in a row, an event or the log', async () => {

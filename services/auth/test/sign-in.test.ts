@@ -174,15 +174,6 @@ describe('signing in by mailed code', () => {
     )
     expect(inOrder(await Promise.all(tries))).toEqual([200, 401, 401, 401])
   })
-
-  test('an unproven address gets a mail to prove it instead of a code', async () => {
-    const email = someone()
-    await auth.call(authRoutes.register, { body: { email, password: PASSWORD, name: 'Ada' } })
-    await mailedSecret(auth, authEvents.verificationRequested, email)
-    await auth.call(authRoutes.requestLoginCode, { body: { email } })
-    await mailedSecret(auth, authEvents.verificationRequested, email, 2)
-    expect(await eventsTo(auth, authEvents.loginCodeRequested, email)).toEqual([])
-  })
 })
 
 describe('guessing', () => {

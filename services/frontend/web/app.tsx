@@ -42,6 +42,7 @@ const views: Readonly<Record<PageName, ComponentType>> = {
   register: RegisterPage,
   verify: VerifyPage,
   reset: ResetPage,
+  unsubscribe: later(async () => (await import('./pages/unsubscribe.tsx')).UnsubscribePage),
   account: later(async () => (await import('./pages/account.tsx')).AccountPage),
   manageProducts: later(async () => (await import('./pages/manage-products.tsx')).ManageProductsPage),
   manageProduct: later(async () => (await import('./pages/manage-product.tsx')).ManageProductPage),

@@ -2,7 +2,12 @@ import { Type } from 'typebox'
 import * as problems from '../problems.ts'
 import { route } from '../route.ts'
 import { Language, Strict, Zone } from '../shapes.ts'
-import { PersonName, Profile, AVATAR_BYTES_MAX } from './shapes.ts'
+import { MailPreferences, optionalMailKinds } from '../preferences.ts'
+import { PersonName, Profile, AVATAR_BYTES_MAX, none } from './shapes.ts'
+
+/** As a form that a mail program sends; multipart ones have long boundaries. */
+const UNSUBSCRIBE_BYTES_MAX = 1_000
+const unsubscribeParams = Strict({ token: Type.String({ maxLength: 128, pattern: '^[A-Za-z0-9_.-]+$' }) })
 
 export const profileRoutes = {
   getProfile: route({
@@ -27,6 +32,52 @@ export const profileRoutes = {
       zone: Type.Optional(Type.Union([Zone, Type.Null()])),
     }),
     responses: { 200: Profile },
+  }),
+  getPreferences: route({
+    id: 'auth.getPreferences',
+    service: 'auth',
+    method: 'GET',
+    path: '/profile/preferences',
+    access: 'user',
+    summary: 'Which optional mails the caller wants',
+    responses: { 200: MailPreferences },
+  }),
+  changePreferences: route({
+    id: 'auth.changePreferences',
+    service: 'auth',
+    method: 'PATCH',
+    path: '/profile/preferences',
+    access: 'user',
+    summary: 'Switch optional mails on or off; what is not named stays as it is',
+    body: Type.Partial(MailPreferences, { additionalProperties: false }),
+    responses: { 200: MailPreferences },
+    repeatable: true,
+  }),
+  unsubscribe: route({
+    id: 'auth.unsubscribe',
+    service: 'auth',
+    method: 'POST',
+    path: '/auth/unsubscribe/{token}',
+    access: 'anyone',
+    summary: 'Switch off the mails that the token is about (RFC 8058); a repeated call changes nothing more',
+    params: unsubscribeParams,
+    upload: {
+      mediaTypes: ['application/x-www-form-urlencoded', 'multipart/form-data'],
+      bytesMax: UNSUBSCRIBE_BYTES_MAX,
+    },
+    responses: { 200: Type.Object({ kind: Type.Enum(optionalMailKinds) }) },
+    problems: [problems.wrongToken, problems.bodyTooLarge, problems.unsupportedMediaType],
+    repeatable: true,
+  }),
+  showUnsubscribe: route({
+    id: 'auth.showUnsubscribe',
+    service: 'auth',
+    method: 'GET',
+    path: '/auth/unsubscribe/{token}',
+    access: 'anyone',
+    summary: 'Changes nothing: leads whoever opens the link to the page with the button',
+    params: unsubscribeParams,
+    responses: { 303: none },
   }),
   putAvatar: route({
     id: 'auth.putAvatar',

@@ -1,8 +1,11 @@
 import { Type } from 'typebox'
 import * as problems from '../problems.ts'
 import { route } from '../route.ts'
-import { Email, Language, Strict, Zone } from '../shapes.ts'
+import { Email, Id, Language, Strict, Zone } from '../shapes.ts'
 import { Accepted, Code, Password, PersonName, MailedToken, User } from './shapes.ts'
+
+// Who registers makes it up, and by it the code, and a new mail, are for that registration and nobody else's of the address.
+const registrationId = Type.String({ ...Id, description: 'UUIDv7 made by the client; one id is one registration' })
 
 export const registrationRoutes = {
   register: route({
@@ -18,6 +21,7 @@ export const registrationRoutes = {
       name: PersonName,
       language: Type.Optional(Language),
       zone: Type.Optional(Zone),
+      registrationId: Type.Optional(registrationId),
     }),
     responses: { 202: Accepted },
     problems: [problems.weakPassword, problems.tooManyRequests],
@@ -29,7 +33,10 @@ export const registrationRoutes = {
     path: '/auth/verify',
     access: 'anyone',
     summary: 'Prove an address with the mailed token or code',
-    body: Type.Union([Strict({ token: MailedToken }), Strict({ email: Email, code: Code })]),
+    body: Type.Union([
+      Strict({ token: MailedToken }),
+      Strict({ email: Email, code: Code, registrationId: Type.Optional(registrationId) }),
+    ]),
     responses: { 200: Type.Object({ status: Type.Literal('verified') }) },
     problems: [problems.wrongToken, problems.tooManyRequests],
   }),
@@ -39,8 +46,9 @@ export const registrationRoutes = {
     method: 'POST',
     path: '/auth/verify/resend',
     access: 'anyone',
-    summary: 'Mail a new verification link and code; the old ones stop working',
-    body: Strict({ email: Email }),
+    summary:
+      'Mail a new verification link and code; without a registration they prove the address and bring no password',
+    body: Strict({ email: Email, registrationId: Type.Optional(registrationId) }),
     responses: { 202: Accepted },
     problems: [problems.tooManyRequests],
   }),

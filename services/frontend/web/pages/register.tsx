@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals'
 import { PASSWORD_CHARACTERS_MIN, authRoutes } from '@saas/contracts'
+import { v7 as uuidv7 } from 'uuid'
 import { call } from '../client.ts'
 import { Field, Form, PasswordField, entry, secretEntry } from '../components/form.tsx'
 import { Page } from '../components/page.tsx'
@@ -11,7 +12,8 @@ import { VerifyByCode } from './verify.tsx'
 export function RegisterPage() {
   const { register, form, nav } = texts.value
   const sentTo = useSignal('')
-  if (sentTo.value !== '') return <LookIntoMailbox email={sentTo.value} />
+  const registrationId = useSignal(uuidv7())
+  if (sentTo.value !== '') return <LookIntoMailbox email={sentTo.value} registrationId={registrationId.value} />
   const send = async (entries: FormData): Promise<void> => {
     const email = entry(entries, 'email')
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
@@ -21,6 +23,7 @@ export function RegisterPage() {
         name: entry(entries, 'name'),
         password: secretEntry(entries, 'password'),
         language: language.value,
+        registrationId: registrationId.value,
         // Some browsers know no zone; the profile can say it later.
         ...(zone === undefined || zone === '' ? {} : { zone }),
       },
@@ -46,11 +49,11 @@ export function RegisterPage() {
   )
 }
 
-function LookIntoMailbox({ email }: { email: string }) {
+function LookIntoMailbox({ email, registrationId }: { email: string; registrationId: string }) {
   const { register } = texts.value
   const again = async (): Promise<void> => {
     try {
-      await call(authRoutes.resendVerification, { body: { email } })
+      await call(authRoutes.resendVerification, { body: { email, registrationId } })
       say(register.sentAgain)
     } catch (error) {
       sayTrouble(error)
@@ -58,7 +61,7 @@ function LookIntoMailbox({ email }: { email: string }) {
   }
   return (
     <Page title={register.sentTitle} kind="narrow" lead={<p class="lead">{register.sent(email)}</p>}>
-      <VerifyByCode email={email} />
+      <VerifyByCode email={email} registrationId={registrationId} />
       <p class="aside">
         <button type="button" class="plain" onClick={() => void again()}>
           {register.again}

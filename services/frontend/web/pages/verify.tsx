@@ -54,11 +54,12 @@ export function VerifyPage() {
   )
 }
 
-/** For those who read their mail on another device. */
-export function VerifyByCode({ email }: { email?: string }) {
+/** For those who read their mail on another device. A registration takes no code but its own. */
+export function VerifyByCode({ email, registrationId }: { email?: string; registrationId?: string }) {
   const { verify, form } = texts.value
   const send = async (entries: FormData): Promise<void> => {
-    await call(authRoutes.verify, { body: { email: email ?? entry(entries, 'email'), code: entry(entries, 'code') } })
+    const proof = { email: email ?? entry(entries, 'email'), code: entry(entries, 'code') }
+    await call(authRoutes.verify, { body: registrationId === undefined ? proof : { ...proof, registrationId } })
     say(verify.doneTitle)
     go(linkTo('login'))
   }

@@ -1,0 +1,164 @@
+import { authEvents, authRoutes } from '@saas/contracts'
+import type { TestService } from '@saas/testing'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { eventsTo, mailedSecret, PASSWORD, signIn, startedAuth, tokenOf, userOf } from './harness.ts'
+
+const SQUATTED = 'the squatter was here 1'
+
+let auth: TestService
+let email: string
+beforeAll(async () => {
+  auth = await startedAuth()
+})
+beforeEach(() => {
+  email = `${crypto.randomUUID()}@example.com`
+})
+afterAll(async () => {
+  await auth[Symbol.asyncDispose]()
+})
+
+const register = async (password: string, name: string, registrationId: string = crypto.randomUUID()) =>
+  await auth.call(authRoutes.register, { body: { email, password, name, registrationId } })
+const verificationMail = async (n: number) => await mailedSecret(auth, authEvents.verificationRequested, email, n)
+const login = async (password: string): Promise<[number, string | undefined]> => {
+  const { status, body } = await auth.call(authRoutes.login, { body: { email, password } })
+  return [status, body.type]
+}
+/** Nobody gets in by the squatter's password: it is answered like any that never was. */
+const squatterIsOut = async (): Promise<void> => {
+  expect(await login(SQUATTED)).toEqual([401, '/problems/wrong-credentials'])
+}
+
+const keptRegistrations = async (): Promise<number> => {
+  const rows = await auth.database.query(
+    'select r.id from registration r join account a on a.id = r.account_id where a.email_key = $1',
+    [email],
+  )
+  return rows.length
+}
+
+describe('a stranger who registers an address has no password alive once its owner', () => {
+  test.each(['before', 'after'])('proves a registration of their own that came %s it', async (when) => {
+    const owners = crypto.randomUUID()
+    if (when === 'after') await register(SQUATTED, 'Squatter')
+    await register(PASSWORD, 'Ada Lovelace', owners)
+    if (when === 'before') await register(SQUATTED, 'Squatter')
+    await verificationMail(2)
+    const mails = await eventsTo(auth, authEvents.verificationRequested, email)
+    const own = mails.findIndex(({ data }) => data.name === 'Ada Lovelace') + 1
+    const { link = '' } = await verificationMail(own)
+    const token = tokenOf({ link })
+    expect((await auth.call(authRoutes.verify, { body: { token } })).status).toBe(200)
+    const signedIn = await signIn(auth, email)
+    expect((await auth.call(authRoutes.getProfile, { as: signedIn.as })).body.name).toBe('Ada Lovelace')
+    await squatterIsOut()
+  })
+
+  test('types the code of their own mail', async () => {
+    const owners = crypto.randomUUID()
+    await register(PASSWORD, 'Ada Lovelace', owners)
+    const own = await verificationMail(1)
+    await register(SQUATTED, 'Squatter')
+    await verificationMail(2)
+    const body = { email, code: own.code ?? '', registrationId: owners }
+    expect((await auth.call(authRoutes.verify, { body })).status).toBe(200)
+    await signIn(auth, email)
+    await squatterIsOut()
+  })
+
+  test('signs in by a mailed code', async () => {
+    await register(SQUATTED, 'Squatter')
+    await verificationMail(1)
+    await auth.call(authRoutes.requestLoginCode, { body: { email } })
+    const { code = '' } = await mailedSecret(auth, authEvents.loginCodeRequested, email)
+    const answer = await auth.call(authRoutes.login, { body: { email, code } })
+    expect(answer.status).toBe(200)
+    await squatterIsOut()
+    const { as } = userOf(answer.body)
+    const passwords = { currentPassword: SQUATTED, newPassword: PASSWORD }
+    expect((await auth.call(authRoutes.changePassword, { as, body: passwords })).status).toBe(401)
+  })
+
+  test('resets the password', async () => {
+    await register(SQUATTED, 'Squatter')
+    await verificationMail(1)
+    await auth.call(authRoutes.forgotPassword, { body: { email } })
+    const { link = '' } = await mailedSecret(auth, authEvents.passwordResetRequested, email)
+    const body = { token: tokenOf({ link }), password: PASSWORD }
+    expect((await auth.call(authRoutes.resetPassword, { body })).status).toBe(204)
+    await signIn(auth, email)
+    await squatterIsOut()
+  })
+
+  test('has a mail sent again without saying for which registration', async () => {
+    await register(SQUATTED, 'Squatter')
+    await verificationMail(1)
+    await auth.call(authRoutes.resendVerification, { body: { email } })
+    const { code = '' } = await verificationMail(2)
+    expect((await auth.call(authRoutes.verify, { body: { email, code } })).status).toBe(200)
+    await squatterIsOut()
+  })
+})
+
+test('a code that a stranger’s registration had mailed is wrong for the owner’s', async () => {
+  const owners = crypto.randomUUID()
+  await register(PASSWORD, 'Ada Lovelace', owners)
+  const own = await verificationMail(1)
+  await register(SQUATTED, 'Squatter')
+  const { code = '' } = await verificationMail(2)
+  // Once in a million both are the same.
+  if (code === own.code) return
+  const answer = await auth.call(authRoutes.verify, { body: { email, code, registrationId: owners } })
+  expect(answer.body.type).toBe('/problems/wrong-token')
+})
+
+test('a stranger who uses up the tries of an address leaves those of the owner’s registration', async () => {
+  const owners = crypto.randomUUID()
+  await register(PASSWORD, 'Ada Lovelace', owners)
+  const { code = '' } = await verificationMail(1)
+  const wrong = code === '000000' ? '000001' : '000000'
+  for (let tries = 0; tries < 6; tries += 1) await auth.call(authRoutes.verify, { body: { email, code: wrong } })
+  expect((await auth.call(authRoutes.verify, { body: { email, code, registrationId: owners } })).status).toBe(200)
+})
+
+test('once an address is proven, no other registration of it is any good', async () => {
+  await register(SQUATTED, 'Squatter')
+  const squatters = await verificationMail(1)
+  await register(PASSWORD, 'Ada Lovelace')
+  const own = await verificationMail(2)
+  expect((await auth.call(authRoutes.verify, { body: { token: tokenOf(own) } })).status).toBe(200)
+  expect((await auth.call(authRoutes.verify, { body: { token: tokenOf(squatters) } })).status).toBe(400)
+  expect(await keptRegistrations()).toBe(0)
+  await squatterIsOut()
+})
+
+test('the right password of an unproven address says so, and mails a proof of this registration', async () => {
+  await register(PASSWORD, 'Ada Lovelace')
+  await verificationMail(1)
+  expect(await login(PASSWORD)).toEqual([403, '/problems/address-not-verified'])
+  const again = await verificationMail(2)
+  expect((await auth.call(authRoutes.verify, { body: { token: tokenOf(again) } })).status).toBe(200)
+  await signIn(auth, email)
+})
+
+test('an id that another registration has brings nobody’s password to it', async () => {
+  const owners = crypto.randomUUID()
+  await register(PASSWORD, 'Ada Lovelace', owners)
+  const own = await verificationMail(1)
+  await register(SQUATTED, 'Squatter', owners)
+  await auth.call(authRoutes.resendVerification, { body: { email, registrationId: owners } })
+  const again = await verificationMail(2)
+  expect((await auth.call(authRoutes.verify, { body: { token: tokenOf(own) } })).status).toBe(400)
+  expect((await auth.call(authRoutes.verify, { body: { token: tokenOf(again) } })).status).toBe(200)
+  await signIn(auth, email)
+  await squatterIsOut()
+})
+
+test('many registrations of one address leave a bounded number', async () => {
+  for (let n = 0; n < 22; n += 1) {
+    auth.clock.advance(3_600_000)
+    await register(SQUATTED, 'Squatter')
+    await verificationMail(n + 1)
+  }
+  expect(await keptRegistrations()).toBe(20)
+})
