@@ -14,15 +14,20 @@ import {
 const PASSWORD = 'quiet-otter-lends-a-ladder'
 const BOOTSTRAP_TOKEN = 'bootstrap-for-tests'
 const ADMIN = 'admin@example.com'
-const CUSTOMER = 'customer@example.com'
+const others = { customer: 'customer', stranger: 'customer', manager: 'manager' } as const
+type Person = 'admin' | keyof typeof others
 
 /** The real auth service as a process of its own, so that it can be killed and frozen. */
 export interface AuthService extends AsyncDisposable {
   readonly child: Child
   readonly address: string
   readonly database: TestDatabase
-  /** Access tokens of somebody who is nothing but a customer, and of an administrator. */
-  readonly tokens: { readonly customer: string; readonly admin: string }
+  /** Opens its private signing keys. */
+  readonly keyEncryptionKey: Uint8Array
+  /** Who it takes itself for; what access tokens are issued by and for. */
+  readonly publicUrl: string
+  /** Access tokens of two people who are nothing but customers, of a manager, and of an administrator. */
+  readonly tokens: Readonly<Record<Person, string>>
 }
 
 export async function startAuthService(publicUrl: string): Promise<AuthService> {
@@ -31,7 +36,7 @@ export async function startAuthService(publicUrl: string): Promise<AuthService> 
   const bus = stack.use(await testBus())
   const objects = stack.use(await testObjectStore())
   const [port, opsPort] = [await freePort(), await freePort()]
-  const key = () => randomBytes(32).toString('base64url')
+  const keyEncryptionKey = randomBytes(32)
   const url = `http://127.0.0.1:${port}`
   const child = stack.use(
     await Child.start({
@@ -53,8 +58,8 @@ export async function startAuthService(publicUrl: string): Promise<AuthService> 
         INTERNAL_TOKEN_KEYS: statefulServices
           .map((service) => `${service}=${Buffer.from(internalTokenKey(service)).toString('base64url')}`)
           .join(','),
-        KEY_ENCRYPTION_KEY: key(),
-        MAIL_SECRET_KEY: key(),
+        KEY_ENCRYPTION_KEY: keyEncryptionKey.toString('base64url'),
+        MAIL_SECRET_KEY: randomBytes(32).toString('base64url'),
         BOOTSTRAP_TOKEN,
       },
       isReady: async (signal) => (await fetch(`http://127.0.0.1:${opsPort}/readyz`, { signal })).ok,
@@ -66,6 +71,8 @@ export async function startAuthService(publicUrl: string): Promise<AuthService> 
     child,
     address: `127.0.0.1:${port}`,
     database,
+    keyEncryptionKey,
+    publicUrl,
     tokens,
     [Symbol.asyncDispose]: async () => {
       await owned.disposeAsync()
@@ -76,14 +83,22 @@ export async function startAuthService(publicUrl: string): Promise<AuthService> 
 async function signIn(url: string, database: TestDatabase): Promise<AuthService['tokens']> {
   await post(url, '/auth/bootstrap', { bootstrapToken: BOOTSTRAP_TOKEN, email: ADMIN, password: PASSWORD, name: 'Ada' })
   // Registering needs a mail; here it matters only that there is somebody who may do less.
-  await database.query(
-    `insert into account (id, email, email_key, name, language, roles, password_hash, verified_at, created_at, updated_at)
-     select uuidv7(), $1, $1, 'Cleo', language, '{customer}', password_hash, verified_at, created_at, updated_at
-     from account where email = $2`,
-    [CUSTOMER, ADMIN],
-  )
-  const tokenOf = async (email: string) => (await post(url, '/auth/login', { email, password: PASSWORD })).accessToken
-  return { customer: await tokenOf(CUSTOMER), admin: await tokenOf(ADMIN) }
+  for (const [name, role] of Object.entries(others)) {
+    await database.query(
+      `insert into account (id, email, email_key, name, language, roles, password_hash, verified_at, created_at, updated_at)
+       select uuidv7(), $1, $1, 'Cleo', language, array[$2], password_hash, verified_at, created_at, updated_at
+       from account where email = $3`,
+      [`${name}@example.com`, role, ADMIN],
+    )
+  }
+  const tokenOf = async (name: Person) =>
+    (await post(url, '/auth/login', { email: `${name}@example.com`, password: PASSWORD })).accessToken
+  return {
+    admin: await tokenOf('admin'),
+    customer: await tokenOf('customer'),
+    stranger: await tokenOf('stranger'),
+    manager: await tokenOf('manager'),
+  }
 }
 
 async function post(url: string, path: string, body: object): Promise<{ accessToken: string }> {

@@ -146,6 +146,8 @@ describe('what is not in the contract', () => {
     ['POST', '/authz'],
     ['POST', '/authn'],
     ['GET', '/_authz'],
+    ['GET', '/_problem/invalid-request'],
+    ['GET', '/_problem/x'],
     ['GET', '/metrics'],
     ['GET', '/healthz'],
     ['GET', '/@vite/client'],

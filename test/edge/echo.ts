@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { Agent, createServer, request as ask, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 /** What reached a service. */
@@ -19,9 +19,16 @@ export class Echo implements AsyncDisposable {
   answer: ((seen: Seen, response: ServerResponse, request: IncomingMessage) => void) | undefined
   #server: Server | undefined
   #port = 0
+  /** Where the edge's questions go, when this stands in auth's place: to the real auth. */
+  readonly #asked: string | undefined
+  readonly #agent = new Agent({ keepAlive: true })
 
-  static async start(): Promise<Echo> {
-    const echo = new Echo()
+  private constructor(asked?: string) {
+    this.#asked = asked
+  }
+
+  static async start(asked?: string): Promise<Echo> {
+    const echo = new Echo(asked)
     await echo.listen()
     return echo
   }
@@ -33,6 +40,11 @@ export class Echo implements AsyncDisposable {
   /** Begins to listen: on the same port again after `kill`. */
   async listen(): Promise<void> {
     this.#server = createServer((request, response) => {
+      // Only the edge can send this header: it passes nobody else's.
+      if (this.#asked !== undefined && request.url === '/authz' && 'x-original-uri' in request.headers) {
+        this.#passOn(request, response, this.#asked)
+        return
+      }
       let body = ''
       request.setEncoding('utf8')
       request.on('data', (chunk: string) => {
@@ -56,12 +68,23 @@ export class Echo implements AsyncDisposable {
     this.#port = (this.#server.address() as AddressInfo).port
   }
 
+  #passOn(request: IncomingMessage, response: ServerResponse, address: string): void {
+    const { method, url, headers } = request
+    const onward = ask(`http://${address}${url}`, { method, headers, agent: this.#agent }, (answer) => {
+      response.writeHead(answer.statusCode ?? 500, answer.headers)
+      answer.pipe(response)
+    })
+    onward.on('error', () => response.destroy())
+    request.pipe(onward)
+  }
+
   /** Goes as a killed process goes: its connections are cut, its port refuses. */
   async kill(): Promise<void> {
     const server = this.#server
     if (server === undefined) return
     this.#server = undefined
     const closed = once(server, 'close')
+    this.#agent.destroy()
     server.close()
     server.closeAllConnections()
     await closed

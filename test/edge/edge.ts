@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { request, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -32,9 +32,17 @@ export interface Edge extends AsyncDisposable {
   send(path: string, options?: RequestOptions): Promise<EdgeAnswer>
 }
 
+/** A change to one file of the configuration: what a control run breaks, to see a test fail. */
+export interface Hole {
+  readonly file: string
+  readonly text: string
+  readonly instead: string
+}
+
 export async function startEdge(
   port: number,
   environment: Pick<EdgeEnvironment, 'upstreams'> & Partial<EdgeEnvironment>,
+  holes: readonly Hole[] = [],
 ): Promise<Edge> {
   const directory = mkdtempSync(join(sharedServers().directory, 'edge-'))
   cpSync(join(cloneDirectory, 'charts/edge/files'), directory, { recursive: true })
@@ -46,6 +54,7 @@ export async function startEdge(
     ...environment,
   })
   writeFileSync(join(directory, 'upstreams.conf'), upstreams)
+  for (const hole of holes) makeHole(directory, hole)
   const url = `http://127.0.0.1:${port}`
   const configurationFile = join(directory, 'nginx.conf')
   const nginx = await startNginx({ directory, configurationFile, url: `${url}/not-in-the-contract` })
@@ -62,6 +71,13 @@ export async function startEdge(
 }
 
 export const edgePort = freePort
+
+function makeHole(directory: string, { file, text, instead }: Hole): void {
+  const path = join(directory, file)
+  const before = readFileSync(path, 'utf8')
+  if (!before.includes(text)) throw new Error(`${file} has no ${text}`)
+  writeFileSync(path, before.replaceAll(text, instead))
+}
 
 async function send(port: number, path: string, options: RequestOptions): Promise<EdgeAnswer> {
   const { method = 'GET', headers = {}, body, token } = options

@@ -1,4 +1,4 @@
-import { serviceNames, type Route, type ServiceName } from './route.ts'
+import { PARAM_LENGTH_MAX, serviceNames, type Route, type ServiceName } from './route.ts'
 import * as problems from './problems.ts'
 import type { Problem } from './problem.ts'
 
@@ -223,7 +223,7 @@ function mapKey(route: Route): string {
 }
 
 function pattern(path: string): string {
-  return path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')
+  return path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, `[^/]{1,${PARAM_LENGTH_MAX}}`)
 }
 
 /** At the first place where two paths differ a name goes before a parameter, as the services' router decides. */

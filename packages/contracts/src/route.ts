@@ -66,6 +66,9 @@ export function isOtherContent(response: TSchema | OtherContent): response is Ot
   return 'content' in response
 }
 
+/** Of one path parameter, in characters: what is longer is no route, at the edge, in auth and in the services alike. */
+export const PARAM_LENGTH_MAX = 512
+
 /** `/order/{id}` as Fastify and find-my-way write it: `/order/:id`. */
 export function colonPath(path: string): string {
   return path.replaceAll(/\{(\w+)\}/g, ':$1')

@@ -8,8 +8,6 @@ export const BODY_BYTES_MAX = 131_072
 export const HEADER_BYTES_MAX = 16_384
 /** Path and query. A hundred ids in `?ids=` take 3,700. */
 export const URL_LENGTH_MAX = 8_192
-/** One path parameter. */
-export const PARAM_LENGTH_MAX = 512
 /** Nesting of objects and arrays in a JSON body. */
 export const JSON_DEPTH_MAX = 32
 /** Places that an `invalid-request` problem lists; what is beyond is found at the next try. */

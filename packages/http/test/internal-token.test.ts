@@ -13,6 +13,12 @@ function forge(header: object, payload: object, secret: Uint8Array = key): strin
   return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`
 }
 
+/** With our header and a right signature, over whatever text. */
+function forgeText(text: string): string {
+  const signed = `${good.split('.')[0]}.${Buffer.from(text).toString('base64url')}`
+  return `${signed}.${createHmac('sha256', key).update(signed).digest('base64url')}`
+}
+
 function parts(token: string): { header: Record<string, unknown>; payload: Record<string, unknown> } {
   const [header, payload] = token
     .split('.')
@@ -50,6 +56,49 @@ describe('a request with a token that is not for it is refused, and no handler r
     ['without an expiry', forge(header, { ...payload, exp: undefined })],
     ['that lives for a day', forge(header, { ...payload, exp: Number(payload['exp']) + 86_400 })],
     ['with a changed last character', `${good.slice(0, -1)}${good.endsWith('A') ? 'B' : 'A'}`],
+    ...['none', 'None', 'NONE', '', 'HS384', 'EdDSA', 'hs256', null].map((alg): [string, string] => [
+      `with alg ${String(alg)}, rightly signed`,
+      forge({ ...header, alg }, payload),
+    ]),
+    ...['JWT', '', null, undefined, 'INTERNAL+JWT'].map((typ): [string, string] => [
+      `with typ ${String(typ)}`,
+      forge({ ...header, typ }, payload),
+    ]),
+    ...[undefined, '', 'another', 1, '__proto__'].map((kid): [string, string] => [
+      `with kid ${String(kid)}`,
+      forge({ ...header, kid }, payload),
+    ]),
+    ...['x5u', 'x5c', 'x5t', 'b64', 'zip', 'cty', 'enc'].map((name): [string, string] => [
+      `with ${name}`,
+      forge({ ...header, [name]: 'x' }, payload),
+    ]),
+    ...['iss', 'aud', 'sub', 'sid', 'rid', 'roles', 'iat', 'exp'].flatMap((name): [string, string][] => [
+      [`without ${name}`, forge(header, { ...payload, [name]: undefined })],
+      [`with ${name} of null`, forge(header, { ...payload, [name]: null })],
+      [`with ${name} an object`, forge(header, { ...payload, [name]: {} })],
+    ]),
+    [
+      'with its header in another order',
+      forge({ typ: header['typ'], alg: header['alg'], kid: header['kid'] }, payload),
+    ],
+    ['with a time in words', forge(header, { ...payload, exp: String(payload['exp']) })],
+    ['with a broken time', forge(header, { ...payload, exp: Number(payload['exp']) - 0.5 })],
+    ['with an empty subject', forge(header, { ...payload, sub: '' })],
+    ['with roles in words', forge(header, { ...payload, roles: 'admin' })],
+    ['with a role that is no text', forge(header, { ...payload, roles: ['admin', 1] })],
+    ['that names its route twice', forgeText(JSON.stringify(payload).replace('}', ',"rid":"orders.look"}'))],
+    ['that is no object', forgeText('null')],
+    ['that is a list', forgeText(JSON.stringify([payload]))],
+    ['that is no JSON', forgeText('{')],
+    ['signed with nothing', forge(header, payload, new Uint8Array())],
+    ['signed with the text of the key', forge(header, payload, Buffer.from(Buffer.from(key).toString('base64url')))],
+    ['without a signature', good.slice(0, good.lastIndexOf('.') + 1)],
+    ['with a shorter signature', good.slice(0, -2)],
+    ['with a longer signature', `${good}AA`],
+    ['with padding', `${good}=`],
+    ['with a fourth part', `${good}.AA`],
+    ['in two parts', good.split('.').slice(0, 2).join('.')],
+    ['that is too long', forge(header, { ...payload, sid: 'x'.repeat(2_048) })],
     ['twice in one header', `${good}, ${good}`],
     ['that is empty', ''],
   ])('a token %s', async (_what, token) => {

@@ -2,6 +2,17 @@ export { testBus, type TestBus } from './bus.ts'
 export { cloneDatabase, type CloneOptions, type TestDatabase } from './database.ts'
 export { eventually, type EventuallyOptions } from './eventually.ts'
 export { FakeClock } from './fake-clock.ts'
+export {
+  accessToken,
+  accessTokenTexts,
+  base64url,
+  claimsOf,
+  currentSigningKey,
+  signedBy,
+  strangersKey,
+  type SigningKey,
+  type Written,
+} from './forgery.ts'
 export type { TestServers } from './global-setup.ts'
 export { internalTokenKey, signedIn, type Caller } from './identity.ts'
 export { testLog, type LogLine, type TestLog } from './log.ts'

@@ -1,9 +1,7 @@
-import { colonPath, type Route } from '@saas/contracts'
+import { colonPath, PARAM_LENGTH_MAX, type Route } from '@saas/contracts'
 import Router from 'find-my-way'
 
 const URL_LENGTH_MAX = 8_192
-/** As in the services' own routers, so that both find the same route. */
-const PARAM_LENGTH_MAX = 512
 
 const PATH = /^(?:\/[A-Za-z0-9._~@:=+,-]+)+$/
 

@@ -1,7 +1,7 @@
-import { createDecipheriv, createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { generateKeyPairSync } from 'node:crypto'
 import { allRoutes, authRoutes, fillPath, isAllowed, ordersRoutes, productsRoutes } from '@saas/contracts'
 import { verifyInternalToken } from '@saas/http'
-import { internalTokenKey, type TestService } from '@saas/testing'
+import { currentSigningKey, internalTokenKey, type TestService } from '@saas/testing'
 import { decodeJwt, decodeProtectedHeader, SignJWT, type JWTHeaderParameters } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
@@ -155,20 +155,6 @@ describe('the decision', () => {
   })
 })
 
-/** The private half of a signing key, as only KEY_ENCRYPTION_KEY opens it. */
-async function signingKey(auth: TestService, id: string): Promise<KeyObject> {
-  const [row] = await auth.database.query<{ sealed: Buffer }>(
-    'select sealed_private_key as sealed from signing_key where id = $1',
-    [id],
-  )
-  const sealed = row?.sealed ?? Buffer.alloc(0)
-  const decipher = createDecipheriv('aes-256-gcm', keyEncryptionKey, sealed.subarray(0, 12))
-    .setAAD(Buffer.from(id))
-    .setAuthTag(sealed.subarray(-16))
-  const key = Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()])
-  return createPrivateKey({ key, format: 'der', type: 'pkcs8' })
-}
-
 describe('an access token', () => {
   const claims = (): Record<string, unknown> => decodeJwt(customer.accessToken)
   const signedBy = async (header: JWTHeaderParameters, payload: Record<string, unknown>): Promise<string> => {
@@ -203,7 +189,7 @@ describe('an access token', () => {
 
   test('with anything more in its header is refused, even if our own key signed it', async () => {
     const { kid = '' } = decodeProtectedHeader(customer.accessToken)
-    const privateKey = await signingKey(auth, kid)
+    const privateKey = (await currentSigningKey(auth.database, keyEncryptionKey, auth.clock.now())).privateKey
     const header = { alg: 'EdDSA', typ: 'at+jwt', kid }
     const signed = async (extra: object): Promise<number> =>
       await statusOf(await new SignJWT(claims()).setProtectedHeader({ ...header, ...extra }).sign(privateKey))
@@ -218,7 +204,7 @@ describe('an access token', () => {
 
   test('for somebody else, from somebody else, or from the future is refused, even if our own key signed it', async () => {
     const { kid = '' } = decodeProtectedHeader(customer.accessToken)
-    const privateKey = await signingKey(auth, kid)
+    const privateKey = (await currentSigningKey(auth.database, keyEncryptionKey, auth.clock.now())).privateKey
     const signed = async (changed: object): Promise<number> => {
       const token = new SignJWT({ ...claims(), ...changed }).setProtectedHeader({ alg: 'EdDSA', typ: 'at+jwt', kid })
       return await statusOf(await token.sign(privateKey))

@@ -1,0 +1,132 @@
+import { allRoutes, serviceNames, type Route, type ServiceName } from '@saas/contracts'
+import { verifyInternalToken } from '@saas/http'
+import { internalTokenKey } from '@saas/testing'
+import type { Echo, Seen } from './echo.ts'
+import type { Edge } from './edge.ts'
+import { sendRaw, type RawAnswer } from './raw-request.ts'
+import { verdictOn, type Verdict } from './table.ts'
+import type { Variant } from './variants.ts'
+
+const AT_ONCE = 12
+const PATIENCE_MS = 3_000
+
+/** What the services saw, and what the clients were told. */
+export interface Comparison {
+  readonly sent: number
+  readonly through: number
+  readonly refused: number
+  /** A sentence each. */
+  readonly disagreements: readonly string[]
+}
+
+/** Headers that a service may see: what the edge makes, a common few, and what the contract declares. */
+const mayBeSeen = new Set([
+  'host',
+  'connection',
+  'content-length',
+  'transfer-encoding',
+  'x-internal-token',
+  'x-request-id',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'accept',
+  'accept-encoding',
+  'accept-language',
+  'content-type',
+  'if-none-match',
+  'origin',
+  'prefer',
+  'sec-fetch-site',
+  'traceparent',
+  'tracestate',
+  'user-agent',
+  ...allRoutes.flatMap((route) => Object.keys(route.headers?.properties ?? {})),
+])
+const secrets = new Set(['authorization', 'cookie'])
+
+/** Sends every variant through the edge and compares who was let through with the table. */
+export async function compare(
+  edge: Edge,
+  echoes: Readonly<Record<ServiceName, readonly Echo[]>>,
+  variants: Iterable<Variant>,
+): Promise<Comparison> {
+  const answers = new Map<Variant, RawAnswer>()
+  const waiting = variants[Symbol.iterator]()
+  const client = async (): Promise<void> => {
+    for (let next = waiting.next(); next.done !== true; next = waiting.next()) {
+      answers.set(next.value, await sendRaw(edge.port, next.value.text, PATIENCE_MS))
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, client))
+  const arrived = serviceNames.flatMap((service) =>
+    echoes[service].flatMap(({ seen }) => seen.map((request) => ({ service, request }))),
+  )
+  const byNumber = Map.groupBy(arrived, ({ request }) => numberOf(request))
+  const disagreements = (byNumber.get(-1) ?? []).map(
+    ({ service, request }) => `${service} got ${request.method} ${request.url}, which nobody sent as a request`,
+  )
+  let through = 0
+  for (const [variant, answer] of answers) {
+    const seen = byNumber.get(variant.number) ?? []
+    if (seen.length > 0) through += 1
+    const wrong = disagreement(variant, answer, seen)
+    if (wrong !== undefined) disagreements.push(`${wrong}: ${variant.what}`)
+  }
+  return { sent: answers.size, through, refused: answers.size - through, disagreements }
+}
+
+interface Arrival {
+  readonly service: ServiceName
+  readonly request: Seen
+}
+
+/** Of the variant that a request belongs to; −1 for one that was smuggled. */
+function numberOf({ url, headers }: Seen): number {
+  const agent = /^v-(\d+)$/.exec(headers['user-agent']?.toString() ?? '')?.[1]
+  return Number(agent ?? /^[^?]*\?n=(\d+)/.exec(url)?.[1] ?? -1)
+}
+
+function disagreement(variant: Variant, answer: RawAnswer, seen: readonly Arrival[]): string | undefined {
+  const verdict: Verdict =
+    variant.form === 'broken'
+      ? { kind: 'refused', status: 400 }
+      : verdictOn(variant.method, variant.target, variant.credential)
+  const [arrival] = seen
+  if (arrival === undefined) {
+    if (verdict.kind === 'through') {
+      const isRefused = variant.form === 'doubtful' && answer.status >= 400
+      return isRefused ? undefined : `kept out with ${answer.status}, though ${verdict.route.id} is for them`
+    }
+    if (variant.form !== 'sound')
+      return answer.status >= 400 || answer.status === 0 ? undefined : `told ${answer.status}`
+    return answer.status === verdict.status ? undefined : `refused with ${answer.status}, not ${verdict.status}`
+  }
+  if (verdict.kind === 'refused') return `let through to ${arrival.service} instead of ${verdict.status}`
+  if (seen.length > 1) return `arrived ${seen.length} times`
+  return arrivalProblem(verdict, variant, arrival)
+}
+
+function arrivalProblem(
+  { route, userId }: Extract<Verdict, { kind: 'through' }>,
+  variant: Variant,
+  { service, request }: Arrival,
+): string | undefined {
+  if (service !== route.service) return `arrived at ${service} instead of ${route.service}`
+  if (request.method !== variant.method) return `arrived as ${request.method}`
+  const target = variant.target.replace(/^[a-z]+:\/\/[^/]+/i, '')
+  if (request.url !== target) return `arrived at the path ${request.url}`
+  const odd = Object.keys(request.headers).filter(
+    (name) => !mayBeSeen.has(name) && !(service === 'auth' && secrets.has(name)),
+  )
+  if (odd.length > 0) return `arrived with ${odd.join(', ')}`
+  return tokenProblem(route, userId, request)
+}
+
+function tokenProblem(route: Route, userId: string | undefined, { headers }: Seen): string | undefined {
+  const token = headers['x-internal-token']
+  if (userId === undefined) return token === undefined ? undefined : 'arrived with a token though nobody was asked'
+  const verdict = verifyInternalToken(String(token), [internalTokenKey(route.service)], route.service, new Date())
+  if ('refused' in verdict) return `arrived with a token that is refused: ${verdict.refused}`
+  if (verdict.claims.routeId !== route.id) return `arrived with a token for ${verdict.claims.routeId}`
+  return verdict.claims.userId === userId ? undefined : `arrived as ${verdict.claims.userId}`
+}
