@@ -54,11 +54,34 @@ export async function provisionService(adminUrl: string, provision: ServiceProvi
     `grant usage on schema public to ${service}`,
     `alter default privileges for role ${migrator} in schema public grant select, insert, update, delete on tables to ${service}`,
     `alter default privileges for role ${migrator} in schema public grant usage, select on sequences to ${service}`,
-    `grant select, insert, update, delete on all tables in schema public to ${service}`,
+    grantTables(service),
     `grant usage, select on all sequences in schema public to ${service}`,
   ]) {
     await inside.client.query(statement)
   }
+}
+
+/** What is written into a ledger stays: a table whose comment begins with `append-only` is granted for reading and adding. */
+function grantTables(service: string): string {
+  return `do $$
+    declare
+      found record;
+    begin
+      for found in
+        select oid::regclass as name, obj_description(oid, 'pg_class') like 'append-only%' as is_ledger
+        from pg_class
+        where relnamespace = 'public'::regnamespace
+          and relkind in ('r', 'p', 'v', 'm', 'f')
+      loop
+        execute format('grant select, insert on %s to %s', found.name, ${escapeLiteral(service)});
+        if found.is_ledger then
+          execute format('revoke update, delete, truncate on %s from %s', found.name, ${escapeLiteral(service)});
+        else
+          execute format('grant update, delete on %s to %s', found.name, ${escapeLiteral(service)});
+        end if;
+      end loop;
+    end
+  $$`
 }
 
 async function createRole(client: Client, role: string, password: string): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { Clock } from '@saas/config'
 import type { Database } from './database.ts'
+import { firstIdAt } from './id-time.ts'
 import { pause } from './pause.ts'
 import { sql, type Statement } from './statement.ts'
 
@@ -100,10 +101,4 @@ export class Pruner implements AsyncDisposable {
     }
     return total
   }
-}
-
-/** The lowest UUID of version 7 made at this time (RFC 9562 section 5.7: the first 48 bits are milliseconds). */
-function firstIdAt(milliseconds: number): string {
-  const time = Math.max(0, milliseconds).toString(16).padStart(12, '0')
-  return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000000`
 }

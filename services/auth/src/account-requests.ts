@@ -1,13 +1,12 @@
 import { authEvents, type Language } from '@saas/contracts'
 import { sql, type Bus, type Database, type Transaction } from '@saas/state'
 import type { Clock } from '@saas/config'
-import type { Logger } from '@saas/http'
+import { Repeating, type Logger } from '@saas/http'
 import { v7 as uuidv7 } from 'uuid'
 import { emission, emit, recipientOf, userChanged, type Emission } from './account-events.ts'
 import { accountColumns, emailKeyOf, type Account } from './accounts.ts'
 import { NO_PASSWORD } from './hashing.ts'
 import type { MailedSecrets, RegistrationMail } from './mailed-secrets.ts'
-import { Repeating } from './repeating.ts'
 
 const POLL_MS = 1_000
 const RETRY_MS = 5_000

@@ -1,20 +1,17 @@
-import { randomBytes } from 'node:crypto'
 import type { Readable } from 'node:stream'
-import { ProblemError, problems } from '@saas/contracts'
+import { avatarSizes, ProblemError, problems } from '@saas/contracts'
 import type { Logger } from '@saas/http'
+import { newPictureKey, PictureStore, readPicture, renderSizes } from '@saas/pictures'
 import { sql, type Database, type ObjectStore, type StoredObject } from '@saas/state'
 import type { Clock } from '@saas/config'
 import { accountColumns, type Account } from './accounts.ts'
 import type { Client } from './client.ts'
-import { readPicture, renderSizes, type AvatarSize } from './picture.ts'
 import type { Throttle } from './throttle.ts'
 
-const KEY_BYTES = 16
 /** An upload that is under way has long ended or failed by then. */
 const UPLOAD_MAX_MS = 3_600_000
 const ORPHANS_PER_RUN = 100
-const MEDIA_TYPE = 'image/webp'
-const allSizes: readonly AvatarSize[] = ['small', 'medium', 'large']
+type AvatarSize = keyof typeof avatarSizes
 
 // Written before the objects, so that whatever happens in between somebody knows of them.
 const insertOrphan = sql(
@@ -58,7 +55,7 @@ const deleteOrphan = sql('auth.delete_avatar_orphan', 'delete from avatar_orphan
 /** Profile pictures: three objects each under a random key that is never used twice. */
 export class Avatars {
   readonly #database: Database
-  readonly #objects: ObjectStore
+  readonly #pictures: PictureStore<AvatarSize>
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #throttle: Throttle
@@ -71,7 +68,8 @@ export class Avatars {
     readonly throttle: Throttle
   }) {
     this.#database = options.database
-    this.#objects = options.objects
+    const sizes = Object.keys(avatarSizes) as AvatarSize[]
+    this.#pictures = new PictureStore({ objects: options.objects, folder: 'avatar', sizes })
     this.#clock = options.clock
     this.#logger = options.logger
     this.#throttle = options.throttle
@@ -84,12 +82,10 @@ export class Avatars {
    */
   async put(accountId: string, upload: Readable, client: Client): Promise<Account> {
     await this.#throttle.take('picture', accountId, client.network)
-    const rendered = await renderSizes(await readPicture(upload))
-    const key = randomBytes(KEY_BYTES).toString('base64url')
+    const { pictures } = await renderSizes(await readPicture(upload), { sizes: avatarSizes, fit: 'square' })
+    const key = newPictureKey()
     await this.#database.write(insertOrphan, [key, new Date(this.#clock.now().getTime() + UPLOAD_MAX_MS)])
-    for (const [size, picture] of rendered) {
-      await this.#objects.put(objectKey(key, size), picture, { contentType: MEDIA_TYPE })
-    }
+    await this.#pictures.put(key, pictures)
     return await this.#set(accountId, key)
   }
 
@@ -99,9 +95,7 @@ export class Avatars {
 
   /** The picture by the last part of its path, `<key>-<size>`. @throws {ProblemError} `not-found` */
   async get(name: string): Promise<StoredObject> {
-    const picture = await this.#objects.get(`avatar/${name}`)
-    if (picture === undefined) throw new ProblemError(problems.notFound)
-    return picture
+    return await this.#pictures.get(name)
   }
 
   /** Deletes objects that belong to nobody: replaced ones, and those of uploads that failed on the way. */
@@ -123,11 +117,7 @@ export class Avatars {
   }
 
   async #deleteOrphan(key: string): Promise<void> {
-    for (const size of allSizes) await this.#objects.delete(objectKey(key, size))
+    await this.#pictures.delete(key)
     await this.#database.write(deleteOrphan, [key])
   }
-}
-
-function objectKey(key: string, size: AvatarSize): string {
-  return `avatar/${key}-${size}`
 }

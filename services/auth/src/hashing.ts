@@ -1,6 +1,6 @@
 import { hash, parseOptions, verify, type Options } from '@node-rs/argon2'
 import { availableParallelism } from 'node:os'
-import { Turns } from './turns.ts'
+import { Turns } from '@saas/state'
 
 /** argon2id (the library's default) with 19 MiB, two passes and one lane, as OWASP's password storage sheet asks for. */
 const parameters = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const satisfies Options

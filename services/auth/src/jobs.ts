@@ -1,9 +1,8 @@
 import { systemClock, type Clock } from '@saas/config'
-import type { Logger } from '@saas/http'
+import { Repeating, type Logger } from '@saas/http'
 import type { Database, ObjectStore } from '@saas/state'
 import type { Avatars } from './avatars.ts'
 import { pruneAuth } from './housekeeping.ts'
-import { Repeating } from './repeating.ts'
 import { REVOCATIONS_READ_EVERY_MS, type Revocations } from './revocations.ts'
 import type { SigningKeys } from './signing-keys.ts'
 

@@ -4,6 +4,7 @@ import type { Request } from './request.ts'
 import type { Accounts } from './accounts.ts'
 import { profileOf } from './accounts.ts'
 import type { Administration } from './administration.ts'
+import { pictureHeaders } from '@saas/pictures'
 import type { Avatars } from './avatars.ts'
 import { clientOf, type Client } from './client.ts'
 import type { Gate } from './gate.ts'
@@ -19,13 +20,6 @@ import type { SigningKeys } from './signing-keys.ts'
 const accepted = { status: 202, body: { status: 'accepted' } } as const
 const verified = { status: 200, body: { status: 'verified' } } as const
 const done = { status: 204 } as const
-const pictureHeaders = {
-  'cache-control': 'public, max-age=31536000, immutable',
-  'x-content-type-options': 'nosniff',
-  'content-security-policy': "default-src 'none'",
-  'content-type': 'image/webp',
-} as const
-
 /** What the handlers call. */
 export interface AuthParts {
   readonly accounts: Accounts

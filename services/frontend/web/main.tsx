@@ -7,11 +7,13 @@ import './styles/rooms.css'
 import { render } from 'preact'
 import { App } from './app.tsx'
 import { followSession } from './basket.ts'
+import { forgetNoticesOfOtherPages } from './notices.ts'
 import { followLinks } from './router.ts'
 import { restoreSession } from './session.ts'
 
 followLinks()
 followSession()
+forgetNoticesOfOtherPages()
 void restoreSession()
 const root = document.querySelector('#app')
 if (root !== null) render(<App />, root)

@@ -1,5 +1,6 @@
-import { signal } from '@preact/signals'
+import { effect, signal, untracked } from '@preact/signals'
 import { describe } from './errors.ts'
+import { place } from './router.ts'
 
 export interface Notice {
   readonly id: number
@@ -20,6 +21,17 @@ export function say(text: string, kind: Notice['kind'] = 'done'): void {
   const kept = notices.value.filter((shown) => shown.text !== text && shown.kind === 'trouble')
   notices.value = [...kept, notice].slice(-NOTICES_MAX)
   if (kind === 'done') setTimeout(() => dismiss(notice.id), DONE_SHOWN_MS)
+}
+
+/** Good news is about the page it was said on: on the next one it would only cover something. Say it after going there. */
+export function forgetNoticesOfOtherPages(): void {
+  let path = place.peek().path.split('?')[0]
+  effect(() => {
+    const current = place.value.path.split('?')[0]
+    if (current === path) return
+    path = current
+    untracked(() => (notices.value = notices.value.filter(({ kind }) => kind === 'trouble')))
+  })
 }
 
 export function sayTrouble(error: unknown): void {

@@ -12,6 +12,7 @@ export function productOf(entries: FormData): ProductChange {
     throw new WrongEntry('/price', texts.value.manage.priceWrong(example))
   }
   const category = entry(entries, 'category')
+  const threshold = entry(entries, 'lowStockThreshold')
   const tags = entry(entries, 'tags')
     .split(',')
     .map((tag) => tag.trim())
@@ -21,6 +22,7 @@ export function productOf(entries: FormData): ProductChange {
     description: entry(entries, 'description'),
     price: { amount, currency },
     category: category === '' ? null : category,
+    lowStockThreshold: threshold === '' ? null : Number(threshold),
     tags: [...new Set(tags.filter((tag) => tag !== ''))],
     attributes: attributesOf(entry(entries, 'attributes')),
   }

@@ -13,6 +13,7 @@ import { Carts } from './carts.ts'
 import { ordersVariables, type OrdersConfig } from './config.ts'
 import { DecisionWatch } from './decision-watch.ts'
 import { followEvents } from './events.ts'
+import { History } from './history.ts'
 import { ExpiryJob } from './jobs.ts'
 import { Orders } from './orders.ts'
 import { ordersHandlers } from './routes.ts'
@@ -28,6 +29,7 @@ export async function startOrders(config: OrdersConfig, { logger, clock }: Servi
   state.exposeMetrics(app.metrics)
 
   const orders = new Orders({ database, bus, clock })
+  const history = new History(database)
   const carts = new Carts({ database, clock })
   const watch = new DecisionWatch({
     clock,
@@ -36,7 +38,7 @@ export async function startOrders(config: OrdersConfig, { logger, clock }: Servi
     readState: (userId, orderId) => orders.state(userId, orderId),
   })
   registerRoutes(app, routes, {
-    ...ordersHandlers({ orders, carts, watch }),
+    ...ordersHandlers({ orders, history, carts, watch }),
     ...operatorHandlers(state.operator),
   })
   followEvents({ bus, clock, watch })

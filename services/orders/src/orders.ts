@@ -1,15 +1,9 @@
 import type { Clock } from '@saas/config'
-import {
-  DECISION_DEADLINE_MINUTES,
-  PAGE_ITEMS_DEFAULT,
-  ProblemError,
-  problems,
-  ordersEvents,
-  type OrderStatus,
-} from '@saas/contracts'
+import { DECISION_DEADLINE_MINUTES, ProblemError, problems, ordersEvents, type Order } from '@saas/contracts'
 import { sql, type Bus, type CoalescedRead, type CoalescedWrite, type Database } from '@saas/state'
 import { v7 as uuidv7 } from 'uuid'
-import { FIRST_PAGE, readCursor, writeCursor } from './history-cursor.ts'
+import { toCustomerOrder } from './history.ts'
+import { OrderIds } from './order-ids.ts'
 import {
   orderColumns,
   stateColumns,
@@ -47,13 +41,21 @@ join orders
   and orders.user_id = split_part(wanted.key, ' ', 1)::uuid
 `
 const readOrders = sql<OrderRow>('orders.read', `select ${orderColumns} ${ownKeys}`)
+const readAnyOrders = sql<OrderRow>(
+  'orders.read_any',
+  `select ${orderColumns}
+   from orders
+   where order_id = any($1::uuid[])`,
+)
 const readStates = sql<OrderState>('orders.read_states', `select ${stateColumns} ${ownKeys}`)
 
 /** Orders as their owner sees them: placed, read, listed and cancelled. */
 export class Orders {
   readonly #context: OrdersContext
+  readonly #ids = new OrderIds()
   readonly #placing: CoalescedWrite<PlaceOrderCall, PlaceOrderRow>
   readonly #orders: CoalescedRead<OrderRow>
+  readonly #anyOrders: CoalescedRead<OrderRow>
   readonly #states: CoalescedRead<OrderState>
 
   constructor(context: OrdersContext) {
@@ -61,6 +63,7 @@ export class Orders {
     this.#context = context
     this.#placing = database.coalescedWrite(placing)
     this.#orders = database.coalescedRead({ statement: readOrders, keyOfRow: ownKey })
+    this.#anyOrders = database.coalescedRead({ statement: readAnyOrders, keyOfRow: ({ order_id }) => order_id })
     this.#states = database.coalescedRead({ statement: readStates, keyOfRow: ownKey })
   }
 
@@ -81,7 +84,7 @@ export class Orders {
     const call: PlaceOrderCall = {
       ...asked,
       lines: asked.lines === undefined ? undefined : distinctLines(asked.lines),
-      orderId: uuidv7(),
+      orderId: this.#ids.next(placedAt),
       eventId: uuidv7(),
       placedAt,
       deadlineAt: new Date(placedAt.getTime() + DEADLINE_MS),
@@ -114,48 +117,16 @@ export class Orders {
     return toOrder(row)
   }
 
+  /** Anybody's order, for those who may read all, with whose it is. @throws {ProblemError} `not-found` */
+  async getAny(orderId: string): Promise<Order> {
+    const row = await this.#anyOrders.load(orderId.toLowerCase())
+    if (row === undefined) throw new ProblemError(problems.notFound)
+    return toCustomerOrder(row)
+  }
+
   /** What may have changed about an order, read after the call began. */
   async state(userId: string, orderId: string): Promise<OrderState | undefined> {
     return await this.#states.load(`${userId} ${orderId}`)
-  }
-
-  static readonly #list = sql<OrderRow>(
-    'orders.list',
-    `
-select ${orderColumns}
-from orders
-where orders.user_id = $1 and orders.order_id < $2
-order by orders.order_id desc
-limit $3
-`,
-  )
-  static readonly #listByStatus = sql<OrderRow>(
-    'orders.list_by_status',
-    `
-select ${orderColumns}
-from orders
-where orders.user_id = $1 and orders.order_id < $2 and orders.status = $4
-order by orders.order_id desc
-limit $3
-`,
-  )
-
-  /** A page of the user's orders, newest first. @throws {ProblemError} `invalid-request` for a cursor of another list. */
-  async list(
-    userId: string,
-    query: { readonly limit?: number; readonly cursor?: string; readonly status?: OrderStatus },
-  ): Promise<{ items: VersionedOrder['order'][]; next: string | null }> {
-    const { limit = PAGE_ITEMS_DEFAULT, cursor, status } = query
-    const before = cursor === undefined ? FIRST_PAGE : readCursor(cursor, status)
-    // One more than asked for tells whether there is a next page.
-    const values = [userId, before, limit + 1]
-    const rows =
-      status === undefined
-        ? await this.#context.database.read(Orders.#list, values)
-        : await this.#context.database.read(Orders.#listByStatus, [...values, status])
-    const items = rows.slice(0, limit).map((row) => toOrder(row).order)
-    const last = items.at(-1)
-    return { items, next: rows.length > limit && last !== undefined ? writeCursor(last.id, status) : null }
   }
 
   static readonly #cancel = sql<OrderRow>(

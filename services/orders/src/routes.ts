@@ -1,16 +1,18 @@
-import { WAIT_SECONDS_DEFAULT, WAIT_SECONDS_MAX, type ordersRoutes } from '@saas/contracts'
+import { isAllowed, WAIT_SECONDS_DEFAULT, WAIT_SECONDS_MAX, type ordersRoutes } from '@saas/contracts'
 import { parseIdempotencyKey, parsePrefer, streamEvents, type Handlers } from '@saas/http'
 import type { Carts } from './carts.ts'
 import type { DecisionWatch } from './decision-watch.ts'
+import type { History } from './history.ts'
 import type { Orders } from './orders.ts'
 
 export interface OrdersDomain {
   readonly orders: Orders
+  readonly history: History
   readonly carts: Carts
   readonly watch: DecisionWatch
 }
 
-export function ordersHandlers({ orders, carts, watch }: OrdersDomain): Handlers<typeof ordersRoutes> {
+export function ordersHandlers({ orders, history, carts, watch }: OrdersDomain): Handlers<typeof ordersRoutes> {
   return {
     placeOrder: async ({ identity: { userId }, headers, body: { lines }, traceParent, signal }) => {
       const key = parseIdempotencyKey(headers['idempotency-key'])
@@ -20,8 +22,10 @@ export function ordersHandlers({ orders, carts, watch }: OrdersDomain): Handlers
       const replay = replayed ? { 'idempotency-replayed': 'true' } : {}
       return { status: 201, body: order, headers: { location: `/order/${order.id}`, ...applied, ...replay } }
     },
-    listOrders: async ({ identity, query }) => ({ status: 200, body: await orders.list(identity.userId, query) }),
+    listOrders: async ({ identity, query }) => ({ status: 200, body: await history.ofUser(identity.userId, query) }),
+    listAllOrders: async ({ query }) => ({ status: 200, body: await history.ofAll(query) }),
     getOrder: async ({ identity, params }) => {
+      if (isAllowed('orders:read', identity.roles)) return { status: 200, body: await orders.getAny(params.id) }
       const { order } = await orders.get(identity.userId, params.id)
       return { status: 200, body: order }
     },

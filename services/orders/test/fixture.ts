@@ -35,6 +35,7 @@ interface Answer<Body> {
 /** Anything may be sent, as anything may come. */
 interface CallParts {
   readonly userId: string
+  readonly roles?: readonly string[]
   readonly params?: Readonly<Record<string, string>>
   readonly query?: Readonly<Record<string, string>>
   readonly body?: unknown
@@ -195,8 +196,9 @@ export async function startTestOrders(): Promise<TestOrders> {
     service,
     products,
     database,
-    call: async (route, { userId, ...options }) => {
-      const { status, headers, body }: CallAnswer = await service.call(route, { ...options, as: { userId } })
+    call: async (route, { userId, roles, ...options }) => {
+      const as = { userId, ...(roles === undefined ? {} : { roles }) }
+      const { status, headers, body }: CallAnswer = await service.call(route, { ...options, as })
       const { type, errors } = status < 400 ? {} : (body as ProblemBody)
       return { status, headers, body, problem: type?.replace('/problems/', ''), errors }
     },

@@ -99,6 +99,87 @@ describe('another user’s order', () => {
   })
 })
 
+describe('those who may read all orders', () => {
+  const manager = { userId: uuidv7(), roles: ['manager'] }
+  const listAll = async (query: Record<string, string> = {}) =>
+    (await shop.call<Page>(ordersRoutes.listAllOrders, { ...manager, query })).body
+  const idsOf = ({ items }: Page) => items.map(({ id }) => id)
+
+  test('list everybody’s, newest first, with whose they are, page by page', async () => {
+    const customers = [uuidv7(), uuidv7(), uuidv7()]
+    const placed: { id: string; customerId: string }[] = []
+    for (const customerId of [...customers, ...customers])
+      placed.unshift({ id: (await place(customerId)).id, customerId })
+    const read: { id: string; customerId: string | undefined }[] = []
+    for (let cursor: string | null = null; read.length < placed.length;) {
+      const page: Page = await listAll({ limit: '4', ...(cursor === null ? {} : { cursor }) })
+      read.push(...page.items.map(({ id, customerId }) => ({ id, customerId })))
+      cursor = page.next
+    }
+    expect(read.slice(0, placed.length)).toEqual(placed)
+  })
+
+  test('narrow the list by customer, status and date, alone and together', async () => {
+    const customer = uuidv7()
+    shop.service.clock.advance(60_000)
+    const start = shop.service.clock.now()
+    const early = [await place(customer), await place(uuidv7())]
+    await shop.call(ordersRoutes.cancelOrder, { userId: customer, params: { id: early[0]?.id ?? '' } })
+    shop.service.clock.advance(60_000)
+    const middle = shop.service.clock.now()
+    const late = [await place(customer), await place(uuidv7())]
+    shop.service.clock.advance(60_000)
+    const end = shop.service.clock.now()
+    await place(uuidv7())
+    const [from, to] = [middle.toISOString(), end.toISOString()]
+    const newest = (orders: readonly Order[]) => orders.map(({ id }) => id).toReversed()
+    expect(idsOf(await listAll({ from, to }))).toEqual(newest(late))
+    expect(idsOf(await listAll({ customer }))).toEqual([late[0]?.id, early[0]?.id])
+    expect(idsOf(await listAll({ customer, to: from }))).toEqual([early[0]?.id])
+    expect(idsOf(await listAll({ customer, from, status: 'pending' }))).toEqual([late[0]?.id])
+    expect(idsOf(await listAll({ status: 'cancelled', from: start.toISOString(), to }))).toEqual([early[0]?.id])
+    expect(idsOf(await listAll({ status: 'rejected', from, to }))).toEqual([])
+  })
+
+  test('read anybody’s order, but neither cancel nor watch it', async () => {
+    const userId = uuidv7()
+    const { id } = await place(userId)
+    const theirs = await shop.call<Order>(ordersRoutes.getOrder, { ...manager, params: { id } })
+    expect([theirs.status, theirs.body.id, theirs.body.customerId]).toEqual([200, id, userId])
+    for (const route of [ordersRoutes.cancelOrder, ordersRoutes.watchOrder]) {
+      expect((await shop.call(route, { ...manager, params: { id } })).status).toBe(404)
+    }
+    const nothing = await shop.call(ordersRoutes.getOrder, { ...manager, params: { id: uuidv7() } })
+    expect([nothing.status, nothing.problem]).toEqual([404, 'not-found'])
+    expect((await shop.call<Order>(ordersRoutes.getOrder, { userId, params: { id } })).body.customerId).toBeUndefined()
+  })
+
+  test('are not customers', async () => {
+    const answer = await shop.call(ordersRoutes.listAllOrders, { userId: uuidv7(), roles: ['customer'] })
+    expect([answer.status, answer.problem]).toEqual([403, 'forbidden'])
+  })
+
+  test.for<[Record<string, string>, string]>([
+    [{ customer: 'x' }, '/query/customer'],
+    [{ from: 'yesterday' }, '/query/from'],
+    [{ from: '2026-01-02T00:00:00Z', to: '2026-01-01T00:00:00Z' }, '/query/to'],
+  ])('cannot ask for %j', async ([query, pointer], { expect }) => {
+    const answer = await shop.call(ordersRoutes.listAllOrders, { ...manager, query })
+    expect([answer.status, answer.errors?.[0]?.pointer]).toEqual([400, pointer])
+  })
+
+  test('cannot go on in a list with the cursor of another', async () => {
+    const customer = uuidv7()
+    await Promise.all([place(customer), place(customer)])
+    const { next } = await listAll({ limit: '1', customer })
+    const own = (await list(customer, { limit: '1' })).body.next
+    for (const query of [{ cursor: next ?? '' }, { customer: uuidv7(), cursor: next ?? '' }, { cursor: own ?? '' }]) {
+      const answer = await shop.call(ordersRoutes.listAllOrders, { ...manager, query })
+      expect([answer.status, answer.errors?.[0]?.pointer]).toEqual([400, '/query/cursor'])
+    }
+  })
+})
+
 describe('bad input', () => {
   test('a cursor of another list, of another filter, or made up is refused', async () => {
     const userId = uuidv7()

@@ -4,6 +4,7 @@ import {
   listen,
   operatorHandlers,
   registerRoutes,
+  Repeating,
   runService,
   type RunningService,
   type ServiceContext,
@@ -12,11 +13,14 @@ import { State } from '@saas/state'
 import { productsVariables, type ProductsConfig } from './config.ts'
 import { consumeOrderEvents } from './events.ts'
 import { Facets } from './facets.ts'
+import { Pictures } from './pictures.ts'
 import { ProductImport } from './product-import.ts'
 import { ProductList } from './product-list.ts'
 import { Products } from './products.ts'
 import { productsHandlers } from './routes.ts'
 import { Stock } from './stock.ts'
+
+const ORPHANS_COLLECTED_EVERY_MS = 60_000
 
 /** Starts the service; disposing finishes what runs and then lets go of everything. */
 export async function startProducts(
@@ -25,23 +29,28 @@ export async function startProducts(
 ): Promise<RunningService> {
   await using resources = new AsyncDisposableStack()
   const state = resources.use(State.connect(config, { service: 'products', logger, clock }))
-  const { database, bus } = state
+  const { database, bus, objects } = state
   const routes = { ...productsRoutes, ...operatorRoutes('products') }
   const { internalTokenKeys } = config
-  const app = createApp({ service: 'products', routes, logger, clock, internalTokenKeys, checks: state.checks })
+  // Without its pictures the catalogue still sells: an object store that is down takes no replica out.
+  const { objects: _, ...checks } = state.checks
+  const app = createApp({ service: 'products', routes, logger, clock, internalTokenKeys, checks })
   state.exposeMetrics(app.metrics)
 
   const products = new Products({ database, bus, clock })
-  const stock = new Stock({ database, clock })
+  const stock = new Stock({ database, bus, clock })
   const imports = new ProductImport({ database, bus, clock })
+  const pictures = new Pictures({ database, bus, objects, clock, logger })
   const list = new ProductList(database)
   const facets = new Facets(database)
   registerRoutes(app, routes, {
-    ...productsHandlers({ products, stock, list, facets, imports, database }),
+    ...productsHandlers({ products, stock, list, facets, imports, pictures, database }),
     ...operatorHandlers(state.operator),
   })
   consumeOrderEvents(bus, clock)
   bus.startRelay()
+  const run = () => pictures.collectOrphans()
+  resources.use(new Repeating({ name: 'pictures', everyMs: ORPHANS_COLLECTED_EVERY_MS, clock, logger, run })).start()
 
   const running = resources.use(await listen(app, config))
   const owned = resources.move()

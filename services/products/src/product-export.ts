@@ -28,6 +28,7 @@ export async function* exportProducts(database: Database, format: Format): Async
 }
 
 function lineOf(row: ProductRow, format: Format): string {
-  const { sku, name, description, price, stock, category, tags, attributes } = toProduct(row)
-  return formatProduct({ sku, name, description, price, stock, category, tags, attributes }, format)
+  const { sku, name, description, price, stock, lowStockThreshold, category, tags, attributes } = toProduct(row)
+  const product = { sku, name, description, price, stock, lowStockThreshold, category, tags, attributes }
+  return formatProduct(product, format)
 }

@@ -30,7 +30,7 @@ const saveProducts = sql<{ sku: string; outcome: Outcome }>(
      select *
      from jsonb_to_recordset($1::jsonb) as line (
        id uuid, event_id uuid, sku text, name text, description text, amount bigint, currency text, stock bigint,
-       category text, tags jsonb, attributes jsonb
+       low_stock_threshold bigint, category text, tags jsonb, attributes jsonb
      )
      cross join lateral (select array(select jsonb_array_elements_text(tags)) as tag_list) as list
    ), found as materialized (
@@ -45,20 +45,21 @@ const saveProducts = sql<{ sku: string; outcome: Outcome }>(
      set name = line.name, description = line.description, price_amount = line.amount, price_currency = line.currency,
        price_version = product.price_version
          + ((product.price_amount, product.price_currency) is distinct from (line.amount, line.currency))::integer,
-       category = line.category, tags = line.tag_list, attributes = line.attributes, version = product.version + 1,
-       updated_at = $2
+       category = line.category, tags = line.tag_list, attributes = line.attributes,
+       low_stock_threshold = line.low_stock_threshold, version = product.version + 1, updated_at = $2
      from found
      join line using (sku)
      where product.id = found.id
        and (product.name, product.description, product.price_amount, product.price_currency, product.category,
-         product.tags, product.attributes)
+         product.tags, product.attributes, product.low_stock_threshold)
          is distinct from (line.name, line.description, line.amount, line.currency, line.category, line.tag_list,
-         line.attributes)
+         line.attributes, line.low_stock_threshold)
      returning product.*
    ), inserted as (
      insert into product (id, sku, name, description, price_amount, price_currency, price_version, category, tags,
-       attributes, available, stock_version, version, created_at, updated_at)
-     select id, sku, name, description, amount, currency, 1, category, tag_list, attributes, stock, 1, 1, $2, $2
+       attributes, available, low_stock_threshold, stock_version, version, created_at, updated_at)
+     select id, sku, name, description, amount, currency, 1, category, tag_list, attributes, stock, low_stock_threshold,
+       1, 1, $2, $2
      from line
      where sku not in (select sku from found)
      order by sku
@@ -176,6 +177,6 @@ export class ProductImport {
 function toRow(product: ImportedProduct): object {
   const { sku, name, description = '', price, stock = 0, category = null, tags = [], attributes = {} } = product
   const { amount, currency } = price
-  const ids = { id: uuidv7(), event_id: uuidv7() }
-  return { ...ids, sku, name, description, amount, currency, stock, category, tags, attributes }
+  const made = { id: uuidv7(), event_id: uuidv7(), low_stock_threshold: product.lowStockThreshold ?? null }
+  return { ...made, sku, name, description, amount, currency, stock, category, tags, attributes }
 }

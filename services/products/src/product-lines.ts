@@ -14,7 +14,18 @@ export type ProductLine =
 /** As large as a product in JSON can get; the same as the largest JSON body. */
 const LINE_BYTES_MAX = 131_072
 const REASON_LENGTH_MAX = 300
-const columns = ['sku', 'name', 'description', 'amount', 'currency', 'stock', 'category', 'tags', 'attributes'] as const
+const columns = [
+  'sku',
+  'name',
+  'description',
+  'amount',
+  'currency',
+  'stock',
+  'lowStockThreshold',
+  'category',
+  'tags',
+  'attributes',
+] as const
 const requiredColumns: readonly string[] = ['sku', 'name', 'amount', 'currency']
 type Column = (typeof columns)[number]
 
@@ -117,6 +128,7 @@ function readRecord(line: number, fields: ParsedRecord, header: readonly Column[
     Record<Column, string>
   >
   const { sku, name, description, amount = '', currency, stock = '', category = '', tags = '', attributes = '' } = cells
+  const { lowStockThreshold = '' } = cells
   try {
     return checked(line, {
       sku,
@@ -124,6 +136,7 @@ function readRecord(line: number, fields: ParsedRecord, header: readonly Column[
       price: { amount: numberOf(amount), currency },
       ...(description === undefined ? {} : { description }),
       ...(stock === '' ? {} : { stock: numberOf(stock) }),
+      lowStockThreshold: lowStockThreshold === '' ? null : numberOf(lowStockThreshold),
       category: category === '' ? null : category,
       tags: tags.startsWith('[') ? parseStrictJson(Buffer.from(tags)) : tags.split(';').filter((tag) => tag !== ''),
       attributes: attributes === '' ? {} : parseStrictJson(Buffer.from(attributes)),
@@ -160,7 +173,7 @@ export const csvHeader = formatRecord(columns)
 /** The line that import reads back as the same product. */
 export function formatProduct(product: Required<ImportedProduct>, format: Format): string {
   if (format === 'ndjson') return `${JSON.stringify(product)}\n`
-  const { sku, name, description, price, stock, category, tags, attributes } = product
+  const { sku, name, description, price, stock, lowStockThreshold, category, tags, attributes } = product
   const isPlain = tags.every((tag) => !tag.includes(';')) && tags[0]?.startsWith('[') !== true
   return formatRecord([
     sku,
@@ -169,6 +182,7 @@ export function formatProduct(product: Required<ImportedProduct>, format: Format
     String(price.amount),
     price.currency,
     String(stock),
+    lowStockThreshold === null ? '' : String(lowStockThreshold),
     category ?? '',
     isPlain ? tags.join(';') : JSON.stringify(tags),
     Object.keys(attributes).length === 0 ? '' : JSON.stringify(attributes),

@@ -1,5 +1,13 @@
-import type { Product } from '@saas/contracts'
+import { pictureSizes, type Picture, type Product } from '@saas/contracts'
 import { etag } from '@saas/http'
+
+/** A picture as the row keeps it. */
+export interface StoredPicture {
+  readonly n: number
+  readonly key: string
+  readonly width: number
+  readonly height: number
+}
 
 /** A row of `product` as every statement returns it. */
 export interface ProductRow {
@@ -13,6 +21,8 @@ export interface ProductRow {
   readonly tags: string[]
   readonly attributes: Product['attributes']
   readonly available: number
+  readonly low_stock_threshold: number | null
+  readonly pictures: readonly StoredPicture[]
   readonly stock_version: number
   readonly version: number
   readonly created_at: Date
@@ -20,7 +30,7 @@ export interface ProductRow {
 }
 
 export const productColumns = `id, sku, name, description, price_amount, price_currency, category, tags, attributes,
-  available, stock_version, version, created_at, updated_at`
+  available, low_stock_threshold, pictures, stock_version, version, created_at, updated_at`
 
 /** The contract's event data of a row of `product`, for `insert into outbox … select`. */
 export const productStateData = `jsonb_build_object(
@@ -50,10 +60,17 @@ export function toProduct(row: ProductRow): Product {
     tags: row.tags,
     attributes: row.attributes,
     stock: row.available,
+    lowStockThreshold: row.low_stock_threshold,
+    pictures: row.pictures.map(toPicture),
     version: row.version,
     createdAt: row.created_at.toISOString(),
     updatedAt: row.updated_at.toISOString(),
   }
+}
+
+function toPicture({ n, key, width, height }: StoredPicture): Picture {
+  const path = (size: keyof typeof pictureSizes) => `/picture/${key}-${size}`
+  return { n, small: path('small'), medium: path('medium'), large: path('large'), width, height }
 }
 
 /** The same columns, of a table that is joined with others. */

@@ -52,8 +52,8 @@ const insertProduct = sql<ProductRow>(
   'products.create',
   `with saved as (
      insert into product (id, sku, name, description, price_amount, price_currency, price_version, category, tags,
-       attributes, available, stock_version, version, created_at, updated_at)
-     values ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10, 1, 1, $11, $11)
+       attributes, available, stock_version, version, created_at, updated_at, low_stock_threshold)
+     values ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10, 1, 1, $11, $11, $16)
      on conflict (sku) where deleted_at is null do nothing
      returning *
    ), moved as (
@@ -92,7 +92,8 @@ const updateProduct = sql<ChangeRow>(
      set sku = $3, name = $4, description = $5, price_amount = $6, price_currency = $7,
        price_version = product.price_version
          + ((product.price_amount, product.price_currency) is distinct from ($6, $7))::integer,
-       category = $8, tags = $9, attributes = $10, version = product.version + 1, updated_at = $11
+       category = $8, tags = $9, attributes = $10, low_stock_threshold = $16, version = product.version + 1,
+       updated_at = $11
      from found
      where product.id = found.id
        and ($2::bigint[] is null or product.version = any($2))
@@ -119,18 +120,24 @@ const updateProduct = sql<ChangeRow>(
 const softDeleteProduct = sql<{ changed: boolean }>(
   'products.delete',
   `with found as materialized (
-     select id
+     select id, pictures
      from product
      where id = $1
        and deleted_at is null
      for no key update
    ), saved as (
      update product
-     set deleted_at = $3, deleted_by = $4, updated_at = $3, version = product.version + 1
+     set deleted_at = $3, deleted_by = $4, updated_at = $3, version = product.version + 1, pictures = '[]'
      from found
      where product.id = found.id
        and ($2::bigint[] is null or product.version = any($2))
      returning product.*
+   ), orphaned as (
+     insert into picture_orphan (picture_key, delete_from)
+     select picture ->> 'key', $3
+     from found
+     join saved using (id)
+     cross join jsonb_array_elements(found.pictures) as picture
    ), sent as (
      insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data, trace_parent)
      select $5, '${productsEvents.productDeleted.aggregate}', id, version, '${productsEvents.productDeleted.subject}',
@@ -181,6 +188,7 @@ export class Products {
       productsRoutes.createProduct.id,
       uuidv7(),
       traceParent,
+      product.lowStockThreshold ?? null,
     ])
     if (row === undefined) throw skuTaken()
     this.#bus.nudge()
@@ -212,6 +220,7 @@ export class Products {
       productsRoutes.replaceProduct.id,
       uuidv7(),
       traceParent,
+      change.lowStockThreshold ?? null,
     ])
     if (row === undefined) throw new ProblemError(problems.notFound)
     if (!row.changed) throw new ProblemError(problems.versionChanged)

@@ -7,6 +7,12 @@ export interface LockedProduct {
   readonly isDeleted: boolean
   readonly available: number
   readonly stockVersion: number
+  readonly sku: string
+  readonly name: string
+  /** Null when nobody wants to hear that it runs low. */
+  readonly lowStockThreshold: number | null
+  /** How often it ran low before. */
+  readonly lowStockVersion: number
 }
 
 interface ReservedLine {
@@ -48,10 +54,18 @@ export interface StockMovement {
 
 export interface OutgoingEvent {
   readonly event: Event
-  readonly orderId: string
+  readonly aggregateId: string
   readonly version: number
   readonly data: unknown
   readonly traceParent: string | undefined
+}
+
+interface StockChange {
+  readonly productId: string
+  readonly delta: number
+  readonly movements: number
+  /** How often it ran low within the batch. */
+  readonly crossings: number
 }
 
 interface Reservation extends KnownReservation {
@@ -69,22 +83,25 @@ export class ReservationBatch {
   readonly #locked: ReadonlyMap<string, LockedProduct>
   readonly #known: ReadonlyMap<string, KnownReservation>
   readonly #reservations = new Map<string, Reservation>()
+  readonly #now: Date
   readonly movements: StockMovement[] = []
   readonly events: OutgoingEvent[] = []
 
-  constructor(products: readonly LockedProduct[], known: readonly KnownReservation[]) {
+  constructor(products: readonly LockedProduct[], known: readonly KnownReservation[], now: Date) {
+    this.#now = now
     this.#products = new Map(products.map((product) => [product.id, product]))
     this.#locked = new Map(this.#products)
     this.#known = new Map(known.map((reservation) => [reservation.orderId, reservation]))
   }
 
   /** Products whose stock moved, each once however many orders took from it. */
-  get stock(): { readonly productId: string; readonly delta: number; readonly movements: number }[] {
+  get stock(): readonly StockChange[] {
     return [...this.#products.values()].flatMap((product) => {
       const before = this.#locked.get(product.id)
       if (before === undefined || before.stockVersion === product.stockVersion) return []
       const movements = product.stockVersion - before.stockVersion
-      return [{ productId: product.id, delta: product.available - before.available, movements }]
+      const crossings = product.lowStockVersion - before.lowStockVersion
+      return [{ productId: product.id, delta: product.available - before.available, movements, crossings }]
     })
   }
 
@@ -110,7 +127,7 @@ export class ReservationBatch {
         version: 1,
         refusalReason: refusal.reason,
       })
-      this.#send(productsEvents.stockRefused, step, 1, { orderId: step.orderId, ...refusal })
+      this.#send(productsEvents.stockRefused, step, step.orderId, 1, { orderId: step.orderId, ...refusal })
       return
     }
     const reserved = sumByProduct(lines)
@@ -123,7 +140,7 @@ export class ReservationBatch {
       refusalReason: undefined,
     })
     const data = { orderId: step.orderId, lines: lines.map(({ productId, quantity }) => ({ productId, quantity })) }
-    this.#send(productsEvents.stockReserved, step, 1, data)
+    this.#send(productsEvents.stockReserved, step, step.orderId, 1, data)
   }
 
   /**
@@ -143,7 +160,8 @@ export class ReservationBatch {
       version,
       refusalReason: undefined,
     })
-    if (version > 0) this.#send(productsEvents.stockReleased, step, version, { orderId: step.orderId })
+    const { orderId } = step
+    if (version > 0) this.#send(productsEvents.stockReleased, step, orderId, version, { orderId })
   }
 
   #find(orderId: string): KnownReservation | undefined {
@@ -175,7 +193,16 @@ export class ReservationBatch {
     if (product === undefined) throw new Error(`Product ${productId} of order ${step.orderId} is not locked`)
     const stockVersion = product.stockVersion + 1
     const availableAfter = product.available + delta
-    this.#products.set(productId, { ...product, stockVersion, available: availableAfter })
+    const threshold = product.lowStockThreshold
+    const ranLow = threshold !== null && threshold < product.available && threshold >= availableAfter
+    const lowStockVersion = product.lowStockVersion + (ranLow ? 1 : 0)
+    this.#products.set(productId, { ...product, stockVersion, lowStockVersion, available: availableAfter })
+    if (ranLow) {
+      const { sku, name } = product
+      const crossedAt = this.#now.toISOString()
+      const data = { productId, sku, name, available: availableAfter, threshold, crossedAt }
+      this.#send(productsEvents.stockRanLow, step, productId, lowStockVersion, data)
+    }
     this.movements.push({
       productId,
       stockVersion,
@@ -187,8 +214,14 @@ export class ReservationBatch {
     })
   }
 
-  #send<E extends Event>(event: E, step: OrderStep, version: number, data: DataOf<E>): void {
-    this.events.push({ event, orderId: step.orderId, version, data, traceParent: step.traceParent })
+  #send<E extends Event>(
+    event: E,
+    { traceParent }: OrderStep,
+    aggregateId: string,
+    version: number,
+    data: DataOf<E>,
+  ): void {
+    this.events.push({ event, aggregateId, version, data, traceParent })
   }
 }
 

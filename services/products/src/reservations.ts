@@ -16,9 +16,14 @@ const lockProducts = sql<{
   is_deleted: boolean
   available: number
   stock_version: number
+  sku: string
+  name: string
+  low_stock_threshold: number | null
+  low_stock_version: number
 }>(
   'products.lock_for_reservation',
-  `select id, price_version, deleted_at is not null as is_deleted, available, stock_version
+  `select id, price_version, deleted_at is not null as is_deleted, available, stock_version, sku, name,
+     low_stock_threshold, low_stock_version
    from product
    where id = any($1::uuid[])
    order by id
@@ -42,8 +47,9 @@ const writeReservations = sql(
   'products.write_reservations',
   `with stocked as (
      update product
-     set available = available + delta, stock_version = stock_version + movements
-     from jsonb_to_recordset($1::jsonb) as change(product_id uuid, delta bigint, movements bigint)
+     set available = available + delta, stock_version = stock_version + movements,
+       low_stock_version = low_stock_version + crossings
+     from jsonb_to_recordset($1::jsonb) as change(product_id uuid, delta bigint, movements bigint, crossings bigint)
      where id = change.product_id
    ), moved as (
      insert into stock_movement (product_id, stock_version, kind, delta, available_after, order_id, source, created_at)
@@ -63,9 +69,9 @@ const writeReservations = sql(
        and state = 'reserved'
    )
    insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data, trace_parent)
-   select id, 'reservation', aggregate_id, aggregate_version, subject, data, trace_parent
-   from jsonb_to_recordset($4::jsonb) as sent(id uuid, aggregate_id text, aggregate_version bigint, subject text,
-     data jsonb, trace_parent text)`,
+   select id, aggregate_type, aggregate_id, aggregate_version, subject, data, trace_parent
+   from jsonb_to_recordset($4::jsonb) as sent(id uuid, aggregate_type text, aggregate_id text, aggregate_version bigint,
+     subject text, data jsonb, trace_parent text)`,
 )
 
 /**
@@ -85,8 +91,13 @@ export async function applyOrderEvents(tx: Transaction, messages: readonly Order
       isDeleted: row.is_deleted,
       available: row.available,
       stockVersion: row.stock_version,
+      sku: row.sku,
+      name: row.name,
+      lowStockThreshold: row.low_stock_threshold,
+      lowStockVersion: row.low_stock_version,
     })),
     known.map(({ order_id, state, lines, version }) => ({ orderId: order_id, state, lines, version })),
+    now,
   )
   for (const { data, event, subject, traceParent } of relevant) {
     const step = { orderId: data.orderId, source: subject, traceParent }
@@ -102,7 +113,7 @@ function movesStock({ event, data }: OrderMessage): boolean {
 }
 
 async function write(tx: Transaction, batch: ReservationBatch, now: Date): Promise<void> {
-  const stock = batch.stock.map(({ productId, delta, movements }) => ({ product_id: productId, delta, movements }))
+  const stock = batch.stock.map(({ productId, ...change }) => ({ product_id: productId, ...change }))
   const movements = batch.movements.map((movement) => ({
     product_id: movement.productId,
     stock_version: movement.stockVersion,
@@ -119,9 +130,10 @@ async function write(tx: Transaction, batch: ReservationBatch, now: Date): Promi
     version,
     refusal_reason: refusalReason,
   }))
-  const events = batch.events.map(({ event, orderId, version, data, traceParent }) => ({
+  const events = batch.events.map(({ event, aggregateId, version, data, traceParent }) => ({
     id: uuidv7(),
-    aggregate_id: orderId,
+    aggregate_type: event.aggregate,
+    aggregate_id: aggregateId,
     aggregate_version: version,
     subject: event.subject,
     data,

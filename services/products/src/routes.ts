@@ -1,10 +1,12 @@
 import type { productsRoutes } from '@saas/contracts'
 import { isNotModified, parseIdempotencyKey, requireIfMatch, type Answer, type Call, type Handlers } from '@saas/http'
 import type { Database } from '@saas/state'
+import { pictureHeaders } from '@saas/pictures'
 import { Readable } from 'node:stream'
 import type { Facets } from './facets.ts'
 import { exportProducts } from './product-export.ts'
 import type { ProductImport } from './product-import.ts'
+import type { Pictures } from './pictures.ts'
 import type { ProductList } from './product-list.ts'
 import type { TaggedProduct } from './product-row.ts'
 import type { Author, Products } from './products.ts'
@@ -18,6 +20,7 @@ export interface Catalogue {
   readonly list: ProductList
   readonly facets: Facets
   readonly imports: ProductImport
+  readonly pictures: Pictures
   readonly database: Database
 }
 
@@ -27,6 +30,7 @@ export function productsHandlers({
   list,
   facets,
   imports,
+  pictures,
   database,
 }: Catalogue): Handlers<typeof productsRoutes> {
   return {
@@ -60,6 +64,13 @@ export function productsHandlers({
     deleteProduct: async (call) => {
       await products.deleteProduct(call.params.id, requireIfMatch(call.headers['if-match']), authorOf(call))
       return { status: 204 }
+    },
+    putPicture: async (call) => found(await pictures.put(call.params, call.body, authorOf(call))),
+    deletePicture: async (call) => found(await pictures.remove(call.params, authorOf(call))),
+    getPicture: async ({ params, reply }) => {
+      const { stream, size } = await pictures.get(params.key)
+      void reply.headers({ ...pictureHeaders, 'content-length': String(size) }).send(stream)
+      return 'sent' as const
     },
     changeStock: async (call) => {
       const key = parseIdempotencyKey(call.headers['idempotency-key'])

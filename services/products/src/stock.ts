@@ -1,24 +1,32 @@
 import type { Clock } from '@saas/config'
-import { problems, ProblemError, productsRoutes, STOCK_MAX } from '@saas/contracts'
-import { sql, sqlState, type Database } from '@saas/state'
+import { problems, ProblemError, productsEvents, productsRoutes, STOCK_MAX } from '@saas/contracts'
+import { sql, sqlState, type Bus, type Database } from '@saas/state'
+import { v7 as uuidv7 } from 'uuid'
 import { columnsOf, tagged, type ProductRow, type TaggedProduct } from './product-row.ts'
 import type { Author } from './products.ts'
 
 const UNIQUE_VIOLATION = '23505'
 
-type StockRow = ProductRow & { readonly found_available: number; readonly changed: boolean }
+type StockRow = ProductRow & {
+  readonly found_available: number
+  readonly changed: boolean
+  readonly ran_low: boolean
+}
 
 const moveStock = sql<StockRow>(
   'products.change_stock',
   `with found as materialized (
-     select id, available
+     select id, available, low_stock_version
      from product
      where id = $1
        and deleted_at is null
      for no key update
    ), saved as (
      update product
-     set available = product.available + $2, stock_version = product.stock_version + 1
+     set available = product.available + $2, stock_version = product.stock_version + 1,
+       low_stock_version = product.low_stock_version
+         + coalesce(product.low_stock_threshold < product.available
+           and product.low_stock_threshold >= product.available + $2, false)::integer
      from found
      where product.id = found.id
        and product.available + $2 between 0 and ${STOCK_MAX}
@@ -28,8 +36,27 @@ const moveStock = sql<StockRow>(
        created_at, idempotency_key)
      select id, stock_version, 'change', $2, available, $3, $4, $5, $6, $7
      from saved
+   ), crossed as (
+     select saved.*
+     from saved
+     join found using (id)
+     where saved.low_stock_version > found.low_stock_version
+   ), sent as (
+     insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data, trace_parent)
+     select $8, '${productsEvents.stockRanLow.aggregate}', id, low_stock_version,
+       '${productsEvents.stockRanLow.subject}',
+       jsonb_build_object(
+         'productId', id,
+         'sku', sku,
+         'name', name,
+         'available', available,
+         'threshold', low_stock_threshold,
+         'crossedAt', $9::text
+       ), $10
+     from crossed
    )
-   select found.available as found_available, saved.id is not null as changed, ${columnsOf('saved')}
+   select found.available as found_available, saved.id is not null as changed, exists (select from crossed) as ran_low,
+     ${columnsOf('saved')}
    from found
    left join saved using (id)`,
 )
@@ -53,10 +80,12 @@ export interface StockChange {
 /** How managers correct the stock. Orders do it too: see `reservations.ts`. */
 export class Stock {
   readonly #database: Database
+  readonly #bus: Bus
   readonly #clock: Clock
 
-  constructor({ database, clock }: { database: Database; clock: Clock }) {
+  constructor({ database, bus, clock }: { database: Database; bus: Bus; clock: Clock }) {
     this.#database = database
+    this.#bus = bus
     this.#clock = clock
   }
 
@@ -64,10 +93,12 @@ export class Stock {
   async change(
     id: string,
     { delta, reason, key }: StockChange,
-    { userId }: Author,
+    { userId, traceParent }: Author,
   ): Promise<TaggedProduct & { readonly replayed: boolean }> {
-    const values = [id, delta, reason, userId, productsRoutes.changeStock.id, this.#clock.now(), key ?? null]
-    const row = await this.#moveStock(values)
+    const now = this.#clock.now()
+    const values = [id, delta, reason, userId, productsRoutes.changeStock.id, now, key ?? null]
+    const row = await this.#moveStock([...values, uuidv7(), now.toISOString(), traceParent])
+    if (row?.ran_low === true) this.#bus.nudge()
     if (row?.changed === true) return { ...tagged(row), replayed: false }
     const [earlier] =
       key === undefined ? [] : await this.#database.read(findStockChange, [userId, key, id, delta, reason])

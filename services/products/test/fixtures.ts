@@ -144,6 +144,33 @@ export class OrdersSide implements AsyncDisposable {
   }
 }
 
+/** Each product whose crossings, as its movements tell them, are not what was sent. Its threshold must not have changed. */
+export async function crossingViolations(database: TestDatabase): Promise<Record<string, unknown>[]> {
+  return await database.query(
+    `select product.id, crossed.versions, sent.versions as sent
+     from product
+     cross join lateral (
+       select coalesce(array_agg(row_number), '{}') as versions
+       from (
+         select row_number() over (order by stock_version)
+         from stock_movement
+         where product_id = product.id
+           and stock_version > 1
+           and available_after <= low_stock_threshold
+           and available_after - delta > low_stock_threshold
+       ) as numbered
+     ) as crossed
+     cross join lateral (
+       select coalesce(array_agg(aggregate_version order by aggregate_version), '{}') as versions
+       from outbox
+       where aggregate_type = 'stock-level'
+         and aggregate_id = product.id::text
+     ) as sent
+     where crossed.versions <> sent.versions
+       or cardinality(sent.versions) <> low_stock_version`,
+  )
+}
+
 /** What stock may never be, by query: promises S1, S2 and S4. Each row is a violation. */
 export async function stockViolations(database: TestDatabase): Promise<Record<string, unknown>[]> {
   return await database.query(

@@ -5,7 +5,7 @@ import * as fc from 'fast-check'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { applyOrderEvents, type OrderMessage } from '../src/reservations.ts'
-import { customer, placedData, stockViolations } from './fixtures.ts'
+import { crossingViolations, customer, placedData, stockViolations } from './fixtures.ts'
 
 const RUNS = 60
 const PRODUCTS = 3
@@ -74,8 +74,8 @@ const insertProducts = sql(
   'test.insert_products',
   `with saved as (
      insert into product (id, sku, name, description, price_amount, price_currency, price_version, tags, attributes,
-       available, stock_version, version, created_at, updated_at)
-     select id, id::text, 'Tea', '', 100, 'EUR', 1, '{}', '{}', available, 1, 1, $3, $3
+       available, low_stock_threshold, stock_version, version, created_at, updated_at)
+     select id, id::text, 'Tea', '', 100, 'EUR', 1, '{}', '{}', available, 4, 1, 1, $3, $3
      from unnest($1::uuid[], $2::bigint[]) as made(id, available)
      returning *
    ), moved as (
@@ -203,6 +203,12 @@ test('batches that run at the same time never oversell, deadlock or move stock t
     { numRuns: RUNS },
   )
   expect(await stockViolations(testDatabase)).toEqual([])
+})
+
+test('each time a stock ran low was told once, also where it rose and fell within a batch', async () => {
+  expect(await crossingViolations(testDatabase)).toEqual([])
+  const told = await testDatabase.query(`select from outbox where aggregate_type = 'stock-level'`)
+  expect(told.length).toBeGreaterThan(0)
 })
 
 test('the events of an order are numbered without a gap', async () => {

@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import * as problems from '../problems.ts'
 import { route } from '../route.ts'
-import { Id, IdParams, KeyHeaders, LINES_MAX, Page, Quantity, Strict, pageQuery } from '../shapes.ts'
+import { Id, IdParams, KeyHeaders, LINES_MAX, Page, Quantity, Strict, Time, pageQuery } from '../shapes.ts'
 import { Cart, Order, OrderStatus } from './shapes.ts'
 
 const Line = Strict({ productId: Id, quantity: Quantity })
@@ -10,6 +10,13 @@ const placing = Type.Object({
   'idempotency-key': Type.Optional(Type.String({ maxLength: 255 })),
   prefer: Type.Optional(Type.String({ maxLength: 200 })),
 })
+
+/** Placed at `from` or later, and before `to`. */
+const filters = {
+  status: Type.Optional(OrderStatus),
+  from: Type.Optional(Time),
+  to: Type.Optional(Time),
+}
 
 export const ordersRoutes = {
   placeOrder: route({
@@ -38,7 +45,17 @@ export const ordersRoutes = {
     path: '/order',
     access: 'user',
     summary: 'The caller’s orders, newest first',
-    query: Strict({ ...pageQuery, status: Type.Optional(OrderStatus) }),
+    query: Strict({ ...pageQuery, ...filters }),
+    responses: { 200: Page(Order) },
+  }),
+  listAllOrders: route({
+    id: 'orders.listAllOrders',
+    service: 'orders',
+    method: 'GET',
+    path: '/order/all',
+    access: 'orders:read',
+    summary: 'Everybody’s orders, newest first',
+    query: Strict({ ...pageQuery, ...filters, customer: Type.Optional(Id) }),
     responses: { 200: Page(Order) },
   }),
   getOrder: route({
@@ -47,7 +64,7 @@ export const ordersRoutes = {
     method: 'GET',
     path: '/order/{id}',
     access: 'user',
-    summary: 'One of the caller’s orders',
+    summary: 'One of the caller’s orders; anybody’s for those who may read all orders',
     params: IdParams,
     responses: { 200: Order },
   }),

@@ -24,6 +24,8 @@ const OrderLine = Type.Object({
 
 export const Order = Type.Object({
   id: Id,
+  /** Whose it is; said to those who may read all orders. */
+  customerId: Type.Optional(Id),
   status: OrderStatus,
   lines: Type.Array(OrderLine),
   total: Money,

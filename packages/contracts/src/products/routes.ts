@@ -1,13 +1,15 @@
 import { Type } from 'typebox'
 import * as problems from '../problems.ts'
 import { route } from '../route.ts'
-import { IdParams, KeyHeaders, Page, STOCK_MAX, Strict, pageQuery } from '../shapes.ts'
+import { Id, IdParams, KeyHeaders, Page, STOCK_MAX, Strict, pageQuery } from '../shapes.ts'
 import {
   Category,
   IDS_MAX,
   IMPORT_BYTES_MAX,
   ImportReport,
   NewProduct,
+  PICTURES_MAX,
+  PICTURE_BYTES_MAX,
   Product,
   ProductChange,
   ProductFacets,
@@ -18,6 +20,7 @@ import {
 
 const ifMatch = Type.Object({ 'if-match': Type.Optional(Type.String({ maxLength: 200 })) })
 const ifNoneMatch = Type.Object({ 'if-none-match': Type.Optional(Type.String({ maxLength: 1000 })) })
+const PictureParams = Strict({ id: Id, n: Type.Integer({ minimum: 1, maximum: PICTURES_MAX }) })
 const none = { content: 'none' } as const
 const filters = {
   q: Type.Optional(
@@ -130,6 +133,41 @@ export const productsRoutes = {
     headers: ifMatch,
     responses: { 204: none },
     problems: [problems.versionChanged, problems.preconditionRequired],
+  }),
+  putPicture: route({
+    id: 'products.putPicture',
+    service: 'products',
+    method: 'PUT',
+    path: '/product/{id}/pictures/{n}',
+    access: 'products:write',
+    summary: 'Set one of the pictures of a product: PNG, JPEG, WebP or GIF of at most 8 MB',
+    params: PictureParams,
+    upload: {
+      mediaTypes: ['image/png', 'image/jpeg', 'image/webp', 'image/gif', 'application/octet-stream'],
+      bytesMax: PICTURE_BYTES_MAX,
+    },
+    responses: { 200: Product },
+    problems: [problems.imageNotAccepted, problems.bodyTooLarge, problems.unsupportedMediaType],
+  }),
+  deletePicture: route({
+    id: 'products.deletePicture',
+    service: 'products',
+    method: 'DELETE',
+    path: '/product/{id}/pictures/{n}',
+    access: 'products:write',
+    summary: 'Remove one of the pictures of a product',
+    params: PictureParams,
+    responses: { 200: Product },
+  }),
+  getPicture: route({
+    id: 'products.getPicture',
+    service: 'products',
+    method: 'GET',
+    path: '/picture/{key}',
+    access: 'anyone',
+    summary: 'A picture of a product by its random key; immutable',
+    params: Strict({ key: Type.String({ pattern: '^[A-Za-z0-9_-]{22}-(small|medium|large)$' }) }),
+    responses: { 200: { content: 'image/webp' } },
   }),
   changeStock: route({
     id: 'products.changeStock',

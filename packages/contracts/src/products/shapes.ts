@@ -19,11 +19,32 @@ const description = {
   }),
 }
 const Stock = Type.Integer({ minimum: 0, maximum: STOCK_MAX })
+const LowStockThreshold = Type.Union([Stock, Type.Null()], {
+  description: 'Managers are told when the stock falls to this or below; null when nobody is',
+})
+
+/** The longest edge of each size, in pixels; a picture is never enlarged. */
+export const pictureSizes = { small: 160, medium: 480, large: 1200 } as const
+export const PICTURES_MAX = 8
+export const PICTURE_BYTES_MAX = 8_000_000
+
+/** One picture of a product. Its place `n` is its order; places may be empty. */
+export const Picture = Type.Object({
+  n: Type.Integer({ minimum: 1, maximum: PICTURES_MAX }),
+  small: Type.String(),
+  medium: Type.String(),
+  large: Type.String(),
+  width: Type.Integer({ minimum: 1, description: 'Of the large one, in pixels' }),
+  height: Type.Integer({ minimum: 1 }),
+})
+export type Picture = Static<typeof Picture>
 
 export const Product = Type.Object({
   id: Id,
   ...description,
   stock: Stock,
+  lowStockThreshold: LowStockThreshold,
+  pictures: Type.Array(Picture, { maxItems: PICTURES_MAX }),
   version: Type.Integer({ minimum: 1 }),
   createdAt: Time,
   updatedAt: Time,
@@ -37,6 +58,7 @@ export const NewProduct = Strict({
   description: Type.Optional(description.description),
   price: Money,
   stock: Stock,
+  lowStockThreshold: Type.Optional(LowStockThreshold),
   category: Type.Optional(description.category),
   tags: Type.Optional(description.tags),
   attributes: Type.Optional(description.attributes),
@@ -50,6 +72,7 @@ export const ImportedProduct = Strict({
   description: Type.Optional(description.description),
   price: Money,
   stock: Type.Optional(Stock),
+  lowStockThreshold: Type.Optional(LowStockThreshold),
   category: Type.Optional(description.category),
   tags: Type.Optional(description.tags),
   attributes: Type.Optional(description.attributes),
@@ -80,6 +103,7 @@ export const ProductChange = Strict({
   name: description.name,
   description: Type.Optional(description.description),
   price: Money,
+  lowStockThreshold: Type.Optional(LowStockThreshold),
   category: Type.Optional(description.category),
   tags: Type.Optional(description.tags),
   attributes: Type.Optional(description.attributes),

@@ -126,8 +126,8 @@ function DeleteSection({ versioned: { product, etag } }: { versioned: Versioned 
   const remove = async (): Promise<void> => {
     try {
       await call(productsRoutes.deleteProduct, { params: { id: product.id }, headers: { 'if-match': etag } })
-      say(manage.deleted(product.name))
       go(linkTo('manageProducts'))
+      say(manage.deleted(product.name))
     } catch (error) {
       sayTrouble(error)
     }

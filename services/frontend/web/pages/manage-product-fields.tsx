@@ -45,6 +45,16 @@ export function ProductFields({ product }: { product: Product | undefined }) {
         maxLength={10_000}
         defaultValue={product?.description ?? ''}
       />
+      <Field
+        name="lowStockThreshold"
+        label={manage.lowStock}
+        hint={manage.lowStockHint}
+        type="number"
+        min={0}
+        max={1_000_000_000}
+        step={1}
+        defaultValue={product?.lowStockThreshold?.toString() ?? ''}
+      />
       <Field name="category" label={manage.category} maxLength={100} defaultValue={product?.category ?? ''} />
       <Field name="tags" label={manage.tags} hint={manage.tagsHint} defaultValue={product?.tags.join(', ') ?? ''} />
       <TextArea

@@ -44,8 +44,8 @@ function NewProductForm() {
   const send = async (entries: FormData): Promise<void> => {
     const stock = Number(entry(entries, 'stock'))
     const { body } = await call(productsRoutes.createProduct, { body: { ...productOf(entries), stock } })
-    say(manage.created(body.name))
     go(linkTo('manageProduct', { id: body.id }))
+    say(manage.created(body.name))
   }
   return (
     <Page title={manage.new} kind="office">

@@ -67,7 +67,7 @@ function Products() {
       </search>
       <ListFrame list={list.value} more={more} reload={reload} empty={empty}>
         <Table heads={[manage.name, manage.sku, manage.category, manage.price, manage.stock]}>
-          {list.value.items.map(({ id, name, sku, category, price, stock }) => {
+          {list.value.items.map(({ id, name, sku, category, price, stock, lowStockThreshold }) => {
             const head = (
               <span class="with-thumb">
                 <span class="thumb">
@@ -81,7 +81,7 @@ function Products() {
                 <Cell>{sku}</Cell>
                 <Cell>{category}</Cell>
                 <Cell kind="numeric">{money(price)}</Cell>
-                <Cell kind={stock <= 5 ? 'numeric few' : 'numeric'}>
+                <Cell kind={stock <= (lowStockThreshold ?? 5) ? 'numeric few' : 'numeric'}>
                   <span class="phone-label">{manage.stock}: </span>
                   {count(stock)}
                 </Cell>

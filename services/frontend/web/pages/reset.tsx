@@ -37,8 +37,8 @@ function SetPassword({ token }: { token: string }) {
   const { reset, form } = texts.value
   const send = async (entries: FormData): Promise<void> => {
     await call(authRoutes.resetPassword, { body: { token, password: secretEntry(entries, 'password') } })
-    say(reset.done)
     go(linkTo('login'))
+    say(reset.done)
   }
   return (
     <Page title={reset.newTitle} kind="narrow">

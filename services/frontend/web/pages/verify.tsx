@@ -60,8 +60,8 @@ export function VerifyByCode({ email, registrationId }: { email?: string; regist
   const send = async (entries: FormData): Promise<void> => {
     const proof = { email: email ?? entry(entries, 'email'), code: entry(entries, 'code') }
     await call(authRoutes.verify, { body: registrationId === undefined ? proof : { ...proof, registrationId } })
-    say(verify.doneTitle)
     go(linkTo('login'))
+    say(verify.doneTitle)
   }
   return (
     <Form submit={verify.submit} send={send}>

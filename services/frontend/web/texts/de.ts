@@ -251,6 +251,8 @@ export const de: Texts = {
     create: 'Produkt anlegen',
     created: (name) => `${name} ist im Laden.`,
     view: 'Im Laden ansehen',
+    lowStock: 'Warnung bei Bestand',
+    lowStockHint: 'Fällt der Bestand hierauf, bekommen die Verwaltenden eine Mail. Leer für keine.',
     stockTitle: 'Bestand ändern',
     stockNow: (count) => `Jetzt vorrätig: ${count}`,
     delta: 'Dazu oder weg',
@@ -273,7 +275,7 @@ export const de: Texts = {
       'Produkte werden an ihrer SKU erkannt: bekannte werden ersetzt, andere angelegt. Der Bestand bekannter bleibt.',
     file: 'Datei',
     fileHint:
-      'CSV mit den Spalten sku, name, description, amount, currency, stock, category, tags, attributes; oder NDJSON.',
+      'CSV mit den Spalten sku, name, description, amount, currency, stock, lowStockThreshold, category, tags, attributes; oder NDJSON.',
     choose: 'Wähle eine Datei.',
     import: 'Importieren',
     progress: 'Bisher gesendet',

@@ -255,6 +255,8 @@ export const en = {
     create: 'Create the product',
     created: (name: string) => `${name} is in the shop.`,
     view: 'See it in the shop',
+    lowStock: 'Low-stock alert',
+    lowStockHint: 'Managers get a mail when the stock falls to this. Empty for none.',
     stockTitle: 'Change the stock',
     stockNow: (count: number) => `In stock now: ${count}`,
     delta: 'Add or take',
@@ -277,7 +279,7 @@ export const en = {
       'Products are found by their SKU: known ones are replaced, others created. The stock of known ones stays.',
     file: 'File',
     fileHint:
-      'CSV with the columns sku, name, description, amount, currency, stock, category, tags, attributes; or NDJSON.',
+      'CSV with the columns sku, name, description, amount, currency, stock, lowStockThreshold, category, tags, attributes; or NDJSON.',
     choose: 'Choose a file.',
     import: 'Import',
     progress: 'Sent so far',

@@ -1,4 +1,4 @@
-import { Overloaded } from '@saas/state'
+import { Overloaded } from './errors.ts'
 
 /** Lets a bounded number of calls work at once and a bounded number wait. */
 export class Turns {

@@ -1,5 +1,5 @@
-import type { Logger } from '@saas/http'
 import type { Clock } from '@saas/config'
+import type { Logger } from './logger.ts'
 
 const RETRY_MS = 1_000
 

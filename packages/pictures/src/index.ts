@@ -1,0 +1,2 @@
+export { PICTURE_MEDIA_TYPE, pictureHeaders, readPicture, renderSizes, type Rendering } from './picture.ts'
+export { newPictureKey, PictureStore } from './picture-store.ts'

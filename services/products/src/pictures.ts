@@ -1,0 +1,193 @@
+import type { Readable } from 'node:stream'
+import type { Clock } from '@saas/config'
+import { pictureSizes, problems, ProblemError, productsEvents } from '@saas/contracts'
+import type { Logger } from '@saas/http'
+import { newPictureKey, PictureStore, readPicture, renderSizes } from '@saas/pictures'
+import { sql, type Bus, type Database, type ObjectStore, type StoredObject } from '@saas/state'
+import { v7 as uuidv7 } from 'uuid'
+import {
+  columnsOf,
+  productColumns,
+  productStateData,
+  tagged,
+  type ProductRow,
+  type StoredPicture,
+  type TaggedProduct,
+} from './product-row.ts'
+import type { Author } from './products.ts'
+
+/** An upload that is under way has long ended or failed by then. */
+const UPLOAD_MAX_MS = 3_600_000
+const ORPHANS_PER_RUN = 100
+
+type PictureSize = keyof typeof pictureSizes
+const sizes = Object.keys(pictureSizes) as PictureSize[]
+
+/** Which picture of which product. */
+interface PicturePlace {
+  readonly id: string
+  readonly n: number
+}
+
+// Written before the objects, so that whatever happens in between somebody knows of them.
+const insertOrphan = sql(
+  'products.insert_picture_orphan',
+  'insert into picture_orphan (picture_key, delete_from) values ($1, $2)',
+)
+
+// The place changes hands in one statement: the new picture is no orphan any more, the old one is. Without a new one the
+// place becomes empty; where that is nothing new, the product is not touched.
+const setPicture = sql<ProductRow & { readonly changed: boolean; readonly old_key: string | null }>(
+  'products.set_picture',
+  `with found as materialized (
+     select *
+     from product
+     where id = $1
+       and deleted_at is null
+     for no key update
+   ), place as (
+     select id, (select picture from jsonb_array_elements(pictures) as picture where (picture ->> 'n')::integer = $2) as old
+     from found
+   ), saved as (
+     update product
+     set pictures = (
+         select coalesce(jsonb_agg(picture order by (picture ->> 'n')::integer), '[]')
+         from (
+           select picture
+           from jsonb_array_elements(product.pictures) as picture
+           where (picture ->> 'n')::integer <> $2
+           union all
+           select $3::jsonb
+           where $3::jsonb is not null
+         ) as kept
+       ),
+       version = product.version + 1, updated_at = $4
+     from place
+     where product.id = place.id
+       and ($3::jsonb is not null or place.old is not null)
+     returning product.*
+   ), adopted as (
+     delete from picture_orphan
+     where picture_key = $3::jsonb ->> 'key'
+       and exists (select from saved)
+   ), orphaned as (
+     insert into picture_orphan (picture_key, delete_from)
+     select old ->> 'key', $4
+     from place
+     join saved using (id)
+     where old is not null
+   ), sent as (
+     insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data, trace_parent)
+     select $5, '${productsEvents.productChanged.aggregate}', id, version, '${productsEvents.productChanged.subject}',
+       ${productStateData}, $6
+     from saved
+   )
+   select true as changed, place.old ->> 'key' as old_key, ${columnsOf('saved')}
+   from saved
+   join place using (id)
+   union all
+   select false, null, ${productColumns}
+   from found
+   where not exists (select from saved)`,
+)
+
+const selectOrphans = sql<{ picture_key: string }>(
+  'products.picture_orphans',
+  `select picture_key
+   from picture_orphan
+   where delete_from <= $1
+   order by delete_from
+   limit ${ORPHANS_PER_RUN}`,
+)
+
+const deleteOrphan = sql('products.delete_picture_orphan', 'delete from picture_orphan where picture_key = $1')
+
+/** The pictures of products: several a product, each under a random key that is never used twice. */
+export class Pictures {
+  readonly #database: Database
+  readonly #bus: Bus
+  readonly #objects: ObjectStore
+  readonly #store: PictureStore<PictureSize>
+  readonly #clock: Clock
+  readonly #logger: Logger
+  #bucket: Promise<void> | undefined
+
+  constructor(parts: {
+    readonly database: Database
+    readonly bus: Bus
+    readonly objects: ObjectStore
+    readonly clock: Clock
+    readonly logger: Logger
+  }) {
+    this.#database = parts.database
+    this.#bus = parts.bus
+    this.#objects = parts.objects
+    this.#store = new PictureStore({ objects: parts.objects, folder: 'picture', sizes })
+    this.#clock = parts.clock
+    this.#logger = parts.logger
+  }
+
+  /**
+   * Puts a picture into a place, instead of the one that is there. Whatever fails, that one stays.
+   *
+   * @throws {ProblemError} `image-not-accepted`, `not-found`, `dependency-unavailable`
+   */
+  async put(place: PicturePlace, upload: Readable, author: Author): Promise<TaggedProduct> {
+    const { pictures, width, height } = await renderSizes(await readPicture(upload), {
+      sizes: pictureSizes,
+      fit: 'whole',
+    })
+    const key = newPictureKey()
+    await this.#database.write(insertOrphan, [key, new Date(this.#clock.now().getTime() + UPLOAD_MAX_MS)])
+    await this.#ensureBucket()
+    await this.#store.put(key, pictures)
+    return await this.#set(place, { n: place.n, key, width, height }, author)
+  }
+
+  /** Empties a place; one that is empty is no error. @throws {ProblemError} `not-found` */
+  async remove(place: PicturePlace, author: Author): Promise<TaggedProduct> {
+    return await this.#set(place, null, author)
+  }
+
+  /** The picture by the last part of its path, `<key>-<size>`. @throws {ProblemError} `not-found` */
+  async get(name: string): Promise<StoredObject> {
+    return await this.#store.get(name)
+  }
+
+  /** Deletes objects that belong to nobody: replaced ones, and failed uploads'. */
+  async collectOrphans(): Promise<void> {
+    for (const { picture_key } of await this.#database.read(selectOrphans, [this.#clock.now()])) {
+      await this.#deleteOrphan(picture_key)
+    }
+  }
+
+  /** Before the first upload and not at the start: a shop that only sells needs no object store. */
+  async #ensureBucket(): Promise<void> {
+    this.#bucket ??= this.#objects.ensureBucket()
+    try {
+      await this.#bucket
+    } catch (error) {
+      this.#bucket = undefined
+      throw error
+    }
+  }
+
+  async #set({ id, n }: PicturePlace, picture: StoredPicture | null, { traceParent }: Author): Promise<TaggedProduct> {
+    const stored = picture === null ? null : JSON.stringify(picture)
+    const values = [id, n, stored, this.#clock.now(), uuidv7(), traceParent]
+    const [row] = await this.#database.write(setPicture, values)
+    if (row === undefined) throw new ProblemError(problems.notFound)
+    if (row.changed) this.#bus.nudge()
+    if (row.old_key !== null) {
+      await this.#deleteOrphan(row.old_key).catch((error: unknown) => {
+        this.#logger.warn({ err: error }, 'an old picture could not be deleted and will be later')
+      })
+    }
+    return tagged(row)
+  }
+
+  async #deleteOrphan(key: string): Promise<void> {
+    await this.#store.delete(key)
+    await this.#database.write(deleteOrphan, [key])
+  }
+}
