@@ -1,7 +1,18 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '@saas/config'
-import { AMOUNT_MAX, LINES_MAX, ProblemError, problems, QUANTITY_MAX, type Cart } from '@saas/contracts'
-import { sql, type CoalescedRead, type Database } from '@saas/state'
+import {
+  AMOUNT_MAX,
+  LINES_MAX,
+  ordersEvents,
+  ProblemError,
+  problems,
+  QUANTITY_MAX,
+  type BodyOf,
+  type Cart,
+  type ordersRoutes,
+} from '@saas/contracts'
+import { sql, type Bus, type CoalescedRead, type Database } from '@saas/state'
+import { v7 as uuidv7 } from 'uuid'
 import { distinctLines, type AskedLine } from './place-order.ts'
 
 /** So many keys of merges a cart remembers; a browser sends one again within minutes, if at all. */
@@ -19,28 +30,106 @@ interface ChangeRow {
   readonly fits: boolean
 }
 
-/** Lines of `source` with names and prices as they are now. Whatever is in a cart was once known, and copies are never deleted. */
+type KeptLine = BodyOf<typeof ordersRoutes.mergeCart>['lines'][number]
+
+/** Whose cart, and by which request it changes. */
+export interface CartOwner {
+  readonly userId: string
+  readonly traceParent: string
+}
+
+const linesOf = (source: string): string => `
+    from rows from (jsonb_to_recordset(${source}.lines) as ("productId" uuid, quantity int, amount bigint, currency text))
+      with ordinality as line (product_id, quantity, amount, currency, position)
+    join product_copy using (product_id)`
+
+const PRICE = `jsonb_build_object('amount', product_copy.amount, 'currency', product_copy.currency)`
+
+/**
+ * Lines of `source` with names and prices as they are now, and the price they were put in at where that is another.
+ * Whatever is in a cart was once known, and copies are never deleted.
+ */
 const itemsOf = (source: string): string => `(
     select jsonb_agg(jsonb_build_object(
       'productId', product_copy.product_id,
       'name', product_copy.name,
       'quantity', line.quantity,
-      'unitPrice', jsonb_build_object('amount', product_copy.amount, 'currency', product_copy.currency),
+      'unitPrice', ${PRICE},
       'available', not product_copy.deleted
-    ) order by line.position)
-    from rows from (jsonb_to_recordset(${source}.lines) as ("productId" uuid, quantity int))
-      with ordinality as line (product_id, quantity, position)
-    join product_copy using (product_id)
+    ) || case
+      when (line.amount, line.currency) <> (product_copy.amount, product_copy.currency)
+      then jsonb_build_object('priceWas', jsonb_build_object('amount', line.amount, 'currency', line.currency))
+      else '{}'
+    end order by line.position)${linesOf(source)}
   )`
+
+/**
+ * Lines of two carts with those of one product summed, at the price of the first. The sum stays within the stock that the
+ * later one names; of what is sold out nothing is added, and nothing is taken from what the earlier one has.
+ */
+const summed = (lines: string): string => `(
+    select coalesce(jsonb_agg(
+      jsonb_build_object('productId', product_id, 'quantity', quantity, 'amount', amount, 'currency', currency)
+      order by position
+    ), '[]')
+    from (
+      select
+        product_id,
+        case
+          when min(stock) = 0 then sum(quantity) filter (where stock is null)
+          else least(sum(quantity), ${QUANTITY_MAX}, min(stock))
+        end as quantity,
+        (array_agg(amount order by position))[1] as amount,
+        (array_agg(currency order by position))[1] as currency,
+        min(position) as position
+      from rows from (
+        jsonb_to_recordset(${lines}) as ("productId" uuid, quantity bigint, stock bigint, amount bigint, currency text)
+      ) with ordinality as line (product_id, quantity, stock, amount, currency, position)
+      group by product_id
+    ) as product
+    where quantity > 0
+  )`
+
+/** The event of each row of `changed`; what is not for sale any more is nothing to be reminded of. */
+const sendChanged = (eventId: string, changedAt: string, traceParent: string): string => `
+  insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data, trace_parent, created_at)
+  select
+    ${eventId}::uuid, '${ordersEvents.cartChanged.aggregate}', user_id::text, version, '${ordersEvents.cartChanged.subject}',
+    jsonb_build_object(
+      'userId', user_id,
+      'lines', coalesce((
+        select jsonb_agg(jsonb_build_object(
+          'productId', product_copy.product_id,
+          'name', product_copy.name,
+          'quantity', line.quantity,
+          'unitPrice', ${PRICE}
+        ) order by line.position)${linesOf('changed')}
+        where not product_copy.deleted
+      ), '[]'),
+      'changedAt', ${changedAt}::text
+    ),
+    ${traceParent}, ${changedAt}::text::timestamptz
+  from changed
+`
 
 /** Carts: one row a user, changed in place by single statements, so that two tabs never lose each other's change. */
 export class Carts {
   readonly #database: Database
+  readonly #bus: Pick<Bus, 'nudge'>
   readonly #clock: Clock
   readonly #carts: CoalescedRead<CartRow>
 
-  constructor({ database, clock }: { readonly database: Database; readonly clock: Clock }) {
+  constructor({
+    database,
+    bus,
+    clock,
+  }: {
+    readonly database: Database
+    readonly bus: Pick<Bus, 'nudge'>
+    readonly clock: Clock
+  }) {
     this.#database = database
+    this.#bus = bus
     this.#clock = clock
     this.#carts = database.coalescedRead({ statement: Carts.#read, keyOfRow: (row) => row.user_id })
   }
@@ -61,12 +150,16 @@ export class Carts {
     'orders.put_cart_item',
     `
 with on_sale as materialized (
-  select product_id from product_copy where product_id = $2 and not deleted
+  select product_id, amount, currency from product_copy where product_id = $2 and not deleted
 ),
 changed as (
   insert into cart (user_id, lines, version, updated_at)
   select
-    $1::uuid, jsonb_build_array(jsonb_build_object('productId', product_id, 'quantity', $3::int)), 1, $4::text::timestamptz
+    $1::uuid,
+    jsonb_build_array(
+      jsonb_build_object('productId', product_id, 'quantity', $3::int, 'amount', amount, 'currency', currency)
+    ),
+    1, $4::text::timestamptz
   from on_sale
   on conflict (user_id) do update
   set
@@ -83,8 +176,9 @@ changed as (
     updated_at = excluded.updated_at
   where jsonb_array_length(cart.lines) < ${LINES_MAX}
     or cart.lines @> jsonb_build_array(jsonb_build_object('productId', $2::uuid))
-  returning lines
-)
+  returning user_id, lines, version
+),
+sent as (${sendChanged('$5', '$4', '$6')})
 select
   exists (select from on_sale) as for_sale,
   exists (select from changed) as fits,
@@ -92,19 +186,24 @@ select
 `,
   )
 
-  /** Sets how many of a product are in the cart. @throws {ProblemError} `product-not-for-sale` or `cart-full`. */
-  async put(userId: string, { productId, quantity }: AskedLine): Promise<Cart> {
-    const values = [userId, productId.toLowerCase(), quantity, this.#clock.now().toISOString()]
+  /**
+   * Sets how many of a product are in the cart, at the price it has now: whoever changes a line has seen it.
+   *
+   * @throws {ProblemError} `product-not-for-sale` or `cart-full`.
+   */
+  async put({ userId, traceParent }: CartOwner, { productId, quantity }: AskedLine): Promise<Cart> {
+    const values = [userId, productId.toLowerCase(), quantity, this.#clock.now().toISOString(), uuidv7(), traceParent]
     const [row] = await this.#database.write(Carts.#put, values)
     if (row?.for_sale !== true) {
       const errors = [{ pointer: '/params/productId', detail: 'is not for sale' }]
       throw new ProblemError(problems.productNotForSale, { errors })
     }
     if (!row.fits) throw new ProblemError(problems.cartFull)
+    this.#bus.nudge()
     return toCart(row.items)
   }
 
-  static readonly #remove = sql<CartRow>(
+  static readonly #remove = sql<CartRow & { readonly changed: boolean }>(
     'orders.delete_cart_item',
     `
 with changed as (
@@ -118,16 +217,21 @@ with changed as (
     version = version + 1,
     updated_at = $3::text::timestamptz
   where user_id = $1
-  returning user_id, lines
-)
-select user_id, ${itemsOf('changed')} as items from changed
+    and lines @> jsonb_build_array(jsonb_build_object('productId', $2::uuid))
+  returning user_id, lines, version
+),
+sent as (${sendChanged('$4', '$3', '$5')})
+select user_id, ${itemsOf('changed')} as items, true as changed from changed
+union all
+select user_id, ${itemsOf('cart')}, false from cart where user_id = $1 and not exists (select from changed)
 `,
   )
 
   /** Takes a product out of the cart; one that is not in it is no error. */
-  async remove(userId: string, productId: string): Promise<Cart> {
-    const values = [userId, productId.toLowerCase(), this.#clock.now().toISOString()]
+  async remove({ userId, traceParent }: CartOwner, productId: string): Promise<Cart> {
+    const values = [userId, productId.toLowerCase(), this.#clock.now().toISOString(), uuidv7(), traceParent]
     const [row] = await this.#database.write(Carts.#remove, values)
+    if (row?.changed === true) this.#bus.nudge()
     return toCart(row?.items ?? null)
   }
 
@@ -135,28 +239,26 @@ select user_id, ${itemsOf('changed')} as items from changed
     'orders.merge_cart',
     `
 with added as materialized (
-  select coalesce(jsonb_agg(jsonb_build_object('productId', line.product_id, 'quantity', line.quantity) order by line.position), '[]')
-    as lines
-  from rows from (jsonb_to_recordset($2::jsonb) as ("productId" uuid, quantity int))
-    with ordinality as line (product_id, quantity, position)
+  select coalesce(jsonb_agg(
+    jsonb_build_object(
+      'productId', line.product_id,
+      'quantity', line.quantity,
+      'stock', line.stock,
+      'amount', coalesce((line."unitPrice" ->> 'amount')::bigint, product_copy.amount),
+      'currency', coalesce(line."unitPrice" ->> 'currency', product_copy.currency)
+    ) order by line.position
+  ), '[]') as lines
+  from rows from (jsonb_to_recordset($2::jsonb) as ("productId" uuid, quantity int, stock bigint, "unitPrice" jsonb))
+    with ordinality as line (product_id, quantity, stock, "unitPrice", position)
   join product_copy using (product_id)
   where not product_copy.deleted
 ),
 changed as (
   insert into cart (user_id, lines, merges, version, updated_at)
-  select $1::uuid, lines, $4::jsonb, 1, $3::text::timestamptz from added
+  select $1::uuid, ${summed('added.lines')}, $4::jsonb, 1, $3::text::timestamptz from added
   on conflict (user_id) do update
   set
-    lines = (
-      select coalesce(jsonb_agg(
-        jsonb_build_object('productId', product_id, 'quantity', least(quantity, ${QUANTITY_MAX})) order by position
-      ), '[]')
-      from (
-        select line ->> 'productId' as product_id, sum((line ->> 'quantity')::int) as quantity, min(position) as position
-        from jsonb_array_elements(cart.lines || excluded.lines) with ordinality as l (line, position)
-        group by 1
-      ) as summed
-    ),
+    lines = ${summed('(cart.lines || (select lines from added))')},
     merges = (
       select coalesce(jsonb_agg(merge order by position), '[]')
       from (
@@ -168,13 +270,11 @@ changed as (
     ),
     version = cart.version + 1,
     updated_at = excluded.updated_at
-  where (
-    select count(distinct line ->> 'productId')
-    from jsonb_array_elements(cart.lines || excluded.lines) as l (line)
-  ) <= ${LINES_MAX}
+  where jsonb_array_length(${summed('(cart.lines || (select lines from added))')}) <= ${LINES_MAX}
     and not cart.merges @> jsonb_build_array(jsonb_build_object('key', $5::text))
-  returning lines
-)
+  returning user_id, lines, version
+),
+sent as (${sendChanged('$6', '$3', '$7')})
 select
   true as for_sale,
   exists (select from changed) as fits,
@@ -194,8 +294,8 @@ where user_id = $1 and merge ->> 'key' = $2
   )
 
   /**
-   * Adds the lines of another cart; quantities of the same product are summed, up to the largest allowed, and what is not for
-   * sale is left out.
+   * Adds the lines of another cart; quantities of the same product are summed, up to the stock that the line names and the
+   * largest allowed, and what is not for sale is left out.
    *
    * Under a key it is done once: again, it answers the cart as it is now.
    *
@@ -203,16 +303,19 @@ where user_id = $1 and merge ->> 'key' = $2
    * `idempotency-key-reused` when the key came with other lines.
    */
   async merge(
-    userId: string,
-    lines: readonly AskedLine[],
+    { userId, traceParent }: CartOwner,
+    lines: readonly KeptLine[],
     key: string | undefined,
   ): Promise<{ readonly cart: Cart; readonly replayed: boolean }> {
     const distinct = distinctLines(lines)
     const fingerprint = mergeFingerprint(distinct)
     const merges = key === undefined ? [] : [{ key, fingerprint }]
     const asked = [JSON.stringify(distinct), this.#clock.now().toISOString(), JSON.stringify(merges), key ?? null]
-    const [row] = await this.#database.write(Carts.#merge, [userId, ...asked])
-    if (row?.fits === true) return { cart: toCart(row.items), replayed: false }
+    const [row] = await this.#database.write(Carts.#merge, [userId, ...asked, uuidv7(), traceParent])
+    if (row?.fits === true) {
+      this.#bus.nudge()
+      return { cart: toCart(row.items), replayed: false }
+    }
     const [earlier] = key === undefined ? [] : await this.#database.read(Carts.#findMerge, [userId, key])
     if (earlier === undefined) throw new ProblemError(problems.cartFull)
     if (earlier.fingerprint !== fingerprint) throw new ProblemError(problems.idempotencyKeyReused)
@@ -220,8 +323,13 @@ where user_id = $1 and merge ->> 'key' = $2
   }
 }
 
-function mergeFingerprint(lines: readonly AskedLine[]): string {
-  const canonical = lines.map(({ productId, quantity }) => [productId, quantity])
+function mergeFingerprint(lines: readonly KeptLine[]): string {
+  const canonical = lines.map(({ productId, quantity, stock = null, unitPrice }) => [
+    productId,
+    quantity,
+    stock,
+    unitPrice === undefined ? null : [unitPrice.amount, unitPrice.currency],
+  ])
   return createHash('sha256').update(JSON.stringify(canonical)).digest('base64url')
 }
 

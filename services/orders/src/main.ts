@@ -4,6 +4,7 @@ import {
   listen,
   operatorHandlers,
   registerRoutes,
+  Repeating,
   runService,
   type RunningService,
   type ServiceContext,
@@ -16,7 +17,10 @@ import { followEvents } from './events.ts'
 import { History } from './history.ts'
 import { ExpiryJob } from './jobs.ts'
 import { Orders } from './orders.ts'
+import { forgetOldKeys } from './retention.ts'
 import { ordersHandlers } from './routes.ts'
+
+const KEYS_FORGOTTEN_EVERY_MS = 60_000
 
 /** Starts the service; disposing finishes what runs and then lets go of everything. */
 export async function startOrders(config: OrdersConfig, { logger, clock }: ServiceContext): Promise<RunningService> {
@@ -30,7 +34,7 @@ export async function startOrders(config: OrdersConfig, { logger, clock }: Servi
 
   const orders = new Orders({ database, bus, clock })
   const history = new History(database)
-  const carts = new Carts({ database, clock })
+  const carts = new Carts({ database, bus, clock })
   const watch = new DecisionWatch({
     clock,
     logger,
@@ -43,6 +47,11 @@ export async function startOrders(config: OrdersConfig, { logger, clock }: Servi
   })
   followEvents({ bus, clock, watch })
   bus.startRelay()
+  const run = async () => {
+    const rows = await forgetOldKeys(database, clock)
+    if (rows > 0) logger.info({ rows }, 'Old idempotency keys were forgotten')
+  }
+  resources.use(new Repeating({ name: 'retention', everyMs: KEYS_FORGOTTEN_EVERY_MS, clock, logger, run })).start()
   resources.use(new ExpiryJob({ database, bus, clock, logger, watch }))
 
   const running = resources.use(await listen(app, config))

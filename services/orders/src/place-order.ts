@@ -149,6 +149,15 @@ emptied as (
   from checked
   join granted using (order_id)
   where checked.from_cart and cart.user_id = checked.user_id
+  returning cart.user_id, cart.version, checked.placed_at, checked.trace_parent
+),
+told as (
+  insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data, trace_parent, created_at)
+  select
+    uuidv7(), '${ordersEvents.cartChanged.aggregate}', user_id::text, version, '${ordersEvents.cartChanged.subject}',
+    jsonb_build_object('userId', user_id, 'lines', '[]'::jsonb, 'changedAt', placed_at),
+    trace_parent, placed_at::timestamptz
+  from emptied
 ),
 sent as (
   insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data, trace_parent, created_at)
@@ -240,15 +249,15 @@ export function fingerprintOf(lines: readonly AskedLine[] | undefined): string {
  *
  * @throws {ProblemError} `invalid-request` pointing at each line whose product another line names.
  */
-export function distinctLines(lines: readonly AskedLine[]): readonly AskedLine[] {
+export function distinctLines<L extends AskedLine>(lines: readonly L[]): readonly L[] {
   const first = new Map<string, number>()
   const errors: FieldError[] = []
-  const normal = lines.map(({ productId, quantity }, index) => {
-    const id = productId.toLowerCase()
+  const normal = lines.map((line, index) => {
+    const id = line.productId.toLowerCase()
     const earlier = first.get(id)
     if (earlier === undefined) first.set(id, index)
     else errors.push({ pointer: `/lines/${index}/productId`, detail: `is the product of line ${earlier} again` })
-    return { productId: id, quantity }
+    return { ...line, productId: id }
   })
   if (errors.length > 0) throw new ProblemError(problems.invalidRequest, { errors })
   return normal

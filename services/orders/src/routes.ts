@@ -39,15 +39,15 @@ export function ordersHandlers({ orders, history, carts, watch }: OrdersDomain):
       return await streamEvents(call, watch.events(call.identity, current, call.signal))
     },
     getCart: async ({ identity }) => ({ status: 200, body: await carts.get(identity.userId) }),
-    putCartItem: async ({ identity, params: { productId }, body: { quantity } }) => {
-      return { status: 200, body: await carts.put(identity.userId, { productId, quantity }) }
+    putCartItem: async ({ identity, params: { productId }, body: { quantity }, traceParent }) => {
+      return { status: 200, body: await carts.put({ ...identity, traceParent }, { productId, quantity }) }
     },
-    deleteCartItem: async ({ identity, params }) => {
-      return { status: 200, body: await carts.remove(identity.userId, params.productId) }
+    deleteCartItem: async ({ identity, params, traceParent }) => {
+      return { status: 200, body: await carts.remove({ ...identity, traceParent }, params.productId) }
     },
-    mergeCart: async ({ identity, headers, body }) => {
+    mergeCart: async ({ identity, headers, body, traceParent }) => {
       const key = parseIdempotencyKey(headers['idempotency-key'])
-      const { cart, replayed } = await carts.merge(identity.userId, body.lines, key)
+      const { cart, replayed } = await carts.merge({ ...identity, traceParent }, body.lines, key)
       return { status: 200, body: cart, ...(replayed ? { headers: { 'idempotency-replayed': 'true' } } : {}) }
     },
   }

@@ -54,7 +54,7 @@ test('replicas that fight for the same carts and keys deadlock never, double not
     return {
       own,
       orders: new Orders({ database: own, bus: { nudge: () => undefined }, clock }),
-      carts: new Carts({ database: own, clock }),
+      carts: new Carts({ database: own, bus: { nudge: () => undefined }, clock }),
     }
   })
   try {
@@ -76,7 +76,7 @@ test('replicas that fight for the same carts and keys deadlock never, double not
           users
             .toSorted(() => Math.random() - 0.5)
             .flatMap((userId) => [
-              attempt(carts.merge(userId, [{ productId: tea, quantity: 1 }], undefined)).then(
+              attempt(carts.merge({ userId, traceParent: '' }, [{ productId: tea, quantity: 1 }], undefined)).then(
                 (isIn) => (put += isIn ? 1 : 0),
               ),
               attempt(orders.place({ userId, key: undefined, lines: undefined, traceParent: '' })),

@@ -1,4 +1,4 @@
-import { LINES_MAX, ordersRoutes, QUANTITY_MAX, type Cart } from '@saas/contracts'
+import { LINES_MAX, ordersRoutes, QUANTITY_MAX, type Cart, type DataOf, type ordersEvents } from '@saas/contracts'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startTestOrders, type TestOrders } from './fixture.ts'
@@ -45,7 +45,14 @@ test('a cart shows what was put into it, in that order, with prices as they are 
   await shop.products.change(dear, { name: 'After', amount: 150 })
   expect((await get(userId)).body).toEqual({
     items: [
-      { productId: dear, name: 'After', quantity: 3, unitPrice: { amount: 150, currency: 'EUR' }, available: true },
+      {
+        productId: dear,
+        name: 'After',
+        quantity: 3,
+        unitPrice: { amount: 150, currency: 'EUR' },
+        priceWas: { amount: 100, currency: 'EUR' },
+        available: true,
+      },
       { productId: tea, name: 'Tea', quantity: 1, unitPrice: { amount: 490, currency: 'EUR' }, available: true },
     ],
     total: { amount: 940, currency: 'EUR' },
@@ -107,7 +114,157 @@ test('nobody sees or changes another’s cart', async () => {
   expect(quantitiesOf((await get(userId)).body)).toEqual([[tea, 1]])
 })
 
+test('a line says what it was put in at until the customer changes it at the new price', async () => {
+  const userId = uuidv7()
+  const product = await shop.products.sell({ amount: 100 })
+  const pricesOf = ({ items }: Cart) => items.map(({ unitPrice, priceWas }) => [unitPrice.amount, priceWas?.amount])
+  expect(pricesOf((await put(userId, product, 1)).body)).toEqual([[100, undefined]])
+  await shop.products.change(product, { amount: 120 })
+  expect(pricesOf((await put(userId, tea, 1)).body)).toEqual([
+    [120, 100],
+    [490, undefined],
+  ])
+  expect(pricesOf((await put(userId, product, 1)).body)[0]).toEqual([120, undefined])
+  await shop.products.change(product, { amount: 90 })
+  await shop.products.remove(product)
+  const [gone] = (await get(userId)).body.items
+  expect(gone).toMatchObject({ available: false, unitPrice: { amount: 90 }, priceWas: { amount: 120 } })
+})
+
+describe('each change of a cart is told, with what is in it then', () => {
+  interface CartEvent {
+    readonly version: number
+    readonly lines: [string, number, number][]
+  }
+  const eventsOf = async (userId: string): Promise<CartEvent[]> => {
+    const rows = await shop.query<{ version: number; data: DataOf<typeof ordersEvents.cartChanged> }>(
+      `select aggregate_version::int as version, data
+       from outbox
+       where aggregate_type = 'cart' and aggregate_id = $1
+       order by aggregate_version`,
+      [userId],
+    )
+    return rows.map(({ version, data }) => ({
+      version,
+      lines: data.lines.map(({ productId, quantity, unitPrice }) => [productId, quantity, unitPrice.amount]),
+    }))
+  }
+
+  test('when something is put in, changed, taken out, merged and ordered', async () => {
+    const userId = uuidv7()
+    await put(userId, tea, 1)
+    await put(userId, tea, 3)
+    await put(userId, cake, 1)
+    await remove(userId, cake)
+    await remove(userId, cake)
+    await merge(userId, [{ productId: cake, quantity: 2 }])
+    await shop.call(ordersRoutes.placeOrder, { userId, body: {}, headers: { prefer: 'wait=0' } })
+    expect(await eventsOf(userId)).toEqual([
+      { version: 1, lines: [[tea, 1, 490]] },
+      { version: 2, lines: [[tea, 3, 490]] },
+      {
+        version: 3,
+        lines: [
+          [tea, 3, 490],
+          [cake, 1, 1_250],
+        ],
+      },
+      { version: 4, lines: [[tea, 3, 490]] },
+      {
+        version: 5,
+        lines: [
+          [tea, 3, 490],
+          [cake, 2, 1_250],
+        ],
+      },
+      { version: 6, lines: [] },
+    ])
+  })
+
+  test('not when it is read, refused, or explicit lines are ordered', async () => {
+    const userId = uuidv7()
+    await get(userId)
+    await put(userId, uuidv7(), 1)
+    await put(userId, tea, 0)
+    await shop.call(ordersRoutes.placeOrder, { userId, body: {}, headers: { prefer: 'wait=0' } })
+    await shop.call(ordersRoutes.placeOrder, {
+      userId,
+      body: { lines: [{ productId: tea, quantity: 1 }] },
+      headers: { prefer: 'wait=0', 'idempotency-key': uuidv7() },
+    })
+    expect(await eventsOf(userId)).toEqual([])
+  })
+
+  test('numbered without a gap, whatever two tabs and two orders do at once', async () => {
+    const userId = uuidv7()
+    await Promise.all(
+      Array.from({ length: 20 }, (_, index) =>
+        index % 5 === 4
+          ? shop.call(ordersRoutes.placeOrder, { userId, body: {}, headers: { prefer: 'wait=0' } })
+          : put(userId, index % 2 === 0 ? tea : cake, index + 1),
+      ),
+    )
+    const events = await eventsOf(userId)
+    expect(events.map(({ version }) => version)).toEqual(events.map((_, index) => index + 1))
+    const last = (await get(userId)).body.items.map(({ productId, quantity }) => [productId, quantity])
+    expect(events.at(-1)?.lines.map(([productId, quantity]) => [productId, quantity])).toEqual(last)
+  })
+
+  test('and without what is not for sale any more', async () => {
+    const userId = uuidv7()
+    const doomed = await shop.products.sell({})
+    await put(userId, doomed, 1)
+    await shop.products.remove(doomed)
+    await put(userId, tea, 1)
+    expect((await eventsOf(userId)).at(-1)?.lines).toEqual([[tea, 1, 490]])
+  })
+})
+
 describe('merging the browser’s cart', () => {
+  test('the sum stays within the stock that the browser saw', async () => {
+    const userId = uuidv7()
+    await put(userId, tea, 3)
+    await put(userId, cake, 2)
+    const coffee = await shop.products.sell({})
+    const answer = await merge(userId, [
+      { productId: tea, quantity: 4, stock: 5 },
+      // Sold out: nothing is added, and nothing is taken from what the customer had.
+      { productId: cake, quantity: 1, stock: 0 },
+      { productId: coffee, quantity: 9, stock: 2 },
+      { productId: await shop.products.sell({}), quantity: 1, stock: 0 },
+    ])
+    expect(quantitiesOf(answer.body)).toEqual([
+      [tea, 5],
+      [cake, 2],
+      [coffee, 2],
+    ])
+    // A later merge is not held to what an earlier one saw.
+    expect(quantitiesOf((await merge(userId, [{ productId: tea, quantity: 4, stock: 50 }])).body)[0]).toEqual([tea, 9])
+  })
+
+  test('of two at once neither loses the other’s lines, on a cart that was never used', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const userId = uuidv7()
+      await Promise.all([tea, cake].map((productId) => merge(userId, [{ productId, quantity: 1, stock: 10 }])))
+      const { items } = (await get(userId)).body
+      expect(new Map(items.map(({ productId, quantity }) => [productId, quantity]))).toEqual(
+        new Map([
+          [tea, 1],
+          [cake, 1],
+        ]),
+      )
+    }
+  })
+
+  test('a price that changed since the browser saw it is flagged', async () => {
+    const userId = uuidv7()
+    const { body } = await merge(userId, [
+      { productId: tea, quantity: 1, unitPrice: { amount: 400, currency: 'EUR' } },
+      { productId: cake, quantity: 1, unitPrice: { amount: 1_250, currency: 'EUR' } },
+    ])
+    expect(body.items.map(({ priceWas }) => priceWas)).toEqual([{ amount: 400, currency: 'EUR' }, undefined])
+  })
+
   test('quantities are summed up to the largest, and what is not for sale is left out', async () => {
     const userId = uuidv7()
     const gone = await shop.products.sell({})

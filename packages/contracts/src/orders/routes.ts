@@ -1,10 +1,31 @@
 import { Type } from 'typebox'
 import * as problems from '../problems.ts'
 import { route } from '../route.ts'
-import { Id, IdParams, KeyHeaders, LINES_MAX, Page, Quantity, Strict, Time, pageQuery } from '../shapes.ts'
+import {
+  Id,
+  IdParams,
+  KeyHeaders,
+  LINES_MAX,
+  Money,
+  Page,
+  Quantity,
+  STOCK_MAX,
+  Strict,
+  Time,
+  pageQuery,
+} from '../shapes.ts'
 import { Cart, Order, OrderStatus } from './shapes.ts'
 
 const Line = Strict({ productId: Id, quantity: Quantity })
+/** A line as a browser kept it, with what it knew of the product when it last looked. */
+const KeptLine = Strict({
+  productId: Id,
+  quantity: Quantity,
+  stock: Type.Optional(
+    Type.Integer({ minimum: 0, maximum: STOCK_MAX, description: 'The sum of both carts stays within it' }),
+  ),
+  unitPrice: Type.Optional(Money),
+})
 const ProductParams = Strict({ productId: Id })
 const placing = Type.Object({
   'idempotency-key': Type.Optional(Type.String({ maxLength: 255 })),
@@ -129,7 +150,7 @@ export const ordersRoutes = {
     access: 'user',
     summary: 'Add the lines of the cart that a browser kept before signing in; unknown products are left out',
     headers: KeyHeaders,
-    body: Strict({ lines: Type.Array(Line, { maxItems: LINES_MAX }) }),
+    body: Strict({ lines: Type.Array(KeptLine, { maxItems: LINES_MAX }) }),
     responses: { 200: Cart },
     problems: [problems.cartFull, problems.idempotencyKeyReused],
   }),

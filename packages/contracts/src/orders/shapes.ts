@@ -42,6 +42,8 @@ export const Cart = Type.Object({
       name: Type.String(),
       quantity: Quantity,
       unitPrice: Money,
+      /** What it cost when it was put in or last looked at, where that is not what it costs now. */
+      priceWas: Type.Optional(Money),
       available: Type.Boolean({ description: 'False when the product was taken out of the catalogue' }),
     }),
   ),
