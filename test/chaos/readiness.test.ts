@@ -41,6 +41,8 @@ const starts = {
         smtpUrls: ['smtp://127.0.0.1:1'],
         mailFrom: 'Shop <shop@example.com>',
         shopZone: 'UTC',
+        quietHours: 'off',
+        cartReminderHours: 24,
       },
     }),
 }

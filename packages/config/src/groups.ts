@@ -160,4 +160,14 @@ export const smtp = {
     default: 'UTC',
     example: 'Europe/Berlin',
   }),
+  quietHours: text('QUIET_HOURS', {
+    description: 'When mails that nobody waits for are held back, by the clock of their reader; `off` for never',
+    default: '22:00-07:00',
+    example: '22:00-07:00',
+  }),
+  cartReminderHours: integer('CART_REMINDER_HOURS', 1, 720, {
+    description: 'How long a cart lies still until its owner is reminded of it',
+    default: '24',
+    example: '24',
+  }),
 }

@@ -15,11 +15,17 @@ export const mailKinds = [
   'order-confirmed',
   'order-rejected',
   'order-cancelled',
+  'email-change',
+  'email-changed',
+  'abandoned-cart',
+  'low-stock',
+  'digest',
   ...scheduledKinds,
 ] as const
 export type MailKind = (typeof mailKinds)[number]
 
-export const mailStates = ['due', 'sent', 'dead'] as const
+/** `cancelled`: an optional mail that lost its reason or its reader before it was sent. */
+export const mailStates = ['due', 'sent', 'dead', 'cancelled'] as const
 
 export const Mail = Type.Object({
   id: Id,

@@ -167,8 +167,22 @@ function scheduleRequested<const P extends Exclude<ServiceName, 'notifications' 
   })
 }
 
+/** Takes back what the same service asked for; until it is due, if it fires once. */
+function scheduleCancelled<const P extends Exclude<ServiceName, 'notifications' | 'frontend'>>(publisher: P) {
+  return event({
+    subject: `msg.${publisher}.schedule.cancelled` as const,
+    aggregate: 'schedule',
+    summary: 'A schedule that this service asked for is not wanted any more',
+    data: Type.Object({ scheduleId: Id, cancelledAt: Time }),
+    example: { scheduleId: '01977c1e-6a00-7000-8000-000000000030', cancelledAt: '2026-05-31T12:00:00.000Z' },
+  })
+}
+
 export const scheduleEvents = {
   authScheduleRequested: scheduleRequested('auth'),
   productsScheduleRequested: scheduleRequested('products'),
   ordersScheduleRequested: scheduleRequested('orders'),
+  authScheduleCancelled: scheduleCancelled('auth'),
+  productsScheduleCancelled: scheduleCancelled('products'),
+  ordersScheduleCancelled: scheduleCancelled('orders'),
 }

@@ -3,7 +3,6 @@ import { addMissingZones, insertScheduleRow, type NewScheduleRow } from './sched
 
 /**
  * The schedules that configuration makes. What operators decided about them, to pause or to cancel, outlives every start.
- * New products begin paused: people did not ask for them and cannot yet decline them in their preferences.
  */
 export function builtInSchedules(shopZone: string): readonly NewScheduleRow[] {
   const common = { origin: 'configuration', catchUp: 'once', at: undefined, userIds: undefined, content: {} } as const
@@ -28,7 +27,7 @@ export function builtInSchedules(shopZone: string): readonly NewScheduleRow[] {
       cron: '0 9 * * 5',
       zone: undefined,
       roles: undefined,
-      status: 'paused',
+      status: 'active',
     },
   ]
 }

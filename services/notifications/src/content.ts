@@ -1,7 +1,25 @@
-import type { authEvents, DataOf, MailKind, Money, NewSchedule, ordersEvents } from '@saas/contracts'
+import {
+  optionalMailKinds,
+  type authEvents,
+  type DataOf,
+  type MailKind,
+  type Money,
+  type NewSchedule,
+  type OptionalMailKind,
+  type ordersEvents,
+  type productsEvents,
+} from '@saas/contracts'
 
 type Confirmed = DataOf<typeof ordersEvents.orderConfirmed>
 type OrderFacts = Pick<Confirmed, 'orderId' | 'lines' | 'total'>
+
+type Cart = DataOf<typeof ordersEvents.cartChanged>
+
+/** A product of which few are left. */
+export type LowProduct = Pick<
+  DataOf<typeof productsEvents.stockRanLow>,
+  'productId' | 'sku' | 'name' | 'available' | 'threshold'
+>
 
 /** What a mail of each kind is about, as its row keeps it. Codes and links are never in it. */
 export interface FactsByKind {
@@ -15,6 +33,12 @@ export interface FactsByKind {
   'order-confirmed': OrderFacts
   'order-rejected': OrderFacts & Pick<DataOf<typeof ordersEvents.orderRejected>, 'reason'>
   'order-cancelled': OrderFacts
+  'email-change': { readonly codeExpiresAt: string }
+  'email-changed': Pick<DataOf<typeof authEvents.emailChanged>, 'changedAt'>
+  /** With the version of the cart: the mail loses its reason when there is a newer one. */
+  'abandoned-cart': { readonly version: number; readonly lines: Cart['lines'] }
+  'low-stock': LowProduct
+  digest: { readonly count: number; readonly products: readonly LowProduct[]; readonly since: string }
   'daily-sales': {
     /** `YYYY-MM-DD`, in the shop's zone. */
     readonly date: string
@@ -38,4 +62,9 @@ export interface Recipient {
   readonly email: string
   readonly name: string
   readonly language: string
+}
+
+/** Whether people can do without mails of this kind: they may refuse them, and in quiet hours such mails wait. */
+export function isOptional(kind: MailKind): kind is OptionalMailKind {
+  return (optionalMailKinds as readonly MailKind[]).includes(kind)
 }

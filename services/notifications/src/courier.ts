@@ -1,17 +1,23 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Clock } from '@saas/config'
 import type { MailSecret } from '@saas/contracts'
-import type { Logger } from '@saas/http'
+import { signUnsubscribe, type Logger } from '@saas/http'
 import { addressDelayMs, retryDelayMs } from './backoff.ts'
-import type { Recipient } from './content.ts'
+import { isOptional, type Recipient } from './content.ts'
 import type { ClaimedMail, Mails } from './mails.ts'
 import { messageOf, type Sender } from './message.ts'
+import type { MailMetrics } from './metrics.ts'
+import { DOMAIN_SENDING_MAX, Places } from './places.ts'
+import { quietUntil, type QuietHours } from './quiet-hours.ts'
 import { openSecret } from './secret.ts'
 import type { Outcome, SmtpServers } from './smtp.ts'
 import type { Templates } from './templates.ts'
 import { viewOf, type Shop } from './view.ts'
 
+/** How many mails a replica holds for each that it may send at once, so that a place that becomes free is taken at once. */
+const HAND_PER_PLACE = 4
 const POLL_MS = 1_000
+const UNTRIED_PAUSE_MS = 1_000
 const FAILURE_PAUSE_MS = 2_000
 const RECORD_RETRY_MS = 200
 /** Clocks of replicas differ by up to a minute; a lease outlives that, and the sending itself, with room to spare. */
@@ -27,10 +33,12 @@ export interface CourierOptions {
   readonly sender: Sender
   readonly shop: Shop
   readonly secretKey: Uint8Array
+  readonly quiet?: QuietHours | undefined
   /** The longest one attempt over all servers takes. */
   readonly sendTimeoutMs: number
   readonly clock: Clock
   readonly logger: Logger
+  readonly metrics: MailMetrics
   readonly random?: () => number
 }
 
@@ -41,9 +49,10 @@ export interface CourierOptions {
 export class Courier implements AsyncDisposable {
   readonly #options: CourierOptions
   readonly #leaseMs: number
+  readonly #places: Places
   readonly #stopping = new AbortController()
   readonly #abandoned = new AbortController()
-  readonly #sending = new Set<Promise<void>>()
+  readonly #hand = new Set<Promise<void>>()
   #nudged = Promise.withResolvers<void>()
   #expiredAtMs = 0
   #running: Promise<void> | undefined
@@ -51,6 +60,7 @@ export class Courier implements AsyncDisposable {
   constructor(options: CourierOptions) {
     this.#options = options
     this.#leaseMs = options.sendTimeoutMs + CLOCK_ERROR_MS_MAX + LEASE_RESERVE_MS
+    this.#places = new Places(() => options.smtp.capacity())
   }
 
   start(): void {
@@ -62,13 +72,14 @@ export class Courier implements AsyncDisposable {
     this.#nudged.resolve()
   }
 
-  /** Claims nothing more and finishes what is being sent. */
+  /** Claims nothing more, gives back what waits, and finishes what is being sent. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort()
+    this.#places.close()
     await this.#running
     const finished = new AbortController()
     const late = wait(STOP_MS_MAX, undefined, { signal: finished.signal }).catch(() => undefined)
-    await Promise.race([Promise.all(this.#sending), late])
+    await Promise.race([Promise.all(this.#hand), late])
     finished.abort()
     this.#abandoned.abort()
   }
@@ -89,104 +100,156 @@ export class Courier implements AsyncDisposable {
     }
   }
 
-  /** Starts sending as many mails as there are free places, each at once: none is claimed to wait. */
+  /** Takes what is due into hand, until nothing is or the hand is full. */
   async #sendDue(): Promise<void> {
     const { mails, smtp, clock } = this.#options
     this.#nudged = Promise.withResolvers()
     await this.#expire()
-    for (;;) {
-      const free = smtp.capacity() - this.#sending.size
-      if (free <= 0 || this.#stopping.signal.aborted) return
+    while (!this.#stopping.signal.aborted) {
+      const handMax = smtp.capacity() * HAND_PER_PLACE
+      // More are claimed when half of them are gone: a claim costs as much for one mail as for twenty.
+      if (handMax === 0 || this.#hand.size > handMax / 2) return
+      const room = handMax - this.#hand.size
       const now = clock.now()
-      const claimed = await mails.claim(free, now, new Date(now.getTime() + this.#leaseMs))
-      for (const mail of claimed) this.#send(mail, now)
-      if (claimed.length < free) return
+      const leaseEndsAt = new Date(now.getTime() + this.#leaseMs)
+      const claimed = await mails.claim(room, this.#places.fullDomains(), now, leaseEndsAt)
+      for (const mail of claimed) this.#take(mail, now)
+      if (claimed.length < Math.min(room, DOMAIN_SENDING_MAX)) return
     }
   }
 
-  #send(mail: ClaimedMail, claimedAt: Date): void {
-    const sending = this.#deliver(mail, claimedAt)
+  #take(mail: ClaimedMail, claimedAt: Date): void {
+    const taken = this.#deliver(mail, claimedAt)
       .catch((error: unknown) =>
         this.#options.logger.error({ err: error, mailId: mail.id }, 'A mail was left to its lease'),
       )
       .finally(() => {
-        this.#sending.delete(sending)
+        this.#hand.delete(taken)
         this.nudge()
       })
-    this.#sending.add(sending)
+    this.#hand.add(taken)
   }
 
   async #deliver(mail: ClaimedMail, claimedAt: Date): Promise<void> {
-    const { mails, clock, secretKey } = this.#options
+    const { mails } = this.#options
+    const { recipient, withdrawn } = mail
+    if (withdrawn !== undefined) return await this.#cancel(mail, withdrawn)
+    if (recipient === undefined) return await this.#waitForAddress(mail, this.#options.clock.now())
+    const quiet = isOptional(mail.content.kind) ? this.#quietUntil(mail) : undefined
+    if (quiet !== undefined)
+      return await this.#record(() => mails.waitUntil(mail, quiet, 'waits for the end of quiet hours'))
+    const domain = domainOf(recipient.email)
+    let outcome: Outcome = { result: 'untried', words: 'waits for a place' }
+    if (await this.#places.enter(domain, LEASE_RESERVE_MS)) {
+      try {
+        outcome = await this.#attempt(mail, recipient, claimedAt)
+      } finally {
+        this.#places.leave(domain)
+      }
+    }
+    await this.#conclude(mail, recipient, outcome)
+  }
+
+  async #attempt(mail: ClaimedMail, recipient: Recipient, claimedAt: Date): Promise<Outcome> {
+    const { clock, secretKey, smtp } = this.#options
     const now = clock.now()
-    if (mail.recipient === undefined) return await this.#waitForAddress(mail, now)
     let secret: MailSecret | undefined
     try {
       secret = mail.secret === undefined ? undefined : await openSecret(mail.secret, secretKey)
     } catch (error) {
       // A wrong MAIL_SECRET_KEY can be put right; until then, or until the code expires, the mail is kept.
-      return await this.#putOff(mail, `the secret cannot be opened: ${messageOfError(error)}`)
+      return { result: 'failed', words: `the secret cannot be opened: ${messageOfError(error)}` }
     }
     let message
     try {
-      message = this.#compose(mail, mail.recipient, secret, now)
+      message = this.#compose(mail, recipient, secret, now)
     } catch (error) {
-      return await this.#record(() => mails.markDead(mail, `the mail cannot be made: ${messageOfError(error)}`))
+      return { result: 'refused', words: `the mail cannot be made: ${messageOfError(error)}` }
     }
     // A process that was stopped in between must not send what by now may be another's.
-    if (clock.now().getTime() - claimedAt.getTime() > LEASE_RESERVE_MS) return
-    await this.#conclude(mail, mail.recipient, await this.#options.smtp.send(message))
+    if (clock.now().getTime() - claimedAt.getTime() > LEASE_RESERVE_MS) {
+      return { result: 'untried', words: 'was held for too long' }
+    }
+    return await smtp.send(message)
   }
 
   #compose(mail: ClaimedMail, recipient: Recipient, secret: MailSecret | undefined, now: Date) {
-    const { templates, shop, sender } = this.#options
-    const { content, zone, expiresAt } = mail
-    const view = viewOf({ content, recipient, zone, secret, expiresAt }, shop, now)
-    const rendered = templates.render(content.kind, recipient.language, view)
-    return messageOf(mail.id, recipient.email, rendered, sender, now)
+    const { templates, shop, sender, secretKey } = this.#options
+    const { content, zone, expiresAt, userId } = mail
+    const { kind } = content
+    const unsubscribeToken = isOptional(kind) ? signUnsubscribe({ userId, kind }, secretKey) : undefined
+    const view = viewOf({ content, recipient, zone, secret, expiresAt, unsubscribeToken }, shop, now)
+    const rendered = templates.render(kind, recipient.language, view)
+    const url = unsubscribeToken === undefined ? undefined : `${shop.url}/auth/unsubscribe/${unsubscribeToken}`
+    return messageOf(mail.id, recipient.email, rendered, sender, now, url)
+  }
+
+  #quietUntil({ zone }: ClaimedMail): Date | undefined {
+    return quietUntil(this.#options.quiet, zone, this.#options.clock.now())
   }
 
   async #conclude(mail: ClaimedMail, recipient: Recipient, outcome: Outcome): Promise<void> {
-    const { mails, clock, logger } = this.#options
-    const line = { mailId: mail.id, kind: mail.content.kind, attempts: mail.attempts, traceParent: mail.traceParent }
+    const { mails, clock, logger, metrics } = this.#options
+    const { kind } = mail.content
+    const line = { mailId: mail.id, kind, attempts: mail.attempts, traceParent: mail.traceParent }
+    const now = clock.now()
     switch (outcome.result) {
-      case 'accepted':
-        await this.#record(() => mails.markSent(mail, recipient, clock.now()))
-        logger.info({ ...line, waitedMs: clock.now().getTime() - mail.createdAt.getTime() }, 'Mail sent')
+      case 'accepted': {
+        const waitedMs = now.getTime() - mail.createdAt.getTime()
+        await this.#record(() => mails.markSent(mail, recipient, now))
+        metrics.count(kind, 'sent')
+        metrics.observeWait(kind, waitedMs / 1_000)
+        logger.info({ ...line, waitedMs }, 'Mail sent')
         return
+      }
       case 'refused':
-        await this.#record(() => mails.markDead(mail, outcome.words))
+        await this.#bury(mail, outcome.words, now)
         logger.warn({ ...line, words: outcome.words }, 'Mail refused for good')
         return
       case 'failed':
-        await this.#putOff(mail, outcome.words)
+        await this.#putOff(mail, outcome.words, now)
         logger.info({ ...line, words: outcome.words }, 'Mail not sent yet')
+        return
+      case 'untried': {
+        const dueAt = new Date(now.getTime() + UNTRIED_PAUSE_MS)
+        await this.#record(() => mails.waitUntil(mail, dueAt, outcome.words))
+      }
     }
   }
 
+  async #cancel(mail: ClaimedMail, words: string): Promise<void> {
+    const { mails, clock, metrics } = this.#options
+    await this.#record(() => mails.markCancelled(mail, words, clock.now()))
+    metrics.count(mail.content.kind, 'cancelled')
+  }
+
+  async #bury(mail: ClaimedMail, words: string, now: Date): Promise<void> {
+    await this.#record(() => this.#options.mails.markDead(mail, words, now))
+    this.#options.metrics.count(mail.content.kind, 'dead')
+  }
+
   /** Tries again later; at the end of the 48 hours once more, then never. */
-  async #putOff(mail: ClaimedMail, reason: string): Promise<void> {
-    const { mails, clock, random = Math.random } = this.#options
-    const now = clock.now()
-    if (now >= mail.givesUpAt)
-      return await this.#record(() => mails.markDead(mail, `given up after 48 hours: ${reason}`))
+  async #putOff(mail: ClaimedMail, words: string, now: Date): Promise<void> {
+    const { mails, metrics, random = Math.random } = this.#options
+    metrics.count(mail.content.kind, 'failed')
+    if (now >= mail.givesUpAt) return await this.#bury(mail, `given up after 48 hours: ${words}`, now)
     const dueAt = new Date(Math.min(now.getTime() + retryDelayMs(mail.attempts, random()), mail.givesUpAt.getTime()))
-    await this.#record(() => mails.retryAt(mail, dueAt, reason))
+    await this.#record(() => mails.retryAt(mail, dueAt, words))
   }
 
   async #waitForAddress(mail: ClaimedMail, now: Date): Promise<void> {
     const { mails } = this.#options
-    if (now >= mail.givesUpAt) return await this.#record(() => mails.markDead(mail, 'the user was never heard of'))
+    if (now >= mail.givesUpAt) return await this.#bury(mail, 'the user was never heard of', now)
     const dueAt = new Date(now.getTime() + addressDelayMs(now.getTime() - mail.createdAt.getTime()))
     await this.#record(() => mails.waitUntil(mail, dueAt, 'waits for the address of the user'))
   }
 
   /** Once a poll: nudges come with every mail that was sent. */
   async #expire(): Promise<void> {
-    const { mails, clock } = this.#options
+    const { mails, clock, metrics } = this.#options
     const now = clock.now()
     if (Math.abs(now.getTime() - this.#expiredAtMs) < POLL_MS) return
-    await mails.expire(now)
+    for (const kind of await mails.expire(now)) metrics.count(kind, 'dead')
     this.#expiredAtMs = now.getTime()
   }
 
@@ -206,4 +269,8 @@ export class Courier implements AsyncDisposable {
 
 function messageOfError(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
+}
+
+function domainOf(email: string): string {
+  return email.slice(email.lastIndexOf('@') + 1).toLowerCase()
 }

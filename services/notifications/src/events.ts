@@ -5,24 +5,39 @@ import {
   productsEvents,
   scheduleEvents,
   type Event,
+  type MailKind,
 } from '@saas/contracts'
 import type { MessageOf, Transaction } from '@saas/state'
 import type { Content, FactsByKind, Recipient } from './content.ts'
+import { applyCarts } from './carts.ts'
+import { applyLowStock } from './digests.ts'
 import { insertMails, type NewMail } from './mails.ts'
 import { applyProducts, applySales } from './projections.ts'
-import { applyUserChanges } from './recipients.ts'
-import { applyScheduleRequests } from './schedule-requests.ts'
+import { applyUserChanges, applyUserDeletions } from './recipients.ts'
+import { applyScheduleCancellations, applyScheduleRequests } from './schedule-requests.ts'
 
 const MINUTE_MS = 60_000
 
 const userEvents = [authEvents.userChanged] as const
+const deletionEvents = [authEvents.userDeleted] as const
 const productEvents = [
   productsEvents.productCreated,
   productsEvents.productChanged,
   productsEvents.productDeleted,
 ] as const
 const saleEvents = [ordersEvents.orderConfirmed, ordersEvents.orderCancelled] as const
-const requestEvents = Object.values(scheduleEvents)
+const cartEvents = [ordersEvents.cartChanged] as const
+const stockEvents = [productsEvents.stockRanLow] as const
+const requestEvents = [
+  scheduleEvents.authScheduleRequested,
+  scheduleEvents.productsScheduleRequested,
+  scheduleEvents.ordersScheduleRequested,
+] as const
+const cancellationEvents = [
+  scheduleEvents.authScheduleCancelled,
+  scheduleEvents.productsScheduleCancelled,
+  scheduleEvents.ordersScheduleCancelled,
+] as const
 const mailEvents = [
   authEvents.verificationRequested,
   authEvents.registrationRepeated,
@@ -31,30 +46,51 @@ const mailEvents = [
   authEvents.passwordChanged,
   authEvents.factorChanged,
   authEvents.sessionOpened,
+  authEvents.emailChangeRequested,
+  authEvents.emailChanged,
   ordersEvents.orderConfirmed,
   ordersEvents.orderRejected,
   ordersEvents.orderCancelled,
 ] as const
 
 /** Everything the durable consumer applies. */
-export const consumedEvents = [...userEvents, ...mailEvents, ...productEvents, ...requestEvents] as const
+export const consumedEvents = [
+  ...userEvents,
+  ...deletionEvents,
+  ...mailEvents,
+  ...productEvents,
+  ...cartEvents,
+  ...stockEvents,
+  ...requestEvents,
+  ...cancellationEvents,
+] as const
 
 export type Consumed = MessageOf<(typeof consumedEvents)[number]>
 type Mailing = MessageOf<(typeof mailEvents)[number]>
 
 /**
  * Applies a batch inside the transaction that holds its inbox rows: what is known of users and products goes by version,
- * mails and schedules never do.
+ * mails and schedules never do. Returns the kinds of the mails that were written.
  */
-export async function applyEvents(tx: Transaction, messages: readonly Consumed[], now: Date): Promise<void> {
+export async function applyEvents(
+  tx: Transaction,
+  messages: readonly Consumed[],
+  { now, cartReminderMs }: { readonly now: Date; readonly cartReminderMs: number },
+): Promise<MailKind[]> {
   await applyUserChanges(tx, those(messages, userEvents), now)
   await applyProducts(tx, those(messages, productEvents))
   await applySales(tx, those(messages, saleEvents))
+  await applyCarts(tx, those(messages, cartEvents), cartReminderMs)
   await applyScheduleRequests(tx, those(messages, requestEvents), now)
+  await applyScheduleCancellations(tx, those(messages, cancellationEvents), now)
+  const warnings = await applyLowStock(tx, those(messages, stockEvents), now)
   const mails = those(messages, mailEvents)
     .map(mailOf)
     .filter((mail) => mail !== undefined)
-  await insertMails(tx, mails, now)
+  const written = await insertMails(tx, [...warnings, ...mails], now)
+  // Last, so that nothing that came with it outlives it.
+  await applyUserDeletions(tx, those(messages, deletionEvents), now)
+  return written
 }
 
 /** The messages of these events. */
@@ -72,6 +108,15 @@ function mailOf(message: Mailing): NewMail | undefined {
       const codeExpiresAt = new Date(message.time.getTime() + CODE_LIFETIME_MINUTES * MINUTE_MS).toISOString()
       const content: Content = { kind: 'verify-address', facts: { codeExpiresAt } }
       return { ...sealed(content, message.data), naturalKey: `verify-address:${id}`, traceParent }
+    }
+    case authEvents.emailChangeRequested.subject: {
+      const codeExpiresAt = new Date(message.time.getTime() + CODE_LIFETIME_MINUTES * MINUTE_MS).toISOString()
+      const content: Content = { kind: 'email-change', facts: { codeExpiresAt } }
+      return { ...sealed(content, message.data), naturalKey: `email-change:${id}`, traceParent }
+    }
+    case authEvents.emailChanged.subject: {
+      const content: Content = { kind: 'email-changed', facts: { changedAt: message.data.changedAt } }
+      return { ...sealed(content, message.data), naturalKey: `email-changed:${id}`, traceParent }
     }
     case authEvents.loginCodeRequested.subject:
       return { ...sealed({ kind: 'login-code', facts: {} }, message.data), naturalKey: `login-code:${id}`, traceParent }

@@ -28,12 +28,18 @@ export function formatTime(time: string, language: string, zone: string | undefi
 
 const MINUTE_MS = 60_000
 const MINUTES_IN_WORDS_MAX = 120
+const HOURS_IN_WORDS_MAX = 72
 
 /** What is left until a moment, rounded down so that no mail promises more than there is: “10 minutes”, “24 Stunden”. */
 export function formatTimeLeft(until: Date, now: Date, language: string): string {
   const minutes = Math.max(1, Math.floor((until.getTime() - now.getTime()) / MINUTE_MS + 0.5))
+  const hours = Math.floor(minutes / 60 + 0.02)
   const [count, unit] =
-    minutes <= MINUTES_IN_WORDS_MAX ? [minutes, 'minute'] : [Math.floor(minutes / 60 + 0.02), 'hour']
+    minutes <= MINUTES_IN_WORDS_MAX
+      ? [minutes, 'minute']
+      : hours <= HOURS_IN_WORDS_MAX
+        ? [hours, 'hour']
+        : [Math.floor(hours / 24), 'day']
   return new Intl.NumberFormat(language, { style: 'unit', unit, unitDisplay: 'long' }).format(count)
 }
 

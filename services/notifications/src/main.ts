@@ -1,4 +1,5 @@
 import { createApp, listen, registerRoutes, runService, type RunningService, type ServiceContext } from '@saas/http'
+import type { MailKind } from '@saas/contracts'
 import { State } from '@saas/state'
 import { notificationsVariables, type NotificationsConfig } from './config.ts'
 import { Courier } from './courier.ts'
@@ -6,8 +7,10 @@ import { applyEvents, consumedEvents } from './events.ts'
 import { Jobs } from './jobs.ts'
 import { MailList } from './mail-list.ts'
 import { Mails } from './mails.ts'
+import { MailMetrics } from './metrics.ts'
 import { parseSender } from './message.ts'
 import { builtInSchedules } from './built-in.ts'
+import { parseQuietHours } from './quiet-hours.ts'
 import { Scheduler } from './scheduler.ts'
 import { Schedules } from './schedules.ts'
 import { notificationsHandlers, servedRoutes } from './routes.ts'
@@ -16,6 +19,9 @@ import { Templates } from './templates.ts'
 
 /** One attempt at one server may take this many times CONN_TIMEOUT; servers are slow to answer a whole mail. */
 const SEND_TIMEOUTS = 2
+const HOUR_MS = 3_600_000
+/** So few are applied within a second. */
+const CAUGHT_UP_MESSAGES = 1_000
 
 /** Starts the service; disposing claims no more mails, finishes those under way, and then lets go of everything. */
 export async function startNotifications(
@@ -23,25 +29,34 @@ export async function startNotifications(
   { logger, clock }: ServiceContext,
 ): Promise<RunningService> {
   const sender = parseSender(config.mailFrom)
+  const quiet = parseQuietHours(config.quietHours)
   const templates = new Templates()
   const connectTimeoutMs = config.connTimeoutSeconds * 1_000
+  const cartReminderMs = config.cartReminderHours * HOUR_MS
   const sendTimeoutMs = connectTimeoutMs * SEND_TIMEOUTS
 
   await using resources = new AsyncDisposableStack()
   const state = resources.use(State.connect(config, { service: 'notifications', logger, clock }))
   const { database, bus } = state
-  const smtp = resources.use(new SmtpServers({ urls: config.smtpUrls, connectTimeoutMs, sendTimeoutMs, clock, logger }))
+  const mails = new Mails(database)
+  const metrics = new MailMetrics(mails, () => clock.now())
+  const onAttempt = metrics.observeAttempt.bind(metrics)
+  const smtp = resources.use(
+    new SmtpServers({ urls: config.smtpUrls, connectTimeoutMs, sendTimeoutMs, clock, logger, onAttempt }),
+  )
   const courier = resources.use(
     new Courier({
-      mails: new Mails(database),
+      mails,
       smtp,
       templates,
       sender,
       shop: { name: sender.name, url: config.publicUrl },
       secretKey: config.mailSecretKey,
+      quiet,
       sendTimeoutMs: sendTimeoutMs * config.smtpUrls.length,
       clock,
       logger,
+      metrics,
     }),
   )
   const { internalTokenKeys } = config
@@ -54,23 +69,36 @@ export async function startNotifications(
     checks: state.checks,
   })
   state.exposeMetrics(app.metrics)
+  metrics.expose(app.metrics)
   registerRoutes(
     app,
     servedRoutes,
     notificationsHandlers({ bus, courier, clock, mails: new MailList(database), schedules: new Schedules(database) }),
   )
 
+  // One batch is applied at a time, so these are those of the one that was just committed.
+  let queued: readonly MailKind[] = []
   bus.startRelay()
   bus.consume({
     durable: 'notifications',
     events: consumedEvents,
-    apply: (tx, messages) => applyEvents(tx, messages, clock.now()),
-    afterCommit: () => courier.nudge(),
+    apply: async (tx, messages) => {
+      queued = await applyEvents(tx, messages, { now: clock.now(), cartReminderMs })
+    },
+    afterCommit: () => {
+      for (const kind of queued) metrics.count(kind, 'queued')
+      courier.nudge()
+    },
   })
   courier.start()
   resources.use(new Jobs(database, clock, logger)).start()
   const builtIn = builtInSchedules(config.shopZone)
-  resources.use(new Scheduler({ database, clock, logger, builtIn, onPlanned: () => courier.nudge() })).start()
+  const isCaughtUp = async (): Promise<boolean> => {
+    const { consumers } = await bus.lag()
+    return consumers.every(({ pending, unacknowledged }) => pending + unacknowledged < CAUGHT_UP_MESSAGES)
+  }
+  const onPlanned = (): void => courier.nudge()
+  resources.use(new Scheduler({ database, clock, logger, builtIn, quiet, isCaughtUp, onPlanned })).start()
 
   const running = resources.use(await listen(app, config))
   const owned = resources.move()

@@ -26,13 +26,29 @@ export function messageIdOf(mailId: string, sender: Sender): string {
   return `<${mailId}@${sender.domain}>`
 }
 
+/** How a mailbox's own button takes somebody off a list: a POST to this URL, without any page (RFC 8058). */
+function oneClickHeaders(url: string) {
+  // Prepared: a line break inside the URL, which folding would make, breaks it for some clients.
+  return {
+    'List-Unsubscribe': { prepared: true, value: `<${url}>` },
+    'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click',
+  }
+}
+
 /**
  * A mail to one address. Its display name is left out: it is text that a stranger may have chosen when registering
  * somebody else's address.
  *
  * @throws {Error} when the address is one that could break out of its header.
  */
-export function messageOf(mailId: string, to: string, rendered: Rendered, sender: Sender, now: Date): SendMailOptions {
+export function messageOf(
+  mailId: string,
+  to: string,
+  rendered: Rendered,
+  sender: Sender,
+  now: Date,
+  unsubscribeUrl?: string,
+): SendMailOptions {
   if (!isMailAddress(to)) throw new Error('The address is not one a mail can be sent to')
   return {
     messageId: messageIdOf(mailId, sender),
@@ -45,7 +61,11 @@ export function messageOf(mailId: string, to: string, rendered: Rendered, sender
     html: rendered.html,
     textEncoding: 'quoted-printable',
     // RFC 3834: no vacation answers. List-Unsubscribe comes only with kinds that people can refuse.
-    headers: { 'Auto-Submitted': 'auto-generated', 'Content-Language': rendered.language },
+    headers: {
+      'Auto-Submitted': 'auto-generated',
+      'Content-Language': rendered.language,
+      ...(unsubscribeUrl === undefined ? {} : oneClickHeaders(unsubscribeUrl)),
+    },
     disableFileAccess: true,
     disableUrlAccess: true,
   }

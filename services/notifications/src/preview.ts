@@ -1,5 +1,5 @@
 import { authEvents, mailKinds, ordersEvents, productsEvents, scheduleEvents, type MailKind } from '@saas/contracts'
-import type { Content, FactsByKind, Recipient } from './content.ts'
+import { isOptional, type Content, type FactsByKind, type Recipient } from './content.ts'
 import { previewPage } from './preview-page.ts'
 import { Templates } from './templates.ts'
 import { viewOf, type Shop } from './view.ts'
@@ -15,11 +15,15 @@ export interface Preview {
 
 const CODE_VALID_MS = 10 * 60_000
 const LINK_VALID_MS = 24 * 3_600_000
+const UNDO_VALID_MS = 7 * LINK_VALID_MS
+const EXAMPLE_USER = '01977c1e-6a00-7000-8000-000000000001'
 const now = new Date('2026-01-01T12:00:00.000Z')
 const secretByKind: Partial<Record<MailKind, readonly ('code' | 'link')[]>> = {
   'verify-address': ['code', 'link'],
   'login-code': ['code'],
   'password-reset': ['link'],
+  'email-change': ['code', 'link'],
+  'email-changed': ['link'],
 }
 
 /** What each kind is shown with: the examples of the contracts. */
@@ -34,6 +38,18 @@ const examples: FactsByKind = {
   'order-confirmed': ordersEvents.orderConfirmed.example,
   'order-rejected': ordersEvents.orderRejected.example,
   'order-cancelled': ordersEvents.orderCancelled.example,
+  'email-change': { codeExpiresAt: '2026-01-01T12:10:00.000Z' },
+  'email-changed': authEvents.emailChanged.example,
+  'abandoned-cart': { version: 3, lines: [...ordersEvents.cartChanged.example.lines] },
+  'low-stock': productsEvents.stockRanLow.example,
+  digest: {
+    count: 52,
+    products: [
+      productsEvents.stockRanLow.example,
+      { ...productsEvents.stockRanLow.example, sku: 'POT-3', name: 'Teapot “Kyoto” of cast iron', available: 0 },
+    ],
+    since: '2026-01-01T11:00:00.000Z',
+  },
   'daily-sales': {
     date: '2025-12-31',
     orders: 42,
@@ -59,12 +75,15 @@ function preview(templates: Templates, kind: MailKind, language: string, shop: S
   const recipient: Recipient = { email: 'ada@example.com', name: 'Ada', language }
   const secret = exampleSecret(kind, shop)
   const expiresAt = secret === undefined ? undefined : new Date(now.getTime() + validMsOf(kind))
-  const view = viewOf({ content, recipient, zone: 'Europe/Berlin', secret, expiresAt }, shop, now)
+  const unsubscribeToken = isOptional(kind) ? `${EXAMPLE_USER}.${kind}.${'A'.repeat(43)}` : undefined
+  const occasion = { content, recipient, zone: 'Europe/Berlin', secret, expiresAt, unsubscribeToken }
+  const view = viewOf(occasion, shop, now)
   return { kind, ...templates.render(kind, language, view) }
 }
 
 function validMsOf(kind: MailKind): number {
-  return kind === 'verify-address' ? LINK_VALID_MS : CODE_VALID_MS
+  if (kind === 'email-changed') return UNDO_VALID_MS
+  return kind === 'verify-address' || kind === 'email-change' ? LINK_VALID_MS : CODE_VALID_MS
 }
 
 function exampleSecret(kind: MailKind, shop: Shop) {

@@ -6,8 +6,11 @@ import type { Logger } from '@saas/http'
 import { sql, type Database, type Transaction } from '@saas/state'
 import { GIVE_UP_AFTER_MS } from './backoff.ts'
 import { configureSchedules } from './built-in.ts'
+import { hasDueCarts, remindOfCarts } from './carts.ts'
+import { closeWindows } from './digests.ts'
 import { factsOfFire } from './fire-facts.ts'
 import { catchUp, localDate } from './occurrences.ts'
+import type { QuietHours } from './quiet-hours.ts'
 import { addMissingZones, timingOf, type NewScheduleRow, type TimingRow } from './schedule-rows.ts'
 
 const EVERY_SECOND = '* * * * * *'
@@ -66,14 +69,15 @@ const planPage = sql<{ id: string }>(
      for no key update of fire skip locked
    ),
    page as materialized (
-     select claimed.id as fire_id, schedule_id, local_date, kind, audience.user_id
+     select claimed.id as fire_id, schedule_id, local_date, kind, audience.user_id, audience.domain
      from claimed
      cross join lateral (
-       select user_id
+       select user_id, lower(split_part(email, '@', 2)) as domain
        from recipient
        where (planned_until is null or user_id > planned_until)
          and verified
          and not disabled
+         and not (claimed.kind = any(declined))
          and (schedule_zone is not null or coalesce(recipient.zone, 'UTC') = claimed.zone)
          and (claimed.roles is null or recipient.roles && claimed.roles)
          and (user_ids is null or user_id = any(user_ids))
@@ -82,9 +86,9 @@ const planPage = sql<{ id: string }>(
      ) as audience
    ),
    planned as (
-     insert into mail (id, natural_key, kind, user_id, data, has_secret, due_at, gives_up_at, created_at, fire_id)
-     select uuidv7(), concat_ws(':', 'schedule', schedule_id, local_date, user_id), kind, user_id, '{}', false, $1, $2, $1,
-       fire_id
+     insert into mail (id, natural_key, kind, user_id, domain, data, has_secret, due_at, gives_up_at, created_at, fire_id)
+     select uuidv7(), concat_ws(':', 'schedule', schedule_id, local_date, user_id), kind, user_id, domain, '{}', false, $1,
+       $2, $1, fire_id
      from page
      order by user_id
      on conflict (natural_key) do nothing
@@ -113,6 +117,9 @@ export interface SchedulerOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly builtIn: readonly NewScheduleRow[]
+  readonly quiet?: QuietHours | undefined
+  /** Whether what happened until a moment ago was applied: nobody is reminded of a cart that may be ordered since. */
+  readonly isCaughtUp?: () => Promise<boolean>
   /** Called when mails were written. */
   readonly onPlanned: () => void
 }
@@ -155,7 +162,26 @@ export class Scheduler implements AsyncDisposable {
     const failed: string[] = []
     while (!this.#isStopped && (await this.#fireNext(failed)));
     while (!this.#isStopped && (await this.planNextPage()));
+    while (!this.#isStopped && (await this.#remind()));
+    while (!this.#isStopped && (await this.#digest()));
     await database.write(finishPast, [now])
+  }
+
+  /** Closes the windows of digests; false when none is due. */
+  async #digest(): Promise<boolean> {
+    const { database, clock, quiet, onPlanned } = this.#options
+    const closed = await closeWindows(database, quiet, clock.now())
+    if (closed > 0) onPlanned()
+    return closed > 0
+  }
+
+  /** Reminds of the carts that lie still; false when there is nothing left to do for now. */
+  async #remind(): Promise<boolean> {
+    const { database, clock, isCaughtUp = async () => true, onPlanned } = this.#options
+    if (!(await hasDueCarts(database, clock.now())) || !(await isCaughtUp())) return false
+    const hasMore = await remindOfCarts(database, clock.now())
+    onPlanned()
+    return hasMore
   }
 
   /** Writes the mails of the next thousand users of some firing; false when nothing is left to plan. */

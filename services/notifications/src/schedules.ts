@@ -46,9 +46,9 @@ const selectSchedules = sql<ScheduleRow>(
 
 const selectSchedule = sql<ScheduleRow>('notifications.get_schedule', `select ${columns} where schedule.id = $1`)
 
-const lockSchedule = sql<TimingRow & { status: Schedule['status']; created_at: Date }>(
+const lockSchedule = sql<TimingRow & { status: Schedule['status']; origin: Schedule['origin']; created_at: Date }>(
   'notifications.lock_schedule',
-  `select status, cron, local_at, zone as schedule_zone, created_at from schedule where id = $1 for no key update`,
+  `select status, origin, cron, local_at, zone as schedule_zone, created_at from schedule where id = $1 for no key update`,
 )
 
 // One that fires once has begun when it fired, or would have by now, in the first of its zones.
@@ -125,15 +125,9 @@ export class Schedules {
 
   /** @throws {ProblemError} `not-found`, or `schedule-ended` when it was due before now or was cancelled before. */
   async cancel(id: string, now: Date): Promise<Schedule> {
-    await this.#database.transaction(async (tx) => {
-      const [locked] = await tx.query(lockSchedule, [id])
-      if (locked === undefined) throw new ProblemError(problems.notFound)
-      if (locked.status === 'cancelled') return
-      if (locked.status === 'done') throw new ProblemError(problems.scheduleEnded)
-      if (locked.local_at !== null && (await hasBegun(tx, id, now))) throw new ProblemError(problems.scheduleEnded)
-      await tx.query(setStatus, [id, 'cancelled'])
-      await tx.query(stopZones, [id])
-    })
+    const verdict = await this.#database.transaction(async (tx) => await cancelSchedule(tx, id, now))
+    if (verdict === 'unknown') throw new ProblemError(problems.notFound)
+    if (verdict === 'ended') throw new ProblemError(problems.scheduleEnded)
     return await this.get(id)
   }
 
@@ -177,6 +171,27 @@ export function announcementRow(
     content: announcement,
     status: 'active',
   }
+}
+
+/**
+ * Cancels until it is due, unless it was cancelled before; the lock of its row decides between this and firing.
+ * `foreign`: not of the origin that was named.
+ */
+export async function cancelSchedule(
+  tx: Transaction,
+  id: string,
+  now: Date,
+  origin?: Schedule['origin'],
+): Promise<'cancelled' | 'ended' | 'unknown' | 'foreign'> {
+  const [locked] = await tx.query(lockSchedule, [id])
+  if (locked === undefined) return 'unknown'
+  if (origin !== undefined && locked.origin !== origin) return 'foreign'
+  if (locked.status === 'cancelled') return 'cancelled'
+  if (locked.status === 'done') return 'ended'
+  if (locked.local_at !== null && (await hasBegun(tx, id, now))) return 'ended'
+  await tx.query(setStatus, [id, 'cancelled'])
+  await tx.query(stopZones, [id])
+  return 'cancelled'
 }
 
 async function hasBegun(tx: Transaction, id: string, now: Date): Promise<boolean> {

@@ -18,6 +18,8 @@ export type Outcome =
   | { readonly result: 'refused'; readonly words: string }
   /** For the time being: because of the mail (greylisting, a full mailbox) or of every server. */
   | { readonly result: 'failed'; readonly words: string }
+  /** Nothing was tried: every server is out of use. */
+  | { readonly result: 'untried'; readonly words: string }
 
 interface Server {
   readonly name: string
@@ -33,6 +35,8 @@ export interface SmtpOptions {
   readonly sendTimeoutMs: number
   readonly clock: Clock
   readonly logger: Logger
+  /** Told of each attempt at a server and what came of it. */
+  readonly onAttempt?: (server: string, outcome: string, seconds: number) => void
 }
 
 /** The mail servers, in the order in which they are preferred. */
@@ -62,7 +66,7 @@ export class SmtpServers implements AsyncDisposable {
    * server that was cut after that may have accepted it.
    */
   async send(message: SendMailOptions): Promise<Outcome> {
-    let words = 'every mail server is out of use after repeated failures'
+    let words: string | undefined
     for (const server of this.#servers) {
       if (!server.circuit.enter(this.#options.clock.now())) continue
       const attempt = await this.#attempt(server, message)
@@ -70,11 +74,13 @@ export class SmtpServers implements AsyncDisposable {
       words = attempt.words
       if (attempt.isHandedOver) break
     }
-    return { result: 'failed', words }
+    if (words !== undefined) return { result: 'failed', words }
+    return { result: 'untried', words: 'every mail server is out of use after repeated failures' }
   }
 
   async #attempt(server: Server, message: SendMailOptions): Promise<Outcome | ServerFailure> {
-    const { clock, logger, sendTimeoutMs } = this.#options
+    const { clock, logger, sendTimeoutMs, onAttempt } = this.#options
+    const startedAt = performance.now()
     const progress: Progress = { body: undefined }
     const wasOpen = server.circuit.state(clock.now()) !== 'closed'
     const outcome = await server.transport
@@ -83,6 +89,7 @@ export class SmtpServers implements AsyncDisposable {
         (info): Outcome => ({ result: 'accepted', words: String(info.response) }),
         (error: unknown) => classify(error, progress),
       )
+    onAttempt?.(server.name, outcome.result, (performance.now() - startedAt) / 1_000)
     if (outcome.result === 'server-failed') {
       server.circuit.failed(clock.now())
       const isOpen = server.circuit.state(clock.now()) === 'open'

@@ -1,6 +1,6 @@
 import { fillPath, pages, shortId, type MailSecret } from '@saas/contracts'
 import { singleLine } from './address.ts'
-import type { Content, Recipient } from './content.ts'
+import type { Content, LowProduct, Recipient } from './content.ts'
 import { formatDate, formatMoney, formatTime, formatTimeLeft } from './format.ts'
 
 /** Who sends: what a mail says of the shop. */
@@ -16,13 +16,24 @@ export interface Occasion {
   readonly zone: string | undefined
   readonly secret: MailSecret | undefined
   readonly expiresAt: Date | undefined
+  /** Of mails that people can refuse. */
+  readonly unsubscribeToken?: string | undefined
+}
+
+/** The page that asks whether somebody wants no more mails of this kind. The token stands behind the #: no server logs it. */
+function unsubscribePage(shop: Shop, token: string): string {
+  return `${shop.url}/unsubscribe#${token}`
 }
 
 /**
  * The values a template may name. Everything people read as money or time is formatted here, in the recipient's
  * language; a value that is missing is missing in the template too, where it is an error.
  */
-export function viewOf({ content, recipient, zone, secret, expiresAt }: Occasion, shop: Shop, now: Date) {
+export function viewOf(
+  { content, recipient, zone, secret, expiresAt, unsubscribeToken }: Occasion,
+  shop: Shop,
+  now: Date,
+) {
   const { language, name } = recipient
   const formats: Formats = {
     language,
@@ -36,8 +47,11 @@ export function viewOf({ content, recipient, zone, secret, expiresAt }: Occasion
       login: shop.url + pages.login,
       reset: shop.url + pages.reset,
       products: shop.url + pages.manageProducts,
+      basket: shop.url + pages.basket,
     },
+    unsubscribe: unsubscribeToken === undefined ? null : unsubscribePage(shop, unsubscribeToken),
     name: singleLine(name),
+    ...(content.kind === 'email-change' ? { code: null } : {}),
     ...secret,
     ...(expiresAt === undefined ? {} : { timeLeft: formatTimeLeft(expiresAt, now, language) }),
     ...factsOf(content, shop, formats),
@@ -57,11 +71,13 @@ function factsOf(
   { language, time, timeLeft }: Formats,
 ): Readonly<Record<string, unknown>> {
   switch (content.kind) {
+    case 'email-change':
     case 'verify-address': {
       // The link outlives the code: a mail that comes late, after a long outage, leaves out what no longer works.
       const codeTimeLeft = timeLeft(new Date(content.facts.codeExpiresAt))
       return { codeTimeLeft: codeTimeLeft ?? null }
     }
+    case 'email-changed':
     case 'password-changed':
       return { changedAt: time(content.facts.changedAt) }
     case 'factor-changed': {
@@ -75,6 +91,21 @@ function factsOf(
     case 'order-confirmed':
     case 'order-cancelled':
       return { order: orderOf(content.facts, shop, language) }
+    case 'abandoned-cart':
+      return {
+        products: content.facts.lines.map(({ productId, name, quantity, unitPrice }) => ({
+          name: quantity === 1 ? singleLine(name) : `${quantity} × ${singleLine(name)}`,
+          value: formatMoney({ ...unitPrice, amount: unitPrice.amount * quantity }, language),
+          url: shop.url + fillPath(pages.product, { id: productId }),
+        })),
+      }
+    case 'low-stock':
+      return { product: lowProductOf(content.facts, shop) }
+    case 'digest': {
+      const { count, products, since } = content.facts
+      const shown = products.map((product) => lowProductOf(product, shop))
+      return { count, more: count - shown.length, products: shown, since: time(since) }
+    }
     case 'daily-sales': {
       const { date, orders, cancelled, revenue, products } = content.facts
       return {
@@ -102,6 +133,12 @@ function factsOf(
     default:
       return {}
   }
+}
+
+function lowProductOf({ productId, sku, name, available, threshold }: LowProduct, shop: Shop) {
+  const shownName = singleLine(name)
+  const url = shop.url + fillPath(pages.manageProduct, { id: productId })
+  return { sku, name: shownName, available, threshold, value: String(available), url }
 }
 
 type OrderFacts = Extract<Content, { kind: 'order-confirmed' }>['facts']

@@ -118,7 +118,13 @@ export interface Shop extends AsyncDisposable {
 }
 
 export async function startShop(
-  options: { behave?: SmtpSink['behave']; smtpUrls?: readonly string[]; connTimeoutSeconds?: number } = {},
+  options: {
+    behave?: SmtpSink['behave']
+    smtpUrls?: readonly string[]
+    connTimeoutSeconds?: number
+    quietHours?: string
+    publicUrl?: string
+  } = {},
 ): Promise<Shop> {
   await using stack = new AsyncDisposableStack()
   const bus = stack.use(await testBus())
@@ -130,6 +136,9 @@ export async function startShop(
     smtpUrls: options.smtpUrls ?? [smtp.url],
     mailFrom: 'The Shop <shop@shop.example>',
     shopZone: 'Europe/Berlin',
+    quietHours: options.quietHours ?? 'off',
+    cartReminderHours: 24,
+    ...(options.publicUrl === undefined ? {} : { publicUrl: options.publicUrl }),
     ...(options.connTimeoutSeconds === undefined ? {} : { connTimeoutSeconds: options.connTimeoutSeconds }),
   }
   const notifications = stack.use(await startService('notifications', startNotifications, { database, bus, config }))
@@ -173,6 +182,7 @@ export function someUser(
     roles: ['customer'],
     userId,
     email: `${userId.slice(-12)}@example.com`,
+    preferences: {},
     ...changes,
   }
 }

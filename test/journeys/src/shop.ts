@@ -78,6 +78,8 @@ export async function startShop(): Promise<Shop> {
         smtpUrls: [mailbox.smtpUrl],
         mailFrom: 'The shop <shop@example.com>',
         shopZone: 'UTC',
+        quietHours: 'off',
+        cartReminderHours: 24,
       },
     }),
   )
