@@ -82,6 +82,9 @@ const markPublished = sql(
 /** The stream has fewer messages than it acknowledged to us before. */
 class StreamWentBack extends Error {}
 
+/** The stream is not the one that was looked at. */
+class StreamChanged extends Error {}
+
 /**
  * Publishes the outbox. Runs in every replica: each pass takes the shards nobody else holds, publishes their lowest unpublished
  * versions as one batch, waits for the acknowledgements and marks what was acknowledged. Whatever fails in between is
@@ -180,6 +183,10 @@ export class Relay implements AsyncDisposable {
       batchSize.observe({ service, kind: 'relay' }, rows.length)
       outboxPending.set({ service }, rows.length)
       const [position] = await tx.query(selectPosition, [stream.createdAt])
+      // A deleted stream is made again within milliseconds. What a new one got before the older versions that went down with
+      // the old one would stand before them for ever: no acknowledgement comes early enough to tell.
+      const { createdAt } = await this.#options.stream.ensure()
+      if (createdAt !== stream.createdAt) throw new StreamChanged('The stream was made anew')
       const failure = await this.#publish(tx, rows, stream, position?.last_sequence ?? 0)
       if (failure !== undefined) this.#known = undefined
       return rows.length
