@@ -2,6 +2,7 @@ import type { NatsConnection } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
 import type { Clock } from '@saas/config'
 import type { Event, Lag, ServiceName } from '@saas/contracts'
+import { Adoption } from './adoption.ts'
 import { Broker } from './broker.ts'
 import { decode } from './codec.ts'
 import { Consumer, type ConsumeOptions } from './consumer.ts'
@@ -47,6 +48,7 @@ export class Bus implements AsyncDisposable {
   readonly #relay: Relay
   readonly #pruner: Pruner
   readonly #consumers = new Map<string, Consumer>()
+  readonly #adoption: Adoption
   /** Messages that could not be applied, and how to apply them after all. */
   readonly deadLetters: DeadLetters
 
@@ -58,6 +60,7 @@ export class Bus implements AsyncDisposable {
     this.#relay = new Relay({ database, broker: this.#broker, stream: this.#stream, logger, service })
     this.#pruner = new Pruner({ database, logger, clock })
     this.deadLetters = new DeadLetters(database, (durable) => this.#consumers.get(durable))
+    this.#adoption = new Adoption(this.deadLetters, logger)
   }
 
   /** Starts publishing the outbox, and deleting rows of outbox and inbox that are past their retention. */
@@ -88,6 +91,7 @@ export class Bus implements AsyncDisposable {
     })
     this.#consumers.set(options.durable, consumer)
     consumer.start()
+    this.#adoption.watch(consumer)
     return consumer
   }
 
@@ -147,6 +151,7 @@ export class Bus implements AsyncDisposable {
     await Promise.all([
       this.#relay[Symbol.asyncDispose](),
       this.#pruner[Symbol.asyncDispose](),
+      this.#adoption[Symbol.asyncDispose](),
       ...[...this.#consumers.values()].map((consumer) => consumer[Symbol.asyncDispose]()),
     ])
     await this.#broker[Symbol.asyncDispose]()

@@ -1,7 +1,7 @@
 import { headers, type MsgHdrs } from '@nats-io/transport-node'
 import { Compile, type Validator } from 'typebox/compile'
 import { allEvents, type DataOf, type Event } from '@saas/contracts'
-import { Unprocessable } from './errors.ts'
+import { FromNewerVersion, Unprocessable } from './errors.ts'
 import type { Message, MessageOf } from './message.ts'
 
 /** A row of the outbox on its way to the stream. */
@@ -50,16 +50,18 @@ export function encodeHeaders(row: OutgoingRow, service: string): MsgHdrs {
  * Understands a message: its subject is one of `events`, its type is of the major version we know, and its data fits
  * the schema. Fields we do not know are kept.
  *
- * @throws {Unprocessable} naming what is wrong, never a value.
+ * @throws {FromNewerVersion} when another version may understand it. @throws {Unprocessable} naming what is wrong, never a value.
  */
 export function decode(events: readonly Event[], message: IncomingMessage): Message {
   const event = events.find(({ subject }) => subject === message.subject)
-  if (event === undefined) throw new Unprocessable(`The subject ${message.subject} is not one this consumer knows`)
+  if (event === undefined) throw new FromNewerVersion(`The subject ${message.subject} is not one this consumer knows`)
   const header = (name: string): string => message.headers?.get(name) ?? ''
   const id = header('ce-id')
   const version = header('ce-aggregateversion')
   const time = new Date(header('ce-time'))
-  if (header('ce-type') !== event.type) throw new Unprocessable(`ce-type is not ${event.type}`)
+  const type = header('ce-type')
+  if (isNewer(type, event.type)) throw new FromNewerVersion(`ce-type is not ${event.type}`)
+  if (type !== event.type) throw new Unprocessable(`ce-type is not ${event.type}`)
   if (!UUID.test(id)) throw new Unprocessable('ce-id is not a UUID')
   if (!VERSION.test(version)) throw new Unprocessable('ce-aggregateversion is not a positive number')
   if (header('ce-subject') === '') throw new Unprocessable('ce-subject is missing')
@@ -94,6 +96,13 @@ function parse<E extends Event>(event: E, body: Uint8Array): DataOf<E> {
     throw new Unprocessable(errors.map(({ instancePath, message }) => `${instancePath || '/'} ${message}`).join('; '))
   }
   return data as DataOf<E>
+}
+
+/** Whether a type is a later major version of the one we know. */
+function isNewer(type: string, known: string): boolean {
+  const [, name, major] = /^(.+)\.v(\d{1,9})$/.exec(type) ?? []
+  const [, knownName, knownMajor] = /^(.+)\.v(\d{1,9})$/.exec(known) ?? []
+  return name === knownName && Number(major) > Number(knownMajor)
 }
 
 /** An event that a newer version of the contracts no longer has keeps its first type. */

@@ -26,6 +26,8 @@ const SESSION_PAUSE_MS = 250
 const BACKOFF_FIRST_MS = 100
 const BACKOFF_MAX_MS = 30_000
 const CONSUMER_NOT_FOUND = 10_014
+// While versions run side by side, most of what the older one gives back reaches a newer one by then; the rest is adopted.
+const GIVEN_BACK_MAX = 5
 
 /** What is applied, under which name, and how. */
 export interface ConsumeOptions<E extends Event> {
@@ -117,6 +119,17 @@ export class Consumer implements AsyncDisposable {
     return count === 1
   }
 
+  /** Whether this version knows what such a message means. */
+  understands(incoming: IncomingMessage): boolean {
+    try {
+      decode(this.#events, incoming)
+      return true
+    } catch (error) {
+      if (!(error instanceof Unprocessable)) throw error
+      return false
+    }
+  }
+
   /** Takes no more messages, finishes the batch that is under way, and gives the rest back at once. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed.abort()
@@ -193,7 +206,7 @@ export class Consumer implements AsyncDisposable {
   async #applyAll(): Promise<void> {
     while (!this.#closed.signal.aborted) {
       const { understood, refused } = await this.#queue.next()
-      for (const delivery of refused) await this.#bury(delivery, delivery.refusal ?? 'unknown')
+      for (const delivery of refused) await this.#refuse(delivery)
       if (understood.length > 0) await this.#applyBatch(understood)
     }
     for (const delivery of this.#queue.drain()) delivery.raw.nak()
@@ -257,6 +270,16 @@ export class Consumer implements AsyncDisposable {
       this.#afterCommit?.()
     }
     return count
+  }
+
+  /** What a newer replica may understand is left to it first; after that, whatever nobody understood is a dead letter. */
+  async #refuse(delivery: Delivery): Promise<void> {
+    const { deliveryCount } = delivery.raw.info
+    if (!delivery.isFromNewerVersion || deliveryCount > GIVEN_BACK_MAX) {
+      return await this.#bury(delivery, delivery.refusal ?? 'unknown')
+    }
+    if (deliveryCount === 1) this.#context.logger.warn(this.#describe(delivery), 'A message is left to a newer version')
+    delivery.raw.nak(BACKOFF_FIRST_MS * 2 ** (deliveryCount - 1))
   }
 
   /** Moves a message that nobody can apply out of the way of the others. */

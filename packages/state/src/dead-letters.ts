@@ -6,12 +6,14 @@ import type { IncomingMessage } from './codec.ts'
 import type { Consumer } from './consumer.ts'
 import type { Database } from './database.ts'
 import { ProblemError, problems } from '@saas/contracts'
-import { Unprocessable } from './errors.ts'
+import { FROM_NEWER_VERSION, Unprocessable } from './errors.ts'
 import { sql } from './statement.ts'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const FIRST_PAGE = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 const REASON_LENGTH_MAX = 1_000
+const ADOPTED_PAGE_MAX = 100
+const NIL_ID = '00000000-0000-0000-0000-000000000000'
 
 interface Row {
   readonly id: string
@@ -45,6 +47,18 @@ const selectPage = sql<Row>(
 )
 
 const selectOne = sql<Row>('state.select_dead_letter', `select ${columns} from dead_letter where id = $1`)
+
+const selectFromNewer = sql<Row>(
+  'state.select_dead_letters_from_newer',
+  `select ${columns}
+   from dead_letter
+   where consumer = $1
+     and replayed_at is null
+     and starts_with(reason, '${FROM_NEWER_VERSION}')
+     and id > $2
+   order by id
+   limit ${ADOPTED_PAGE_MAX}`,
+)
 
 const markReplayed = sql('state.mark_replayed', 'update dead_letter set replayed_at = clock_timestamp() where id = $1')
 
@@ -127,6 +141,23 @@ export class DeadLetters {
     }
     const replayed = await this.#find(id)
     return replayed === undefined ? undefined : toDeadLetter(replayed)
+  }
+
+  /**
+   * Applies what an older version kept because only a newer one could know it, as far as this one does: what was published
+   * before the first replica that understands it came up is late, and not lost.
+   */
+  async adopt(consumer: Consumer): Promise<void> {
+    let after = NIL_ID
+    for (let size = ADOPTED_PAGE_MAX; size === ADOPTED_PAGE_MAX;) {
+      const rows = await this.#database.read(selectFromNewer, [consumer.durable, after])
+      for (const row of rows) {
+        const { id, subject, body: data } = row
+        if (consumer.understands({ subject, data, headers: toHeaders(row.headers) })) await this.replay(id)
+        after = id
+      }
+      size = rows.length
+    }
   }
 
   async #find(id: string): Promise<Row | undefined> {

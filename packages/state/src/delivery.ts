@@ -1,13 +1,15 @@
 import type { JsMsg } from '@nats-io/jetstream'
 import type { Event } from '@saas/contracts'
 import { decode } from './codec.ts'
-import { Unprocessable } from './errors.ts'
+import { FromNewerVersion, Unprocessable } from './errors.ts'
 import type { Message } from './message.ts'
 
 /** One delivery of a message: what was understood of it, or why nothing was. */
 export class Delivery {
   readonly raw: JsMsg
   readonly refusal: string | undefined
+  /** Nothing was understood of it, and a newer version might. */
+  readonly isFromNewerVersion: boolean = false
   readonly #message: Message | undefined
 
   constructor(raw: JsMsg, events: readonly Event[]) {
@@ -17,6 +19,7 @@ export class Delivery {
     } catch (error) {
       if (!(error instanceof Unprocessable)) throw error
       this.refusal = error.message
+      this.isFromNewerVersion = error instanceof FromNewerVersion
     }
   }
 

@@ -43,6 +43,17 @@ export class Unprocessable extends Error {
   }
 }
 
+/** A message that this version does not know and a newer one may: its subject is new to this consumer, or its type's major version. */
+export class FromNewerVersion extends Unprocessable {
+  constructor(reason: string) {
+    super(`${FROM_NEWER_VERSION}: ${reason}`)
+    this.name = 'FromNewerVersion'
+  }
+}
+
+/** How the reason of such a dead letter begins: the first version that knows it finds it by that. */
+export const FROM_NEWER_VERSION = 'From a newer version'
+
 /** The five-character SQLSTATE of an error that Postgres reported; `undefined` for every other error. */
 export function sqlState(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined

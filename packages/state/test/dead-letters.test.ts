@@ -68,7 +68,7 @@ test('a message that nobody can understand becomes a dead letter with the reason
   await publish('{')
   await publish(new Uint8Array([0xff, 0x00]))
   await publish('{}')
-  await publish(good, { 'ce-type': 'saas.products.product.deleted.v2' })
+  await publish(good, { 'ce-type': 'saas.products.product.gone.v2' })
   await publish(good, { 'ce-id': 'seven' })
   await publish(good, { 'ce-aggregateversion': '0' })
   await publish(good, { 'ce-time': 'yesterday' })
