@@ -6,12 +6,12 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { Customer, type Answer } from './stage/customer.ts'
+import { impatience } from './stage/mutation.ts'
 import { Stack, type Victim } from './stage/stack.ts'
 
 const CUSTOMERS = 4
 const ORDERS_EACH = 6
 const STOCK = 1_000
-/** A mail server that failed stays out of use for ten seconds. */
 const SETTLED_WITHIN_MS = 30_000
 const picture = readFileSync(join(cloneDirectory, 'test/journeys/fixtures/portrait.png'))
 
@@ -20,7 +20,11 @@ let manager: Customer
 let customers: Customer[]
 
 beforeAll(async () => {
-  stack = await Stack.start({ services: ['auth', 'products', 'orders', 'notifications'], withEdge: true })
+  stack = await Stack.start({
+    services: ['auth', 'products', 'orders', 'notifications'],
+    withEdge: true,
+    mutations: impatience,
+  })
   manager = await Customer.administrator(stack)
   const emails = Array.from({ length: CUSTOMERS }, (_, index) => `customer.${index}@example.com`)
   customers = await Promise.all(emails.map((email) => Customer.register(stack, email)))

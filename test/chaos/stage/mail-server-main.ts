@@ -28,18 +28,19 @@ const server = new SMTPServer({
     const chunks: Buffer[] = []
     stream.on('data', (chunk: Buffer) => chunks.push(chunk))
     stream.once('end', () => {
-      if (mode() === 'hang') return
-      keep(session, Buffer.concat(chunks))
-      if (mode() === 'cut') cut(session)
+      const now = mode()
+      if (now === 'hang') return
+      keep(session, Buffer.concat(chunks), now === 'cut')
+      if (now === 'cut') cut(session)
       else done()
     })
   },
 })
 server.on('error', (error) => process.stderr.write(`${error.message}\n`))
 
-function keep(session: SMTPServerSession, raw: Buffer): void {
+function keep(session: SMTPServerSession, raw: Buffer, isCut: boolean): void {
   const to = session.envelope.rcptTo.map(({ address }) => address)
-  writeSync(file, `${JSON.stringify({ to, raw: raw.toString('utf8') })}\n`)
+  writeSync(file, `${JSON.stringify({ to, isCut, raw: raw.toString('utf8') })}\n`)
   fsyncSync(file)
 }
 

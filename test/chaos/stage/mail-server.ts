@@ -22,6 +22,8 @@ export interface KeptMail {
   readonly text: string
   /** Without its angle brackets. */
   readonly messageId: string
+  /** It was kept, and its sender never heard so. */
+  readonly isCut: boolean
 }
 
 /** A mail server as a process of its own, whose mails outlive it. */
@@ -75,12 +77,12 @@ export class MailServer implements AsyncDisposable {
 }
 
 function keptMailOf(line: string): KeptMail {
-  const { to, raw } = JSON.parse(line) as { to: string[]; raw: string }
+  const { to, raw, isCut } = JSON.parse(line) as { to: string[]; raw: string; isCut: boolean }
   const bytes = raw
     .replaceAll('=\r\n', '')
     .replaceAll(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCodePoint(Number.parseInt(hex, 16)))
   const text = Buffer.from(bytes, 'latin1').toString('utf8')
-  return { to, text, messageId: /^Message-ID: <(.+)>/im.exec(raw)?.[1] ?? '' }
+  return { to, text, messageId: /^Message-ID: <(.+)>/im.exec(raw)?.[1] ?? '', isCut }
 }
 
 async function greets(port: number, signal: AbortSignal): Promise<boolean> {

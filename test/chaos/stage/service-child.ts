@@ -2,6 +2,7 @@ import { statefulServices } from '@saas/contracts'
 import { Child, cloneDirectory, freePort } from '@saas/devstack'
 import { internalTokenKey } from '@saas/testing'
 import { join } from 'node:path'
+import type { Mutation } from './mutation.ts'
 
 export type StatefulService = 'auth' | 'products' | 'orders' | 'notifications'
 
@@ -13,6 +14,10 @@ export interface ServiceParts {
   readonly publicUrl: string
   readonly logDirectory: string
   readonly environment?: Readonly<Record<string, string>>
+  /** Lines of the source that read otherwise in this process. */
+  readonly mutations?: readonly Mutation[]
+  /** Modules that are loaded before the service. */
+  readonly preloads?: readonly string[]
 }
 
 /** A service as a process of its own, which can be killed. */
@@ -30,10 +35,12 @@ export const BOOTSTRAP_TOKEN = 'bootstrap-for-tests'
 export async function startServiceChild(service: StatefulService, parts: ServiceParts): Promise<ServiceChild> {
   const [port, opsPort] = [await freePort(), await freePort()]
   const directory = join(cloneDirectory, 'services', service)
+  const { mutations = [], preloads = [] } = parts
+  const modules = [...preloads, ...(mutations.length === 0 ? [] : [join(import.meta.dirname, 'mutate.ts')])]
   const child = await Child.start({
     name: service,
     command: process.execPath,
-    arguments: [join(directory, 'src/main.ts')],
+    arguments: [...modules.flatMap((path) => ['--import', path]), join(directory, 'src/main.ts')],
     directory,
     logFile: join(parts.logDirectory, `${service}-${port}.log`),
     environment: {
@@ -49,6 +56,7 @@ export async function startServiceChild(service: StatefulService, parts: Service
       KEY_ENCRYPTION_KEY: key(9),
       MAIL_SECRET_KEY: key(7),
       BOOTSTRAP_TOKEN,
+      CHAOS_MUTATIONS: JSON.stringify(mutations),
       ...parts.environment,
     },
     isReady: async (signal) => (await fetch(`http://127.0.0.1:${opsPort}/readyz`, { signal })).status === 200,

@@ -14,7 +14,10 @@ import {
 import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
 import { startEdge, type Edge } from '../../edge/edge.ts'
+import type { Queryable } from '../checkers/evidence.ts'
 import { MailServer } from './mail-server.ts'
+import type { Mutation } from './mutation.ts'
+import { Reader } from './reader.ts'
 import { startServiceChild, type ServiceChild, type StatefulService } from './service-child.ts'
 
 /** Everything that can be killed. */
@@ -28,7 +31,10 @@ export interface StackOptions {
   readonly withEdge?: boolean
   /** Puts a proxy between each service and Postgres, and each service and NATS. */
   readonly isWired?: boolean
-  readonly environment?: (service: StatefulService) => Readonly<Record<string, string>>
+  /** What a service's environment has besides; the folder is the stack's own. */
+  readonly environment?: (service: StatefulService, directory: string) => Readonly<Record<string, string>>
+  readonly mutations?: readonly Mutation[]
+  readonly preloads?: readonly string[]
 }
 
 /** The wires of one service; each can be cut, held or made to lose answers. */
@@ -41,8 +47,10 @@ export interface Wires {
 export class Stack implements AsyncDisposable {
   readonly #resources = new AsyncDisposableStack()
   readonly #databases = new Map<StatefulService, TestDatabase>()
+  readonly #queryables = new Map<StatefulService, Queryable>()
   readonly #replicas = new Map<StatefulService, ServiceChild[]>()
   readonly #wires = new Map<StatefulService, Wires>()
+  readonly #restarting = new Map<Child, Promise<void>>()
   readonly postgres: TestPostgres
   readonly bus: TestBus
   #objects: ObjectStoreServer | undefined
@@ -80,6 +88,15 @@ export class Stack implements AsyncDisposable {
     return found(this.#wires.get(service), service)
   }
 
+  /** Every database, by its service, on connections that are kept. */
+  get databases(): Readonly<Partial<Record<StatefulService, Queryable>>> {
+    return Object.fromEntries(this.#queryables)
+  }
+
+  get hasMail(): boolean {
+    return this.#mail !== undefined
+  }
+
   get mail(): MailServer {
     return found(this.#mail, 'mail server')
   }
@@ -105,9 +122,21 @@ export class Stack implements AsyncDisposable {
     await child.ended()
   }
 
+  /** Starts a part that is dead; whoever else is about to start it, it is started once. */
   async restart(victim: Victim, number = 0): Promise<void> {
-    // Postgres refuses to start until the last orphan of the killed one is gone.
-    await eventually(() => this.child(victim, number).restart())
+    const child = this.child(victim, number)
+    const before = this.#restarting.get(child) ?? Promise.resolve()
+    const start = async (): Promise<void> => {
+      await before
+      // Postgres refuses to start until the last orphan of the killed one is gone.
+      if (child.pid === undefined) await eventually(() => child.restart())
+    }
+    const restarting = start()
+    this.#restarting.set(
+      child,
+      restarting.catch(() => undefined),
+    )
+    await restarting
   }
 
   async killAndRestart(victim: Victim): Promise<void> {
@@ -124,7 +153,9 @@ export class Stack implements AsyncDisposable {
     const edgePort = await freePort()
     const publicUrl = `http://localhost:${edgePort}`
     for (const service of services) {
-      this.#databases.set(service, await cloneDatabase(service, { postgresUrl: this.postgres.adminUrl }))
+      const database = await cloneDatabase(service, { postgresUrl: this.postgres.adminUrl })
+      this.#databases.set(service, database)
+      this.#queryables.set(service, this.#resources.use(new Reader(database.adminUrl)))
     }
     const [s3, smtp] = await Promise.all([
       services.includes('auth') ? this.#startObjectStore() : {},
@@ -148,7 +179,7 @@ export class Stack implements AsyncDisposable {
 
   async #startService(
     service: StatefulService,
-    { replicas, isWired = false, environment = () => ({}) }: StackOptions,
+    { replicas, isWired = false, environment = () => ({}), mutations = [], preloads = [] }: StackOptions,
     publicUrl: string,
     common: Readonly<Record<string, string>>,
   ): Promise<void> {
@@ -165,7 +196,12 @@ export class Stack implements AsyncDisposable {
       migrateDatabaseUrl: database.migrateUrl,
       publicUrl,
       logDirectory: this.directory,
-      environment: { ...common, ...environment(service) },
+      environment: { ...common, ...environment(service, this.directory) },
+      preloads,
+      // Of the messages' package, or of the service's own source.
+      mutations: mutations.filter(
+        ({ file }) => !file.startsWith('services/') || file.startsWith(`services/${service}/`),
+      ),
     }
     const count = replicas?.[service] ?? 1
     const children = await Promise.all(Array.from({ length: count }, () => startServiceChild(service, parts)))

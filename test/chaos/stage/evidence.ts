@@ -1,0 +1,61 @@
+import { eventually } from '@saas/testing'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { readStream, type Evidence, type Ledger } from '../checkers/index.ts'
+import type { StatefulService } from './service-child.ts'
+import type { Stack } from './stack.ts'
+
+const DRAINED_WITHIN_MS = 60_000
+
+/** Everything there is to look at, now. */
+export async function evidenceOf(stack: Stack, ledger: Ledger): Promise<Evidence> {
+  return {
+    ledger,
+    databases: stack.databases,
+    stream: await readStream(stack.bus),
+    mails: stack.hasMail ? stack.mail.mails() : undefined,
+    logs: readdirSync(stack.directory)
+      .filter((name) => name.endsWith('.log'))
+      .map((name) => ({ name, text: readFileSync(join(stack.directory, name), 'utf8') })),
+  }
+}
+
+/** What is still on its way, in words; empty when everything has arrived. */
+async function unfinished(stack: Stack): Promise<string[]> {
+  const left: string[] = []
+  for (const [service, database] of Object.entries(stack.databases)) {
+    const [pending] = await database.query<{ count: number }>(
+      'select count(*)::int as count from outbox where published_at is null',
+    )
+    if (pending !== undefined && pending.count > 0) left.push(`${pending.count} messages of ${service} are unpublished`)
+  }
+  if (left.length > 0) return left
+  const manager = await stack.bus.manager()
+  for (const service of Object.keys(stack.databases) as StatefulService[]) {
+    const info = await manager.consumers.info('messages', service).catch(() => undefined)
+    if (info !== undefined && info.num_pending + info.num_ack_pending > 0) left.push(`${service} has messages to apply`)
+  }
+  const orders = await stack.databases.orders?.query<{ count: number }>(
+    `select count(*)::int as count from orders where status = 'pending'`,
+  )
+  if ((orders?.[0]?.count ?? 0) > 0) left.push(`${orders?.[0]?.count} orders wait`)
+  const mails = await stack.databases.notifications?.query<{ count: number }>(
+    `select count(*)::int as count from mail where status = 'due'`,
+  )
+  if ((mails?.[0]?.count ?? 0) > 0) left.push(`${mails?.[0]?.count} mails are due`)
+  return left
+}
+
+/** Resolves when nothing is on its way any more: twice in a row, because what one applies another may answer. */
+export async function drained(stack: Stack, timeoutMs = DRAINED_WITHIN_MS): Promise<void> {
+  let quiet = 0
+  await eventually(
+    async () => {
+      const left = await unfinished(stack)
+      quiet = left.length === 0 ? quiet + 1 : 0
+      if (left.length > 0) throw new Error(left.join('; '))
+      return quiet >= 2
+    },
+    { timeoutMs },
+  )
+}
