@@ -1,88 +1,133 @@
-import { interleave, median, type Benchmark, type BenchmarkContext } from './frame/benchmark.ts'
+import { interleave, median, type Benchmark, type BenchmarkContext, type Measure } from './frame/benchmark.ts'
 import { sendLoad, type MeasuredLoad } from './frame/load.ts'
 import { limitOf } from './shop/limit.ts'
-import { sellProducts } from './shop/products.ts'
-import { until } from './shop/until.ts'
+import { countByStatus, openShop, placingJob, settle, type Shop } from './shop/saga.ts'
+import { fileURLToPath } from 'node:url'
 
 const CONNECTIONS = 128
-const PRODUCTS = 100
-const STOCK = 100_000_000
-const USERS = 1_000
 const REQUESTS_PER_SECOND_MAX = 25_000
-const SOURCE = new URL('shop/requests.ts', import.meta.url).href
+const PLAIN_POOL = fileURLToPath(new URL('shop/plain-pool-main.ts', import.meta.url))
 
+interface SagaRun {
+  readonly load: MeasuredLoad
+  /** From the first order to the last decision. */
+  readonly confirmedPerSecond: number
+}
+
+/** What is measured here is told in docs/benchmarks.md. */
 export const orders: Benchmark = {
   title: 'Placing orders',
   run: async (context) => {
     const { stage, seconds, repetitions, say } = context
-    say('products are put on sale')
-    await stage.prepareDatabase('orders')
-    const products = await stage.startService('products')
-    const service = await stage.startService('orders')
-    const productIds = await sellProducts(stage, products, { count: PRODUCTS, stock: STOCK, isOrdersThere: true })
-    const place = async (connections: number): Promise<MeasuredLoad> => {
-      const result = await sendLoad(
-        {
-          url: service.url,
-          connections,
-          requests: REQUESTS_PER_SECOND_MAX * seconds,
-          seconds,
-          source: {
-            module: SOURCE,
-            name: 'placing',
-            options: { key: stage.signingKey('orders'), productIds, quantity: 1, users: USERS },
-          },
-        },
-        stage.processes,
-      )
-      say(`${Math.round(result.perSecond)} orders/s, ${JSON.stringify(result.statuses)}`)
-      return result
-    }
+    const shop = await openShop(stage)
+    const plain = await stage.startService('orders', { name: 'plain pool', program: PLAIN_POOL })
     const limit = await limitOf(stage, seconds)
-    const limits = await interleave(repetitions, limit)
-    say(JSON.stringify(limits))
-    const placed = await interleave(repetitions, {
-      placing: async () => {
-        const result = await place(CONNECTIONS)
-        const at = performance.now()
-        await settled(context)
-        say(`settled after ${Math.round(performance.now() - at)} ms more`)
-        return result
-      },
+    const runs = await interleave<string, number | MeasuredLoad | SagaRun>(repetitions, {
+      ...limit,
+      single: () => placeSingly(context, shop, shop.orders.url),
+      plain: () => placeSingly(context, shop, plain.url),
+      decided: () => placeAndWait(context, shop),
+      saga: () => runSaga(context, shop),
     })
-    const best = Math.max(...Object.values(limits).map(median))
+    // Without products nothing is decided: only the placing is left.
+    await plain[Symbol.asyncDispose]()
+    await shop.products[Symbol.asyncDispose]()
+    const placed = await interleave(repetitions, {
+      placing: () => sendLoad(burst(context, shop), stage.processes),
+    })
+    const [single, plainly, decided] = ['single', 'plain', 'decided'].map((name) => runs[name] as MeasuredLoad[])
+    const saga = runs['saga'] as SagaRun[]
+    const limits = Object.keys(limit).map((name) => ({ name, unit: 'commits/s', values: runs[name] as number[] }))
+    const best = Math.max(...limits.map(({ values }) => median(values)))
+    const placing = rate(`POST /order, ${CONNECTIONS} connections`, placed.placing)
+    const placingInSaga = rate(
+      `POST /order, ${CONNECTIONS} connections, while the saga runs`,
+      saga.map(({ load }) => load),
+    )
+    const confirmed = {
+      name: 'placed to confirmed, sustained',
+      unit: 'orders/s',
+      values: saga.map(({ confirmedPerSecond }) => confirmedPerSecond),
+    }
+    const singly = latency('one order at a time, p50', single, 'p50Ms')
+    const plainSingly = latency('one order at a time, plain pool, p50', plainly, 'p50Ms')
+    const p50 = latency('placed to confirmed, one at a time, p50', decided, 'p50Ms')
+    const p99 = latency('placed to confirmed, one at a time, p99', decided, 'p99Ms')
+    say(`answers: ${JSON.stringify(placed.placing.map(({ statuses }) => statuses))}`)
     return {
-      measures: [
-        ...Object.entries(limits).map(([name, values]) => ({ name, unit: 'commits/s', values })),
+      measures: [...limits, placing, placingInSaga, confirmed, singly, plainSingly, p50, p99],
+      ratios: [
+        { name: 'POST /order to the limit', value: median(placing.values) / best, aim: 2, floor: 1.5 },
+        { name: 'sustained to confirmed to the limit', value: median(confirmed.values) / best, aim: 1, floor: 0.6 },
+        { name: 'placed to confirmed, p50', value: median(p50.values), unit: ' ms', aim: 15, atMost: true },
+        { name: 'placed to confirmed, p99', value: median(p99.values), unit: ' ms', aim: 60, atMost: true },
         {
-          name: `POST /order, ${CONNECTIONS} connections`,
-          unit: 'orders/s',
-          values: placed.placing.map(({ perSecond }) => perSecond),
-          cores: placed.placing[0]?.cores ?? {},
+          name: 'one order at a time, more than the plain pool',
+          value: median(singly.values) - median(plainSingly.values),
+          unit: ' ms',
+          aim: 1,
+          atMost: true,
         },
       ],
-      ratios: [
-        {
-          name: 'POST /order to the limit',
-          value: median(placed.placing.map(({ perSecond }) => perSecond)) / best,
-          aim: 2,
-          floor: 1.5,
-        },
+      notes: [
+        `The limit is the best of the three pgbench lines: ${Math.round(best)} commits/s.`,
+        `p99 of POST /order at ${CONNECTIONS} connections: ${Math.round(median(placed.placing.map(({ p99Ms }) => p99Ms)))} ms.`,
       ],
     }
   },
 }
 
-async function settled({ stage }: BenchmarkContext): Promise<void> {
-  await until(
-    'every order is decided',
-    async () => {
-      const [row] = await stage.query<{ count: string }>(
-        'orders',
-        `select count(*) from orders where status = 'pending'`,
-      )
-      return row?.count === '0'
-    },
-    300_000,
+function burst({ stage, seconds }: BenchmarkContext, { orders: { url }, productIds }: Shop) {
+  return placingJob(stage, {
+    url,
+    productIds,
+    connections: CONNECTIONS,
+    requests: REQUESTS_PER_SECOND_MAX * seconds,
+    seconds,
+  })
+}
+
+/** One connection that does not wait for the decision. */
+async function placeSingly(
+  { stage, seconds }: BenchmarkContext,
+  { productIds }: Shop,
+  url: string,
+): Promise<MeasuredLoad> {
+  const job = placingJob(stage, { url, productIds, connections: 1, requests: 2_000 * seconds, seconds: seconds / 2 })
+  const load = await sendLoad(job, stage.processes)
+  await settle(stage)
+  return load
+}
+
+/** One connection whose every answer is the decision. */
+async function placeAndWait(
+  { stage, seconds }: BenchmarkContext,
+  { orders: { url }, productIds }: Shop,
+): Promise<MeasuredLoad> {
+  const job = placingJob(stage, { url, productIds, connections: 1, requests: 500 * seconds, seconds, waitSeconds: 10 })
+  return await sendLoad(job, stage.processes)
+}
+
+async function runSaga(context: BenchmarkContext, shop: Shop): Promise<SagaRun> {
+  const { stage, say } = context
+  const before = (await countByStatus(stage))['confirmed'] ?? 0
+  const job = burst(context, shop)
+  const startedAtMs = performance.now()
+  const load = await sendLoad(job, stage.processes)
+  await settle(stage)
+  const elapsedSeconds = (performance.now() - startedAtMs) / 1_000
+  const confirmed = ((await countByStatus(stage))['confirmed'] ?? 0) - before
+  if (confirmed !== load.answers) throw new Error(`${load.answers} orders were placed and ${confirmed} confirmed`)
+  say(
+    `${Math.round(load.perSecond)} placed/s, ${Math.round(confirmed / elapsedSeconds)} confirmed/s, ${JSON.stringify(load.cores)}`,
   )
+  return { load, confirmedPerSecond: confirmed / elapsedSeconds }
+}
+
+function rate(name: string, loads: readonly MeasuredLoad[]): Measure {
+  return { name, unit: 'orders/s', values: loads.map(({ perSecond }) => perSecond), cores: loads[0]?.cores ?? {} }
+}
+
+function latency(name: string, loads: readonly MeasuredLoad[] = [], which: 'p50Ms' | 'p99Ms'): Measure {
+  return { name, unit: 'ms', values: loads.map((load) => load[which]), cores: loads[0]?.cores ?? {} }
 }

@@ -303,10 +303,18 @@ export class Consumer implements AsyncDisposable {
     this.#acknowledging.add(acknowledged)
   }
 
+  /**
+   * The stream takes the acknowledgements of a connection in their order, so the answer to the last one stands for all: an answer
+   * each cost a third of the consumer's CPU.
+   */
   async #acknowledgeAll(batch: readonly Delivery[]): Promise<void> {
-    const results = await Promise.allSettled(batch.map(({ raw }) => raw.ackAck({ timeout: ACK_TIMEOUT_MS })))
-    const failed = results.filter(({ status }) => status === 'rejected').length
-    if (failed > 0) this.#context.logger.warn({ durable: this.durable, failed }, 'Messages could not be acknowledged')
+    try {
+      for (const { raw } of batch.slice(0, -1)) raw.ack()
+      await batch.at(-1)?.raw.ackAck({ timeout: ACK_TIMEOUT_MS })
+    } catch (error) {
+      const { durable } = this
+      this.#context.logger.warn({ err: error, durable, size: batch.length }, 'Messages could not be acknowledged')
+    }
   }
 
   #giveBack(batch: readonly Delivery[]): void {

@@ -1,21 +1,21 @@
-import { jetstream, type PubAck } from '@nats-io/jetstream'
 import type { Logger } from 'pino'
 import type { ServiceName } from '@saas/contracts'
 import type { Broker } from './broker.ts'
-import { encodeHeaders, type OutgoingRow } from './codec.ts'
+import type { OutgoingRow } from './codec.ts'
 import type { Database, Transaction } from './database.ts'
 import { DependencyUnavailable } from './errors.ts'
 import { batchSize, outboxPending, published, publishFailures } from './metrics.ts'
 import { pause } from './pause.ts'
+import { Publisher } from './publisher.ts'
 import { SHARD_LOCK_CLASS, SHARDS } from './relay-shards.ts'
 import { Republication } from './republication.ts'
 import { sql } from './statement.ts'
 import { STREAM, type Stream, type StreamState } from './stream.ts'
 import { Wake } from './wake.ts'
 
-const BATCH_ROWS_MAX = 512
+/** Of all shards together as many as fit into one batch of the stream. */
+const SHARD_ROWS_MAX = Math.floor(1_000 / SHARDS)
 const POLL_INTERVAL_MS = 200
-const ACK_TIMEOUT_MS = 3_000
 const STREAM_CHECK_INTERVAL_MS = 5_000
 const BACKOFF_FIRST_MS = 100
 const BACKOFF_MAX_MS = 2_000
@@ -34,10 +34,14 @@ const existsPending = sql<{ pending: boolean }>(
   'select exists (select from outbox where published_at is null) as pending',
 )
 
-// Locks are the transaction's own, so a pooler in transaction mode does no harm and a killed replica leaves none.
-const lockShards = sql<{ shard: number }>(
+// Locks are the transaction's own, so a pooler in transaction mode does no harm and a killed replica leaves none. The shards are
+// handed to the next statement by a setting, so that it need not wait for the answer.
+// The commit need not wait for the disk: a mark that a crash takes back is a message that is published again under its id.
+const lockShards = sql<{ shards: string }>(
   'state.lock_shards',
-  `select shard
+  `select
+     set_config('saas.shards', coalesce(string_agg(shard::text, ','), ''), true) as shards,
+     set_config('synchronous_commit', 'off', true)
    from generate_series(0, ${SHARDS - 1}) as shard
    where pg_try_advisory_xact_lock(${SHARD_LOCK_CLASS}, shard)`,
 )
@@ -45,15 +49,20 @@ const lockShards = sql<{ shard: number }>(
 // A statement of its own after the locks: its snapshot then has what the replica that held them before has marked.
 // Only the lowest unpublished version of an aggregate goes out, so its events arrive in order whatever fails.
 // There is no cursor: a row that commits late with a lower id is simply still unpublished.
+// Each shard gives the same number at most, so that none waits while others are busy.
 const selectPending = sql<OutgoingRow>(
   'state.select_pending',
-  `select distinct on (shard, aggregate_type, aggregate_id)
-     id, aggregate_type, aggregate_id, aggregate_version, subject, data::text as body, trace_parent, created_at
-   from outbox
-   where published_at is null
-     and shard = any($1)
-   order by shard, aggregate_type, aggregate_id, aggregate_version
-   limit $2`,
+  `select pending.*
+   from unnest(string_to_array(current_setting('saas.shards'), ',')::smallint[]) as held (shard)
+   cross join lateral (
+     select distinct on (aggregate_type, aggregate_id)
+       id, aggregate_type, aggregate_id, aggregate_version, subject, data::text as body, trace_parent, created_at
+     from outbox
+     where published_at is null
+       and shard = held.shard
+     order by aggregate_type, aggregate_id, aggregate_version
+     limit ${SHARD_ROWS_MAX}
+   ) as pending`,
 )
 
 const selectPosition = sql<{ last_sequence: number }>(
@@ -93,6 +102,7 @@ class StreamChanged extends Error {}
 export class Relay implements AsyncDisposable {
   readonly #options: RelayOptions
   readonly #republication: Republication
+  readonly #publisher: Publisher
   readonly #closed = new AbortController()
   readonly #wake = new Wake()
   #running: Promise<void> | undefined
@@ -103,7 +113,9 @@ export class Relay implements AsyncDisposable {
   constructor(options: RelayOptions) {
     this.#options = options
     this.#republication = new Republication(options.database, options.logger)
+    this.#publisher = new Publisher(options.service, options.logger)
     options.broker.onReconnect(() => {
+      this.#publisher.forget()
       this.#known = undefined
       this.nudge()
     })
@@ -125,13 +137,13 @@ export class Relay implements AsyncDisposable {
 
   async #run(): Promise<void> {
     let backoffMs = BACKOFF_FIRST_MS
+    // After a nudge rows are known to wait; after a poll a cheaper statement than a pass looks.
+    let isWanted = false
     while (!this.#closed.signal.aborted) {
       try {
         const stream = await this.#checkedStream()
-        if (await this.#isPending()) {
-          const count = await this.#pass(stream)
-          if (count === 0) await this.#wake.wait(POLL_INTERVAL_MS)
-        }
+        if (isWanted || (await this.#isPending())) isWanted = (await this.#pass(stream)) > 0
+        if (!isWanted) isWanted = await this.#wake.wait(POLL_INTERVAL_MS)
         backoffMs = BACKOFF_FIRST_MS
         if (this.#failing) this.#options.logger.info('The outbox is published again')
         this.#failing = false
@@ -147,16 +159,12 @@ export class Relay implements AsyncDisposable {
     }
   }
 
-  /** Waits for a nudge or the next poll, unless rows are known to wait. */
   async #isPending(): Promise<boolean> {
-    const look = async (): Promise<boolean> => {
-      const [row] = await this.#options.database.read(existsPending)
-      return row?.pending === true
-    }
-    if (await look()) return true
-    outboxPending.set({ service: this.#options.service }, 0)
-    await this.#wake.wait(POLL_INTERVAL_MS)
-    return !this.#closed.signal.aborted && (await look())
+    const { database, service } = this.#options
+    const [row] = await database.read(existsPending)
+    if (row?.pending === true) return true
+    outboxPending.set({ service }, 0)
+    return false
   }
 
   /** Looks at the stream at the start, after every reconnection and failure, and every five seconds. */
@@ -176,13 +184,15 @@ export class Relay implements AsyncDisposable {
   async #pass(stream: StreamState): Promise<number> {
     const { database, service } = this.#options
     return await database.transaction(async (tx) => {
-      const shards = (await tx.query(lockShards)).map(({ shard }) => shard)
-      if (shards.length === 0) return 0
-      const rows = await tx.query(selectPending, [shards, BATCH_ROWS_MAX])
+      // One round trip for all: Postgres runs them one after another.
+      const [, rows, [position]] = await Promise.all([
+        tx.query(lockShards),
+        tx.query(selectPending),
+        tx.query(selectPosition, [stream.createdAt]),
+      ])
       if (rows.length === 0) return 0
       batchSize.observe({ service, kind: 'relay' }, rows.length)
       outboxPending.set({ service }, rows.length)
-      const [position] = await tx.query(selectPosition, [stream.createdAt])
       // A deleted stream is made again within milliseconds. What a new one got before the older versions that went down with
       // the old one would stand before them for ever: no acknowledgement comes early enough to tell.
       const { createdAt } = await this.#options.stream.ensure()
@@ -201,35 +211,24 @@ export class Relay implements AsyncDisposable {
     lastSequence: number,
   ): Promise<unknown> {
     const { broker, service, logger } = this.#options
-    const client = jetstream(await broker.usable())
-    const acks = await Promise.allSettled(
-      rows.map((row) =>
-        client.publish(row.subject, row.body, { headers: encodeHeaders(row, service), timeout: ACK_TIMEOUT_MS }),
-      ),
-    )
-    const marked: { id: string; ack: PubAck }[] = []
-    let failure: unknown
-    for (const [index, result] of acks.entries()) {
-      const row = rows[index]
-      if (row === undefined) continue
-      if (result.status === 'rejected') failure = result.reason
-      else marked.push({ id: row.id, ack: result.value })
-    }
-    if (marked.some(({ ack }) => !ack.duplicate && ack.seq <= lastSequence)) throw new StreamWentBack()
-    if (marked.length > 0) {
-      const sequences = marked.map(({ ack }) => ack.seq)
-      await tx.query(markPublished, [
-        marked.map(({ id }) => id),
+    const connection = await broker.usable()
+    const { acknowledged, failure } = await this.#publisher.publish(connection, rows, stream.takesBatches)
+    if (acknowledged.some(({ isKnown, sequence }) => !isKnown && sequence <= lastSequence)) throw new StreamWentBack()
+    if (acknowledged.length > 0) {
+      const sequences = acknowledged.map(({ sequence }) => sequence)
+      tx.send(markPublished, [
+        acknowledged.map(({ id }) => id),
         sequences,
         stream.createdAt,
         sequences.reduce((highest, sequence) => Math.max(highest, sequence), 0),
       ])
     }
-    published.inc({ service }, marked.length)
+    published.inc({ service }, acknowledged.length)
     if (failure !== undefined) {
-      publishFailures.inc({ service }, rows.length - marked.length)
-      logger.warn({ err: failure, failed: rows.length - marked.length }, 'Messages were not acknowledged')
-      if (marked.length === 0) throw new DependencyUnavailable('The stream acknowledges nothing', { cause: failure })
+      publishFailures.inc({ service }, rows.length - acknowledged.length)
+      logger.warn({ err: failure, failed: rows.length - acknowledged.length }, 'Messages were not acknowledged')
+      if (acknowledged.length === 0)
+        throw new DependencyUnavailable('The stream acknowledges nothing', { cause: failure })
     }
     return failure
   }

@@ -28,6 +28,8 @@ export interface StreamState {
   readonly messages: number
   readonly bytes: number
   readonly bytesMax: number
+  /** Whether many messages may be stored as one batch, all or nothing, with one sync. Servers before 2.12 know none. */
+  readonly takesBatches: boolean
 }
 
 /** The one stream of all messages. Whoever finds it missing creates it. */
@@ -63,6 +65,7 @@ export class Stream {
       messages: info.state.messages,
       bytes: info.state.bytes,
       bytesMax: info.config.max_bytes,
+      takesBatches: info.config.allow_atomic === true,
     }
   }
 
@@ -89,6 +92,8 @@ export class Stream {
         duplicate_window: nanos(DUPLICATE_WINDOW_MS),
         deny_delete: true,
         deny_purge: true,
+        // Unknown to servers before 2.12, which leave it out of what they answer.
+        allow_atomic: true,
       })
     } catch (error) {
       // Another service, maybe of another version, was quicker.

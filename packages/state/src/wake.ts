@@ -8,7 +8,8 @@ export class Wake {
     this.#resume?.()
   }
 
-  async wait(milliseconds: number): Promise<void> {
+  /** Resolves to whether it was signalled. */
+  async wait(milliseconds: number): Promise<boolean> {
     if (!this.#signalled) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, milliseconds)
@@ -20,6 +21,8 @@ export class Wake {
       })
       this.#resume = undefined
     }
+    const signalled = this.#signalled
     this.#signalled = false
+    return signalled
   }
 }

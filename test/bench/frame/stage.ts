@@ -51,7 +51,7 @@ export class Stage implements AsyncDisposable {
   readonly servers: Servers
   readonly secrets: StackSecrets
   readonly #resources = new AsyncDisposableStack()
-  readonly #services = new Map<ServiceName, StageService>()
+  readonly #services = new Map<string, StageService>()
 
   private constructor(directory: string, servers: Servers, secrets: StackSecrets) {
     this.directory = directory
@@ -79,29 +79,27 @@ export class Stage implements AsyncDisposable {
     })
   }
 
-  /** Starts the service on its database and waits until it is ready. `nodeArguments` profile it, say. */
+  /**
+   * Starts the service on its database and waits until it is ready. Another `program` gets the same environment, to be compared
+   * with it. `BENCH_PROFILE=orders,products` writes CPU profiles of those into `.devstack/profiles` when they end.
+   */
   async startService(
     service: ServiceName,
-    options: {
-      readonly environment?: Readonly<Record<string, string>>
-      readonly nodeArguments?: readonly string[]
-    } = {},
+    other?: { readonly name: string; readonly program: string },
   ): Promise<StageService> {
     await this.prepareDatabase(service)
-    const ports = { listenPort: await freePort(), opsPort: await freePort() }
+    const name = other?.name ?? service
     const directory = join(cloneDirectory, 'services', service)
-    const profile = (process.env['BENCH_PROFILE'] ?? '').split(',').includes(service)
+    const ports = { listenPort: await freePort(), opsPort: await freePort() }
+    const profile = (process.env['BENCH_PROFILE'] ?? '').split(',').includes(name)
+    const profiling = ['--cpu-prof', `--cpu-prof-dir=${join(devstackDirectory, 'profiles')}`]
     const child = await Child.start({
-      name: service,
+      name,
       command: process.execPath,
-      arguments: [
-        ...(profile ? ['--cpu-prof', `--cpu-prof-dir=${join(devstackDirectory, 'profiles')}`] : []),
-        ...(options.nodeArguments ?? []),
-        'src/main.ts',
-      ],
+      arguments: [...(profile ? profiling : []), other?.program ?? 'src/main.ts'],
       directory,
-      environment: { NODE_ENV: 'production', ...this.#environment(service, ports), ...options.environment },
-      logFile: join(this.directory, 'logs', `${service}.log`),
+      environment: { NODE_ENV: 'production', ...this.#environment(service, ports) },
+      logFile: join(this.directory, 'logs', `${name}.log`),
       isReady: async (signal) => (await fetch(`http://127.0.0.1:${ports.opsPort}/readyz`, { signal })).ok,
     })
     const running: StageService = {
@@ -109,11 +107,11 @@ export class Stage implements AsyncDisposable {
       opsUrl: `http://127.0.0.1:${ports.opsPort}`,
       child,
       [Symbol.asyncDispose]: async () => {
-        this.#services.delete(service)
+        this.#services.delete(name)
         await child.stop()
       },
     }
-    this.#services.set(service, this.#resources.use(running))
+    this.#services.set(name, this.#resources.use(running))
     return running
   }
 

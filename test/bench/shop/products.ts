@@ -7,9 +7,15 @@ import { until } from './until.ts'
 export async function sellProducts(
   stage: Stage,
   products: StageService,
-  options: { readonly count: number; readonly stock: number; readonly isOrdersThere: boolean },
+  options: {
+    readonly count: number
+    readonly stock: number
+    readonly isOrdersThere: boolean
+    /** Number of the first SKU. */
+    readonly from?: number
+  },
 ): Promise<string[]> {
-  const { count, stock, isOrdersThere } = options
+  const { count, stock, isOrdersThere, from = 0 } = options
   const ids: string[] = []
   for (let n = 0; n < count; n += 1) {
     const answer = await fetch(`${products.url}${productsRoutes.createProduct.path}`, {
@@ -19,7 +25,7 @@ export async function sellProducts(
         'content-type': 'application/json',
       },
       body: JSON.stringify({
-        sku: `SKU-${String(n).padStart(4, '0')}`,
+        sku: `SKU-${String(from + n).padStart(4, '0')}`,
         name: 'A tin of green tea',
         description: 'Picked by hand, dried slowly, and sold by weight.',
         price: { amount: 2_100, currency: 'EUR' },
@@ -34,8 +40,8 @@ export async function sellProducts(
   }
   if (isOrdersThere) {
     await until('orders knows the products', async () => {
-      const [row] = await stage.query<{ count: string }>('orders', 'select count(*) from product_copy')
-      return Number(row?.count) >= count
+      const known = await stage.query('orders', 'select from product_copy where product_id = any($1)', [ids])
+      return known.length === count
     })
   }
   return ids

@@ -10,10 +10,12 @@ export interface PlacingOptions {
   readonly quantity: number
   /** How many customers there are; each order is the next one's. */
   readonly users: number
+  /** How many seconds an answer may wait for the decision. */
+  readonly waitSeconds: number
 }
 
-/** `POST /order` of one line, each under its own idempotency key, not waiting for the decision. */
-export const placing: RequestSource<PlacingOptions> = ({ key, productIds, quantity, users }) => {
+/** `POST /order` of one line, each under its own idempotency key. */
+export const placing: RequestSource<PlacingOptions> = ({ key, productIds, quantity, users, waitSeconds }) => {
   const customers = Array.from({ length: users }, () =>
     signedHeaders(key, ordersRoutes.placeOrder.id, { userId: uuidv4() }),
   )
@@ -24,7 +26,7 @@ export const placing: RequestSource<PlacingOptions> = ({ key, productIds, quanti
       ...customers[n % users],
       'content-type': 'application/json',
       'idempotency-key': uuidv4(),
-      prefer: 'wait=0',
+      prefer: `wait=${waitSeconds}`,
     },
     body: JSON.stringify({ lines: [{ productId: productIds[n % productIds.length], quantity }] }),
   })
