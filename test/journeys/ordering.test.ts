@@ -62,7 +62,7 @@ describe('ordering in a real browser', () => {
     await manager.page.getByLabel('Category').fill('Kitchen')
     await manager.page.getByLabel('Tags').fill('copper, gift')
     await manager.page.getByLabel('Attributes').fill('Volume: 1.2 l\nDishwasher: false')
-    await manager.page.getByLabel('Stock').fill('7')
+    await manager.page.getByLabel('Stock', { exact: true }).fill('7')
     await manager.photograph('05-new-product')
     await manager.page.getByRole('button', { name: 'Create the product' }).click()
     await manager.seeHeading('Edit Copper kettle')

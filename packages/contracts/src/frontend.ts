@@ -18,6 +18,8 @@ export const pages = {
   manageProducts: '/manage/products',
   manageProduct: '/manage/products/{id}',
   manageFiles: '/manage/files',
+  manageOrders: '/manage/orders',
+  manageOrder: '/manage/orders/{id}',
   operate: '/operate',
   problem: '/problems/{name}',
 } as const

@@ -47,6 +47,8 @@ const views: Readonly<Record<PageName, ComponentType>> = {
   manageProducts: later(async () => (await import('./pages/manage-products.tsx')).ManageProductsPage),
   manageProduct: later(async () => (await import('./pages/manage-product.tsx')).ManageProductPage),
   manageFiles: later(async () => (await import('./pages/manage-files.tsx')).ManageFilesPage),
+  manageOrders: later(async () => (await import('./pages/manage-orders.tsx')).ManageOrdersPage),
+  manageOrder: later(async () => (await import('./pages/manage-order.tsx')).ManageOrderPage),
   operate: later(async () => (await import('./pages/operate.tsx')).OperatePage),
   problem: later(async () => (await import('./pages/problem.tsx')).ProblemPage),
 }

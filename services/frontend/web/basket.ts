@@ -1,5 +1,13 @@
 import { computed, effect, signal, untracked } from '@preact/signals'
-import { LINES_MAX, QUANTITY_MAX, ordersRoutes, productsRoutes, type Cart, type Product } from '@saas/contracts'
+import {
+  LINES_MAX,
+  QUANTITY_MAX,
+  ordersRoutes,
+  productsRoutes,
+  type Cart,
+  type Money,
+  type Product,
+} from '@saas/contracts'
 import { v7 as uuidv7 } from 'uuid'
 import { call } from './client.ts'
 import { sum } from './money.ts'
@@ -13,6 +21,13 @@ import { session, user } from './session.ts'
 interface Line {
   readonly productId: string
   readonly quantity: number
+  /** What it cost when the visitor last looked at it. */
+  readonly unitPrice?: Money
+}
+
+/** A line as it is sent at sign-in, with the stock there was then. */
+interface SentLine extends Line {
+  readonly stock?: number
 }
 
 const STORED_KEY = 'basket'
@@ -44,17 +59,14 @@ export async function readLocalCart(signal: AbortSignal): Promise<Cart> {
     kept.map(({ productId }) => productId),
     signal,
   )
-  const items = kept.map(({ productId, quantity }) => {
-    const product = products.get(productId)
-    return {
-      productId,
-      quantity,
-      name: product?.name ?? '—',
-      unitPrice: product?.price ?? { amount: 0, currency: 'EUR' },
-      available: product !== undefined,
-    }
-  })
+  const items = kept.map((line) => itemOf(line, products.get(line.productId)))
   return { items, total: sum(items.filter(({ available }) => available)) }
+}
+
+function itemOf({ productId, quantity, unitPrice: seen }: Line, product: Product | undefined): Cart['items'][number] {
+  const unitPrice = product?.price ?? seen ?? { amount: 0, currency: 'EUR' }
+  const item = { productId, quantity, name: product?.name ?? '—', unitPrice, available: product !== undefined }
+  return seen === undefined || isSamePrice(seen, unitPrice) ? item : { ...item, priceWas: seen }
 }
 
 /** Products by id; those that are gone are missing. */
@@ -68,14 +80,15 @@ export async function readProducts(
   return new Map(body.items.map((product) => [product.id, product]))
 }
 
-/** Sets how many of a product are wanted; none takes it out. */
-export async function setQuantity(productId: string, quantity: number): Promise<void> {
+/** Sets how many of a product are wanted, at the price that is shown; none takes it out. */
+export async function setQuantity(productId: string, quantity: number, unitPrice: Money): Promise<void> {
   const wanted = Math.max(0, Math.min(quantity, QUANTITY_MAX))
   if (user.value === undefined) {
+    const changedLine = { productId, quantity: wanted, unitPrice }
     const isThere = lines.value.some((line) => line.productId === productId)
     const changed = isThere
-      ? lines.value.map((line) => (line.productId === productId ? { productId, quantity: wanted } : line))
-      : [...lines.value, { productId, quantity: wanted }]
+      ? lines.value.map((line) => (line.productId === productId ? changedLine : line))
+      : [...lines.value, changedLine]
     keep(changed.filter((line) => line.quantity > 0))
     return
   }
@@ -116,7 +129,11 @@ function stored(): readonly Line[] {
   }
 }
 
-function isLine(value: unknown): value is Line {
+function isSamePrice(seen: Money, now: Money): boolean {
+  return seen.amount === now.amount && seen.currency === now.currency
+}
+
+function isLine(value: unknown): value is SentLine {
   return (
     typeof value === 'object' &&
     value !== null &&
@@ -131,7 +148,7 @@ function isLine(value: unknown): value is Line {
 interface SentMerge {
   readonly userId: string
   readonly key: string
-  readonly lines: readonly Line[]
+  readonly lines: readonly SentLine[]
 }
 
 function sentMerge(): SentMerge | undefined {
@@ -155,7 +172,7 @@ async function merge(): Promise<void> {
     basketTrouble.value = undefined
     for (let userId = user.value?.id; userId !== undefined && lines.value.length > 0; userId = user.value?.id) {
       const earlier = sentMerge()
-      const sent = earlier?.userId === userId ? earlier : { userId, key: uuidv7(), lines: lines.value }
+      const sent = earlier?.userId === userId ? earlier : { userId, key: uuidv7(), lines: await withStock(lines.value) }
       localStorage.setItem(MERGE_KEY, JSON.stringify(sent))
       await sendMerge(sent)
     }
@@ -163,6 +180,15 @@ async function merge(): Promise<void> {
   } catch (error) {
     basketTrouble.value = error
   }
+}
+
+/** With how many there are now, so that both baskets together ask for no more than that. */
+async function withStock(kept: readonly Line[]): Promise<readonly SentLine[]> {
+  const products = await readProducts(kept.map(({ productId }) => productId))
+  return kept.map((line) => {
+    const stock = products.get(line.productId)?.stock
+    return stock === undefined ? line : { ...line, stock }
+  })
 }
 
 async function sendMerge({ key, lines: sent }: SentMerge): Promise<void> {
@@ -182,7 +208,7 @@ async function sendMerge({ key, lines: sent }: SentMerge): Promise<void> {
 function without(kept: readonly Line[], sent: readonly Line[]): readonly Line[] {
   const sentQuantities = new Map(sent.map(({ productId, quantity }) => [productId, quantity]))
   return kept
-    .map(({ productId, quantity }) => ({ productId, quantity: quantity - (sentQuantities.get(productId) ?? 0) }))
+    .map((line) => ({ ...line, quantity: line.quantity - (sentQuantities.get(line.productId) ?? 0) }))
     .filter(({ quantity }) => quantity > 0)
 }
 

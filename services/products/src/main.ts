@@ -14,6 +14,7 @@ import { productsVariables, type ProductsConfig } from './config.ts'
 import { consumeOrderEvents } from './events.ts'
 import { Facets } from './facets.ts'
 import { Pictures } from './pictures.ts'
+import { ProductHistory } from './product-history.ts'
 import { ProductImport } from './product-import.ts'
 import { ProductList } from './product-list.ts'
 import { Products } from './products.ts'
@@ -41,10 +42,11 @@ export async function startProducts(
   const stock = new Stock({ database, bus, clock })
   const imports = new ProductImport({ database, bus, clock })
   const pictures = new Pictures({ database, bus, objects, clock, logger })
+  const history = new ProductHistory(database)
   const list = new ProductList(database)
   const facets = new Facets(database)
   registerRoutes(app, routes, {
-    ...productsHandlers({ products, stock, list, facets, imports, pictures, database }),
+    ...productsHandlers({ products, stock, list, facets, imports, history, pictures, database }),
     ...operatorHandlers(state.operator),
   })
   consumeOrderEvents(bus, clock)

@@ -5,6 +5,7 @@ import { pictureHeaders } from '@saas/pictures'
 import { Readable } from 'node:stream'
 import type { Facets } from './facets.ts'
 import { exportProducts } from './product-export.ts'
+import type { ProductHistory } from './product-history.ts'
 import type { ProductImport } from './product-import.ts'
 import type { Pictures } from './pictures.ts'
 import type { ProductList } from './product-list.ts'
@@ -20,6 +21,7 @@ export interface Catalogue {
   readonly list: ProductList
   readonly facets: Facets
   readonly imports: ProductImport
+  readonly history: ProductHistory
   readonly pictures: Pictures
   readonly database: Database
 }
@@ -30,6 +32,7 @@ export function productsHandlers({
   list,
   facets,
   imports,
+  history,
   pictures,
   database,
 }: Catalogue): Handlers<typeof productsRoutes> {
@@ -72,6 +75,7 @@ export function productsHandlers({
       void reply.headers({ ...pictureHeaders, 'content-length': String(size) }).send(stream)
       return 'sent' as const
     },
+    readHistory: async ({ params, query }) => ({ status: 200, body: await history.read(params.id, query) }),
     changeStock: async (call) => {
       const key = parseIdempotencyKey(call.headers['idempotency-key'])
       const { replayed, ...product } = await stock.change(call.params.id, { ...call.body, key }, authorOf(call))

@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox'
-import { Id, Money, STOCK_MAX, Strict, Time } from '../shapes.ts'
+import { Id, Money, Page, STOCK_MAX, Strict, Time } from '../shapes.ts'
 
 const Sku = Type.String({ minLength: 1, maxLength: 64, pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$' })
 const Attribute = Type.Union([Type.String({ maxLength: 500 }), Type.Number(), Type.Boolean()])
@@ -130,6 +130,29 @@ export const ProductFacets = Type.Object({
   }),
 })
 export type ProductFacets = Static<typeof ProductFacets>
+
+export const stockMovements = ['initial', 'change', 'reservation', 'release'] as const
+export type StockMovement = (typeof stockMovements)[number]
+
+/** Who did it, when, and by which route or message. An order's movements have no user. */
+const entry = { at: Time, changedBy: Type.Union([Id, Type.Null()]), source: Type.String() }
+
+/** The ledgers of a product's price and stock, newest first. */
+export const ProductChanges = Page(
+  Type.Union([
+    Type.Object({
+      ...entry,
+      kind: Type.Literal('stock'),
+      movement: Type.Enum(stockMovements),
+      delta: Type.Integer(),
+      stock: Stock,
+      orderId: Type.Union([Id, Type.Null()]),
+      reason: Type.Union([Type.String(), Type.Null()]),
+    }),
+    Type.Object({ ...entry, kind: Type.Literal('price'), price: Money }),
+  ]),
+)
+export type ProductChanges = Static<typeof ProductChanges>
 
 export const productSorts = ['newest', 'name', 'price', '-price', 'relevance'] as const
 export const IDS_MAX = 100

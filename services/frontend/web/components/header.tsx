@@ -70,6 +70,7 @@ function AccountMenu() {
         {item(linkTo('orders'), nav.orders)}
         {item(linkTo('account'), nav.account)}
         {may('products:write') && item(linkTo('manageProducts'), nav.manage)}
+        {may('orders:read') && item(linkTo('manageOrders'), nav.manageOrders)}
         {may('admin') && item(linkTo('operate'), nav.operate)}
         <button type="button" onClick={leave}>
           {nav.logOut}

@@ -2,14 +2,14 @@ import type { Product } from '@saas/contracts'
 import { money } from '../formats.ts'
 import { texts } from '../language.ts'
 import { linkTo } from '../router.ts'
-import { Artwork } from './artwork.tsx'
+import { ProductPicture } from './product-picture.tsx'
 
 export function ProductCard({ product }: { product: Product }) {
   const { id, name, price, stock } = product
   return (
     <article class={stock === 0 ? 'card sold-out' : 'card'}>
       <div class="card-picture">
-        <Artwork seed={id} />
+        <ProductPicture product={product} width="(width >= 60rem) 300px, 50vw" />
       </div>
       <h3>
         <a href={linkTo('product', { id })}>{name}</a>

@@ -1,25 +1,18 @@
 import { useSignal } from '@preact/signals'
 import type { Cart, Product } from '@saas/contracts'
 import { useEffect } from 'preact/hooks'
-import {
-  basketCount,
-  basketTrouble,
-  readLocalCart,
-  readProducts,
-  readServerCart,
-  serverCart,
-  setQuantity,
-} from '../basket.ts'
+import { basketCount, basketTrouble, readLocalCart, readServerCart, serverCart, setQuantity } from '../basket.ts'
 import { isUnanswered, placeOrder } from '../checkout.ts'
-import { Artwork } from '../components/artwork.tsx'
 import { Icon } from '../components/icon.tsx'
 import { Page } from '../components/page.tsx'
+import { ProductPicture } from '../components/product-picture.tsx'
 import { Quantity } from '../components/quantity.tsx'
 import { Empty, Failure, Loading } from '../components/states.tsx'
 import { describe } from '../errors.ts'
 import { money } from '../formats.ts'
 import { texts } from '../language.ts'
 import { useLoaded } from '../loaded.ts'
+import { useProducts } from '../loaded-products.ts'
 import { say, sayTrouble } from '../notices.ts'
 import { go, linkTo } from '../router.ts'
 import { session, user } from '../session.ts'
@@ -57,12 +50,8 @@ function ServerBasket() {
 function BasketView({ cart }: { cart: Cart }) {
   const { basket } = texts.value
   const ids = cart.items.map(({ productId }) => productId)
-  // Only for colours, motifs and stock; the basket stands without it.
-  const { loaded } = useLoaded(async (signal) => await readProducts(ids, signal), [ids.join()])
-  const known = useSignal<ReadonlyMap<string, Product>>(new Map())
-  useEffect(() => {
-    if (loaded.value.state === 'ready') known.value = loaded.value.value
-  }, [loaded.value])
+  // Only for pictures and stock; the basket stands without it.
+  const known = useProducts(ids)
   if (cart.items.length === 0) {
     return isUnanswered.value && user.value !== undefined ? (
       <div class="summary">
@@ -82,7 +71,7 @@ function BasketView({ cart }: { cart: Cart }) {
     <div class="basket-room">
       <ul class="lines">
         {cart.items.map((item) => (
-          <BasketLine key={item.productId} item={item} product={known.value.get(item.productId)} />
+          <BasketLine key={item.productId} item={item} product={known.get(item.productId)} />
         ))}
       </ul>
       <section class="summary" aria-labelledby="summary">
@@ -107,12 +96,12 @@ function BasketView({ cart }: { cart: Cart }) {
 
 function BasketLine({ item, product }: { item: Cart['items'][number]; product: Product | undefined }) {
   const { basket, product: words } = texts.value
-  const { productId, name, quantity, unitPrice, available } = item
+  const { productId, name, quantity, unitPrice, priceWas, available } = item
   const isChanging = useSignal(false)
   const change = async (wanted: number): Promise<void> => {
     isChanging.value = true
     try {
-      await setQuantity(productId, wanted)
+      await setQuantity(productId, wanted, unitPrice)
       if (wanted === 0) say(basket.removed(name))
     } catch (error) {
       sayTrouble(error)
@@ -123,7 +112,7 @@ function BasketLine({ item, product }: { item: Cart['items'][number]; product: P
   return (
     <li class={available ? 'line' : 'line gone'}>
       <div class="line-picture">
-        <Artwork seed={productId} />
+        <ProductPicture product={{ id: productId, pictures: product?.pictures }} width="84px" />
       </div>
       <div class="line-words">
         <h2>{available ? <a href={linkTo('product', { id: productId })}>{name}</a> : name}</h2>
@@ -134,6 +123,14 @@ function BasketLine({ item, product }: { item: Cart['items'][number]; product: P
           </p>
         ) : (
           <p class="finding">{basket.gone}</p>
+        )}
+        {available && priceWas !== undefined && (
+          <p class="price-change">
+            {basket.priceChanged(money(priceWas))}{' '}
+            <button type="button" class="plain" disabled={isChanging.value} onClick={() => void change(quantity)}>
+              {basket.priceSeen}
+            </button>
+          </p>
         )}
       </div>
       <div class="line-controls">

@@ -11,6 +11,8 @@ import { say, sayTrouble } from '../notices.ts'
 import { productOf } from '../product-entries.ts'
 import { go, linkTo } from '../router.ts'
 import { Refused } from '../send.ts'
+import { HistorySection } from './manage-product-history.tsx'
+import { PicturesSection } from './manage-product-pictures.tsx'
 import { ProductFields } from './manage-product-fields.tsx'
 
 export interface Versioned {
@@ -21,6 +23,8 @@ export interface Versioned {
 export function EditProduct({ first, read }: { first: Versioned; read: () => Promise<Versioned> }) {
   const { manage, save, saved } = texts.value
   const current = useSignal(first)
+  /** Which reading of the product the form began with. */
+  const round = useSignal(0)
   /** What was refused because somebody else was faster. */
   const refused = useSignal<ProductChange | undefined>(undefined)
   const { product, etag } = current.value
@@ -34,6 +38,7 @@ export function EditProduct({ first, read }: { first: Versioned; read: () => Pro
         body: change,
       })
       refused.value = undefined
+      round.value += 1
       current.value = { product: body, etag: headers.get('etag') ?? '' }
       say(saved)
     } catch (error) {
@@ -44,6 +49,7 @@ export function EditProduct({ first, read }: { first: Versioned; read: () => Pro
   const takeTheirs = async (): Promise<void> => {
     try {
       current.value = await read()
+      round.value += 1
       refused.value = undefined
     } catch (error) {
       sayTrouble(error)
@@ -76,16 +82,18 @@ export function EditProduct({ first, read }: { first: Versioned; read: () => Pro
   const view = <a href={linkTo('product', { id })}>{manage.view}</a>
   return (
     <Page title={manage.edit(product.name)} kind="office" lead={view}>
-      {/* Another version is another form: what it shows is what was read. */}
+      {/* What was saved or read anew is another form. A picture is a version too, but leaves alone what is being typed. */}
       <Form
-        key={product.version}
+        key={round.value}
         submit={save}
         send={async (entries) => await put(productOf(entries), etag)}
         failure={conflict}
       >
         <ProductFields product={product} />
       </Form>
+      <PicturesSection product={product} change={(changed) => (current.value = changed)} />
       <StockSection product={product} change={(changed) => (current.value = { ...current.value, product: changed })} />
+      <HistorySection product={product} />
       <DeleteSection versioned={current.value} />
     </Page>
   )

@@ -1,6 +1,6 @@
 import { productsRoutes, type Product } from '@saas/contracts'
 import { call } from '../client.ts'
-import { Artwork } from '../components/artwork.tsx'
+import { ProductPicture } from '../components/product-picture.tsx'
 import { entry } from '../components/form.tsx'
 import { Page, SignedInOnly } from '../components/page.tsx'
 import { Empty, ListFrame } from '../components/states.tsx'
@@ -67,11 +67,12 @@ function Products() {
       </search>
       <ListFrame list={list.value} more={more} reload={reload} empty={empty}>
         <Table heads={[manage.name, manage.sku, manage.category, manage.price, manage.stock]}>
-          {list.value.items.map(({ id, name, sku, category, price, stock, lowStockThreshold }) => {
+          {list.value.items.map((product) => {
+            const { id, name, sku, category, price, stock, lowStockThreshold } = product
             const head = (
               <span class="with-thumb">
                 <span class="thumb">
-                  <Artwork seed={id} />
+                  <ProductPicture product={product} width="44px" />
                 </span>
                 <a href={linkTo('manageProduct', { id })}>{name}</a>
               </span>

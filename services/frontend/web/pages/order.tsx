@@ -2,17 +2,17 @@ import { useSignal } from '@preact/signals'
 import { ordersRoutes, type Order } from '@saas/contracts'
 import { useEffect } from 'preact/hooks'
 import { call } from '../client.ts'
-import { Artwork } from '../components/artwork.tsx'
+import { OrderLines, OrderProgress } from '../components/order-parts.tsx'
 import { StatusBadge } from '../components/order-status.tsx'
 import { Page, SignedInOnly } from '../components/page.tsx'
 import { AskingButton } from '../components/question.tsx'
 import { Failure, Loading } from '../components/states.tsx'
-import { dateTime, money } from '../formats.ts'
+import { dateTime } from '../formats.ts'
 import { texts } from '../language.ts'
 import { useLoaded } from '../loaded.ts'
 import { sayTrouble } from '../notices.ts'
 import { watchOrder } from '../order-watch.ts'
-import { linkTo, place } from '../router.ts'
+import { place } from '../router.ts'
 
 export function OrderPage() {
   return (
@@ -62,7 +62,7 @@ function OrderView({ first }: { first: Order }) {
             {words.explanations[order.status]} {order.reason !== undefined && words.reasons[order.reason]}
           </p>
         </div>
-        <Progress order={order} />
+        <OrderProgress order={order} />
         {order.status === 'pending' && (
           <p class={isConnected.value ? 'live' : 'live off'}>
             {isConnected.value ? words.watching : words.reconnecting}
@@ -70,7 +70,7 @@ function OrderView({ first }: { first: Order }) {
         )}
       </section>
       <h2>{words.lines}</h2>
-      <Lines order={order} />
+      <OrderLines order={order} />
       <dl class="facts">
         <div>
           <dt>{words.number}</dt>
@@ -87,60 +87,5 @@ function OrderView({ first }: { first: Order }) {
         />
       )}
     </Page>
-  )
-}
-
-function Progress({ order }: { order: Order }) {
-  const { steps, statuses } = texts.value.order
-  const isDecided = order.status !== 'pending'
-  const items = [
-    { label: steps.placed, at: dateTime(order.createdAt), state: 'done' },
-    { label: steps.reserving, at: '', state: isDecided ? 'done' : 'now' },
-    {
-      label: isDecided ? statuses[order.status] : steps.decided,
-      at: order.decidedAt === undefined ? '' : dateTime(order.decidedAt),
-      state: isDecided ? `done ${order.status}` : 'open',
-    },
-  ]
-  return (
-    <ol class="steps">
-      {items.map(({ label, at, state }) => (
-        <li key={label} class={state} aria-current={state === 'now' ? 'step' : undefined}>
-          <span>{label}</span>
-          {at !== '' && <time>{at}</time>}
-        </li>
-      ))}
-    </ol>
-  )
-}
-
-function Lines({ order }: { order: Order }) {
-  return (
-    <>
-      <ul class="lines">
-        {order.lines.map(({ productId, name, quantity, unitPrice, sku }) => (
-          <li class="line" key={productId}>
-            <div class="line-picture">
-              <Artwork seed={productId} />
-            </div>
-            <div class="line-words">
-              <h3>
-                <a href={linkTo('product', { id: productId })}>{name}</a>
-              </h3>
-              <p class="hint">
-                {sku} · {quantity} × {money(unitPrice)}
-              </p>
-            </div>
-            <p class="line-total price">
-              {money({ amount: unitPrice.amount * quantity, currency: unitPrice.currency })}
-            </p>
-          </li>
-        ))}
-      </ul>
-      <p class="total">
-        <span>{texts.value.basket.total}</span>
-        <strong class="price">{money(order.total)}</strong>
-      </p>
-    </>
   )
 }

@@ -1,12 +1,13 @@
-import { ordersRoutes, type Order } from '@saas/contracts'
+import { IDS_MAX, ordersRoutes, type Order, type Product } from '@saas/contracts'
 import { call } from '../client.ts'
-import { Artwork } from '../components/artwork.tsx'
+import { ProductPicture } from '../components/product-picture.tsx'
 import { StatusBadge } from '../components/order-status.tsx'
 import { Page, SignedInOnly } from '../components/page.tsx'
 import { Empty, ListFrame } from '../components/states.tsx'
 import { dateTime, money } from '../formats.ts'
 import { texts } from '../language.ts'
 import { useList } from '../loaded.ts'
+import { useProducts } from '../loaded-products.ts'
 import { linkTo } from '../router.ts'
 
 const PAGE_ITEMS = 20
@@ -27,6 +28,11 @@ function Orders() {
       (await call(ordersRoutes.listOrders, { query: { limit: PAGE_ITEMS, cursor, status: undefined }, signal })).body,
     [],
   )
+  // The pictures of what is shown; a card without them has composed ones.
+  const pictured = list.value.items
+    .flatMap(({ lines }) => lines.slice(0, PICTURES_MAX))
+    .map(({ productId }) => productId)
+  const known = useProducts([...new Set(pictured)].slice(0, IDS_MAX))
   const empty = (
     <Empty title={orders.empty} hint={orders.emptyHint}>
       <a class="button" href={linkTo('shop')}>
@@ -40,7 +46,7 @@ function Orders() {
         <ul class="orders">
           {list.value.items.map((order) => (
             <li key={order.id}>
-              <OrderCard order={order} />
+              <OrderCard order={order} known={known} />
             </li>
           ))}
         </ul>
@@ -49,13 +55,17 @@ function Orders() {
   )
 }
 
-function OrderCard({ order }: { order: Order }) {
+function OrderCard({ order, known }: { order: Order; known: ReadonlyMap<string, Product> }) {
   const items = order.lines.reduce((total, { quantity }) => total + quantity, 0)
   return (
     <article class="order-card">
       <div class="order-pictures" aria-hidden="true">
         {order.lines.slice(0, PICTURES_MAX).map(({ productId }) => (
-          <Artwork key={productId} seed={productId} />
+          <ProductPicture
+            key={productId}
+            product={{ id: productId, pictures: known.get(productId)?.pictures }}
+            width="64px"
+          />
         ))}
       </div>
       <div class="order-words">

@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals'
 import type { Product } from '@saas/contracts'
 import { basketQuantity, readProducts, setQuantity } from '../basket.ts'
-import { Artwork } from '../components/artwork.tsx'
+import { Gallery } from '../components/gallery.tsx'
 import { Icon } from '../components/icon.tsx'
 import { Page } from '../components/page.tsx'
 import { Quantity } from '../components/quantity.tsx'
@@ -41,9 +41,7 @@ function ProductView({ product }: { product: Product }) {
         <Icon name="back" />
         {category ?? shop.allCategories}
       </a>
-      <div class="product-picture">
-        <Artwork seed={id} />
-      </div>
+      <Gallery product={product} />
       <Page title={name} kind="product">
         <p class="product-price price">{money(price)}</p>
         <p class={stock === 0 ? 'stock none' : stock <= 5 ? 'stock few' : 'stock'}>{words.stock(stock)}</p>
@@ -79,7 +77,7 @@ function ProductView({ product }: { product: Product }) {
   )
 }
 
-function AddToBasket({ product: { id, name } }: { product: Product }) {
+function AddToBasket({ product: { id, name, price } }: { product: Product }) {
   const { product: words, basket } = texts.value
   const wanted = useSignal(1)
   const isAdding = useSignal(false)
@@ -88,7 +86,7 @@ function AddToBasket({ product: { id, name } }: { product: Product }) {
     if (isAdding.value) return
     isAdding.value = true
     try {
-      await setQuantity(id, inBasket + wanted.value)
+      await setQuantity(id, inBasket + wanted.value, price)
       wanted.value = 1
       say(words.added(name))
     } catch (error) {

@@ -1,0 +1,114 @@
+import { join } from 'node:path'
+import { shortId } from '@saas/contracts'
+import { eventually } from '@saas/testing'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Person, newCustomer, newProduct } from './src/person.ts'
+import { openStage, type Stage } from './src/stage.ts'
+import { Visitor } from './src/visitor.ts'
+
+let stage: Stage
+
+beforeAll(async () => {
+  stage = await openStage()
+})
+afterAll(async () => await stage[Symbol.asyncDispose]())
+
+const picture = join(import.meta.dirname, 'fixtures/portrait.png')
+
+test('a manager gives a product pictures, and visitors see them', { timeout: 60_000 }, async () => {
+  const id = await newProduct(stage.shop, stage.manager, { sku: 'VASE-1', name: 'Tall vase', stock: 9, amount: 7900 })
+  await using manager = await Visitor.arrive(stage)
+  await manager.logIn(stage.manager)
+  await manager.page.goto(`/manage/products/${id}`)
+  await manager.page.getByLabel('Description').fill('Typed before the pictures were chosen.')
+  await manager.page.locator('input[type=file]').setInputFiles([picture, picture])
+  await manager.page.getByRole('img', { name: 'Picture 2 of 2' }).waitFor()
+  // A picture is a new version, which must not void what is being typed.
+  await manager.page.getByLabel('Low-stock alert').fill('3')
+  await manager.page.getByRole('button', { name: 'Save' }).click()
+  await manager.page.getByText('Saved', { exact: true }).waitFor()
+  expect(await manager.page.getByLabel('Description').inputValue()).toBe('Typed before the pictures were chosen.')
+  await manager.photograph('30-edit-with-pictures')
+
+  await using visitor = await Visitor.arrive(stage)
+  const { page } = visitor
+  await page.goto(`/p/${id}`)
+  await page.getByRole('button', { name: 'Picture 2 of 2' }).click()
+  const shown = page.locator('.product-picture img')
+  await eventually(async () => {
+    expect(await shown.evaluate((image) => (image as HTMLImageElement).naturalWidth)).toBeGreaterThan(100)
+  })
+  await visitor.photograph('31-product-with-pictures')
+  // One that does not load is replaced by a composed one.
+  await page.route('**/picture/*', async (route) => await route.abort())
+  await page.goto('/?q=vase')
+  await page.locator('.card svg.artwork').waitFor()
+  await page.unroute('**/picture/*')
+  await page.reload()
+  await page.locator('.card img.picture').waitFor()
+  await visitor.photograph('32-shop-with-pictures')
+})
+
+test('a price that changed is flagged in the basket until the customer has seen it', async () => {
+  const customer = await newCustomer(stage.shop, 'Fay Flagged')
+  const id = await newProduct(stage.shop, stage.manager, { sku: 'RUG-1', name: 'Round rug', stock: 9, amount: 10_000 })
+  await customer.request('PUT', `/cart/${id}`, { body: { quantity: 1 } })
+  const manager = new Person(stage.shop)
+  await manager.signIn(stage.manager)
+  const body = { sku: 'RUG-1', name: 'Round rug', price: { amount: 12_000, currency: 'EUR' } }
+  await manager.request('PUT', `/product/${id}`, { body, headers: { 'if-match': '*' } })
+  await eventually(async () => {
+    expect((await customer.get('/cart')).body.items[0].unitPrice.amount).toBe(12_000)
+  })
+  await using visitor = await Visitor.arrive(stage)
+  const { page } = visitor
+  await visitor.logIn(customer.credentials)
+  await page.getByRole('link', { name: /^Basket/ }).click()
+  await page.getByText('It cost €100.00 when you put it in.').waitFor()
+  await visitor.photograph('33-price-changed')
+  await page.getByRole('button', { name: 'All right' }).click()
+  await page.getByText('It cost €100.00').waitFor({ state: 'detached' })
+  await page.getByRole('button', { name: 'Place the order' }).click()
+  await visitor.seeHeading(/^Order of/)
+})
+
+test('managers find everybody’s orders, and what became of price and stock', async () => {
+  const customer = await newCustomer(stage.shop, 'Olga Ordered')
+  const id = await newProduct(stage.shop, stage.manager, { sku: 'STOOL-1', name: 'Low stool', stock: 9, amount: 5900 })
+  const lines = [{ productId: id, quantity: 2 }]
+  const headers = { 'idempotency-key': 'stool-1', prefer: 'wait=10' }
+  const placed = await customer.post('/order', { lines }, headers)
+  await using visitor = await Visitor.arrive(stage)
+  const { page } = visitor
+  await visitor.logIn(stage.manager)
+  await visitor.openFromMenu('All orders')
+  await page.getByRole('cell', { name: 'Low stool' }).waitFor()
+  await visitor.photograph('34-all-orders')
+  await page.getByLabel('Status').selectOption('cancelled')
+  await page.getByText('There are no such orders.').waitFor()
+  await page.getByRole('link', { name: 'Show all' }).click()
+  await page
+    .getByRole('row', { name: /Low stool/ })
+    .getByRole('rowheader')
+    .getByRole('link')
+    .click()
+  await page.getByText(placed.body.id).waitFor()
+  await visitor.photograph('35-any-order')
+
+  await page.goto(`/manage/products/${id}`)
+  await page.getByRole('cell', { name: 'Ordered -2' }).waitFor()
+  await page.getByRole('link', { name: `Order ${shortId(placed.body.id)}` }).waitFor()
+  await visitor.photograph('36-history')
+})
+
+test('“is in your basket” does not follow to the next page', async () => {
+  const id = await newProduct(stage.shop, stage.manager, { sku: 'HOOK-1', name: 'Brass hook', stock: 9, amount: 900 })
+  await using visitor = await Visitor.arrive(stage)
+  const { page } = visitor
+  await page.goto(`/p/${id}`)
+  await page.getByRole('button', { name: 'Add to basket' }).click()
+  await page.getByText('Brass hook is in your basket.').waitFor()
+  await page.getByRole('link', { name: 'Basket, 1 item' }).click()
+  await visitor.seeHeading('Basket')
+  expect(await page.getByText('Brass hook is in your basket.').count()).toBe(0)
+})
