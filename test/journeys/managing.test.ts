@@ -93,6 +93,7 @@ test('managers find everybody’s orders, and what became of price and stock', a
     .getByRole('link')
     .click()
   await page.getByText(placed.body.id).waitFor()
+  expect(page.url()).toContain(`/manage/orders/${placed.body.id}`)
   await visitor.photograph('35-any-order')
 
   await page.goto(`/manage/products/${id}`)

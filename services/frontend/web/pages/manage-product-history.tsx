@@ -25,11 +25,14 @@ export function HistorySection({ product: { id, version, stock } }: { product: P
     <section class="panel" aria-labelledby="history">
       <h2 id="history">{history.title}</h2>
       <ListFrame list={list.value} more={more} reload={reload} empty={<Empty title={texts.value.none} />}>
-        <Table heads={[history.when, history.what, history.then, history.who]}>
+        <Table heads={[history.when, history.what, history.after, history.who]}>
           {list.value.items.map((change, index) => (
             <Row key={index} head={<time>{dateTime(change.at)}</time>}>
               <Cell>{whatOf(change)}</Cell>
-              <Cell kind="numeric">{change.kind === 'price' ? money(change.price) : count(change.stock)}</Cell>
+              <Cell kind="numeric">
+                <span class="phone-label">{history.after}: </span>
+                {change.kind === 'price' ? money(change.price) : count(change.stock)}
+              </Cell>
               <Cell>
                 <span class="phone-label">{history.who}: </span>
                 <Who change={change} />

@@ -125,7 +125,7 @@ export const de: Texts = {
     title: 'Verlauf von Preis und Bestand',
     when: 'Wann',
     what: 'Was',
-    then: 'Danach',
+    after: 'Danach',
     who: 'Wer',
     price: 'Preis gesetzt',
     movements: { initial: 'Erster Bestand', change: 'Geändert', reservation: 'Bestellt', release: 'Zurückgegeben' },

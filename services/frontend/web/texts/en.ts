@@ -124,7 +124,7 @@ export const en = {
     title: 'Price and stock history',
     when: 'When',
     what: 'What',
-    then: 'Then',
+    after: 'Afterwards',
     who: 'Who',
     price: 'Price set',
     movements: { initial: 'First stock', change: 'Changed', reservation: 'Ordered', release: 'Given back' },
