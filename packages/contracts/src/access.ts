@@ -31,3 +31,6 @@ export function isAllowed(access: Access, callerRoles: readonly string[] | undef
 function isRole(name: string): name is Role {
   return (roles as readonly string[]).includes(name)
 }
+
+/** Response header in which auth tells the edge the name of the problem, where a 403 has a better one than `forbidden`. */
+export const REFUSAL_HEADER = 'x-refusal'

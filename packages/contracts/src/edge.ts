@@ -41,6 +41,11 @@ export function edgeRoutes(routes: readonly Route[]): string {
     GENERATED,
     block('map "$route_method $uri" $route', ['default $unlisted_route;', ...lines]),
     block('map $route $route_access', ['default protected;', 'development anyone;', ...open]),
+    '# Auth may know better why it refused.',
+    block('map $refusal $forbidden_problem', [
+      `default ${quote(problemText(problems.forbidden))};`,
+      `${problems.secondFactorRequired.name} ${quote(problemText(problems.secondFactorRequired))};`,
+    ]),
   ].join('\n')
 }
 
@@ -205,7 +210,7 @@ function problemLocations(): readonly string[] {
     answer('= /_problem/invalid-request', problems.invalidRequest, 'internal;'),
     // WWW-Authenticate is there already: nginx keeps what auth said.
     answer('@not_signed_in', problems.notSignedIn),
-    answer('@forbidden', problems.forbidden),
+    block('location @forbidden', ['include response-headers.conf;', 'return 403 $forbidden_problem;']),
     answer('@not_found', problems.notFound),
     answer('@body_too_large', problems.bodyTooLarge),
     answer('@dependency_unavailable', problems.dependencyUnavailable, 'add_header Retry-After 1 always;'),

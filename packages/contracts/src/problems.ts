@@ -106,6 +106,20 @@ export const accountDisabled = problem({
   status: 403,
   explanation: 'The password or code is right, but an administrator has shut the account. Ask them why.',
 })
+export const secondFactorRequired = problem({
+  name: 'second-factor-required',
+  title: 'A second factor is needed',
+  status: 403,
+  explanation:
+    'Administrators work with a second factor only: set up an authenticator app or a passkey on the account page, then refresh. Where one is set up, prove it with that; the password alone is not enough.',
+})
+export const reauthenticationRequired = problem({
+  name: 'reauthentication-required',
+  title: 'Prove again who you are',
+  status: 403,
+  explanation:
+    'What can open an account is changed only shortly after signing in. Prove who you are with `POST /auth/reauthenticate`, then repeat the request.',
+})
 export const wrongToken = problem({
   name: 'wrong-token',
   title: 'The link or code is not valid',
@@ -247,6 +261,8 @@ export const problems: readonly Problem[] = [
   wrongCredentials,
   addressNotVerified,
   accountDisabled,
+  secondFactorRequired,
+  reauthenticationRequired,
   wrongToken,
   weakPassword,
   imageNotAccepted,

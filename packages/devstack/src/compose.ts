@@ -7,7 +7,8 @@ import { provisionOf } from './dev/environment.ts'
 import { readOptions, UsageError } from './dev/options.ts'
 import { choosePorts } from './dev/public-ports.ts'
 import { loadSecrets } from './dev/secrets.ts'
-import { accounts, seed } from './dev/seed.ts'
+import { accountsOf, seed } from './dev/seed.ts'
+import { accountLines } from './dev/stack-state.ts'
 import { TerminalProgress } from './dev/terminal-progress.ts'
 import { CONTAINER_PORTS, compose, composeArguments, composeProject } from './docker/compose.ts'
 import { composeServers, writeComposeFiles } from './docker/compose.ts'
@@ -20,6 +21,9 @@ import { runStep, type Progress } from './progress.ts'
 const START_TIMEOUT_MS = 120_000
 const STOP_TIMEOUT_MS = 60_000
 const READY_TIMEOUT_MS = 40_000
+
+/** Of the administrator whose data is in the volumes. */
+const totpFile = join(devstackDirectory, 'shop-admin-totp-secret')
 
 /** Runs inside a container, where there is nothing but Node, until the service says that it is ready. */
 const untilReady = `const end = Date.now() + 30_000
@@ -48,9 +52,16 @@ async function main(): Promise<number> {
     const urls = await start(progress, stop)
     progress[Symbol.dispose]()
     process.stdout.write(
-      `\n  Shop      ${urls.edge}\n  Mailbox   ${urls.mailbox}\n\n${Object.entries(accounts)
-        .map(([name, { email, password }]) => `  ${name.padEnd(9)} ${email.padEnd(22)} ${password}\n`)
-        .join('')}\n  Ctrl-C stops everything; the data stays in volumes.\n\n`,
+      [
+        '',
+        `  Shop       ${urls.edge}`,
+        `  Mailbox    ${urls.mailbox}`,
+        '',
+        ...accountLines(accountsOf(totpFile)),
+        '',
+        '  Ctrl-C stops everything; the data stays in volumes.',
+        '\n',
+      ].join('\n'),
     )
     const logs = spawn(
       'docker',
@@ -111,6 +122,7 @@ async function start(progress: Progress, stop: () => Promise<void>): Promise<{ e
       edgeUrl: `http://127.0.0.1:${ports.edge}`,
       mailboxUrl: `http://127.0.0.1:${ports.mailbox}`,
       bootstrapToken: secrets.bootstrapToken,
+      totpFile,
       signal: AbortSignal.timeout(START_TIMEOUT_MS),
     }),
   )

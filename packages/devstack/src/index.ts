@@ -1,3 +1,11 @@
+export {
+  Authenticator,
+  enrolAdministrator,
+  signInWithFactor,
+  type FactorOwner,
+  type SendCall,
+  type Tokens,
+} from './authenticator.ts'
 export { brokerUsers } from './broker-users.ts'
 export { Child, ServerStartError, type ChildOptions } from './child.ts'
 export { writeEdgeConfiguration } from './dev/edge-configuration.ts'

@@ -13,6 +13,8 @@ export interface AccessClaims {
   readonly sessionId: string
   readonly securityVersion: number
   readonly roles: readonly string[]
+  /** Whether `roles` are less than the account has, because the session has not passed the second factor they need. */
+  readonly isSecondFactorRequired: boolean
   /** Seconds since 1970. */
   readonly expiresAt: number
 }
@@ -43,6 +45,7 @@ export class AccessTokens {
       sid: claims.sessionId,
       sv: claims.securityVersion,
       roles: [...claims.roles],
+      ...(claims.isSecondFactorRequired ? { mfa: 'required' } : {}),
     })
       .setProtectedHeader(headerFor(id))
       .setIssuer(this.#issuer)
@@ -111,7 +114,7 @@ function isPlainBase64url(text: string): boolean {
 }
 
 function claimsOf(payload: Record<string, unknown>, nowSeconds: number): AccessClaims | undefined {
-  const { sub, sid, sv, roles, iat, exp } = payload
+  const { sub, sid, sv, roles, mfa, iat, exp } = payload
   const isWhole =
     isName(sub) &&
     isName(sid) &&
@@ -121,7 +124,8 @@ function claimsOf(payload: Record<string, unknown>, nowSeconds: number): AccessC
     typeof iat === 'number' &&
     typeof exp === 'number'
   if (!isWhole || iat > nowSeconds + CLOCK_ERROR_SECONDS_MAX || exp - iat > ACCESS_TOKEN_SECONDS) return undefined
-  return { userId: sub, sessionId: sid, securityVersion: Number(sv), roles, expiresAt: exp }
+  const isSecondFactorRequired = mfa === 'required'
+  return { userId: sub, sessionId: sid, securityVersion: Number(sv), roles, isSecondFactorRequired, expiresAt: exp }
 }
 
 function isName(value: unknown): value is string {

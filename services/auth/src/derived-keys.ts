@@ -12,6 +12,10 @@ export interface DerivedKeys {
   readonly refreshMark: Uint8Array
   /** Addresses that are counted or tried, known or not. */
   readonly lookup: Uint8Array
+  /** Secrets of authenticator apps, and of sign-ins that are at a provider. */
+  readonly factor: Uint8Array
+  /** Recovery codes at rest. */
+  readonly recoveryCode: Uint8Array
 }
 
 export function deriveKeys(keyEncryptionKey: Uint8Array): DerivedKeys {
@@ -22,6 +26,8 @@ export function deriveKeys(keyEncryptionKey: Uint8Array): DerivedKeys {
     refreshChild: derive('refresh child'),
     refreshMark: derive('refresh mark'),
     lookup: derive('lookup'),
+    factor: derive('factor'),
+    recoveryCode: derive('recovery code'),
   }
 }
 

@@ -1,4 +1,4 @@
-import { isAllowed, type Route, type ServiceName } from '@saas/contracts'
+import { isAllowed, problems, REFUSAL_HEADER, type Route, type ServiceName } from '@saas/contracts'
 import { INTERNAL_TOKEN_HEADER, signInternalToken } from '@saas/http'
 import type { Clock } from '@saas/config'
 import type { Reply, Request } from './request.ts'
@@ -22,6 +22,11 @@ const unknowable: Decision = { status: 503, reason: 'unknowable', headers: { 're
 const noRoute: Decision = { status: 403, reason: 'no-route' }
 const notForOutside: Decision = { status: 403, reason: 'internal' }
 const wrongRole: Decision = { status: 403, reason: 'role' }
+const secondFactorDue: Decision = {
+  status: 403,
+  reason: 'second-factor',
+  headers: { [REFUSAL_HEADER]: problems.secondFactorRequired.name },
+}
 const anyone: Decision = { status: 200, reason: 'anyone' }
 
 /**
@@ -86,7 +91,8 @@ export class Gate {
     if (route.access === 'internal') return notForOutside
     if (caller === 'nobody') return notSignedIn
     if (caller === 'unknowable') return unknowable
-    return isAllowed(route.access, caller.roles) ? this.#admit(route, caller) : wrongRole
+    if (isAllowed(route.access, caller.roles)) return this.#admit(route, caller)
+    return caller.isSecondFactorRequired ? secondFactorDue : wrongRole
   }
 
   #admit(route: Route, { userId, roles, sessionId }: AccessClaims): Decision {

@@ -20,6 +20,10 @@ const deletions = [
   [sql('auth.prune_mailed_token', piece('mailed_token', 'token_hash', 'expires_at')), SECRET_KEPT_MS],
   [sql('auth.prune_registration', piece('registration', 'id', 'created_at')), REGISTRATION_KEPT_MS],
   [sql('auth.prune_mailed_code', piece('mailed_code', 'address_hash, purpose', 'expires_at')), SECRET_KEPT_MS],
+  [sql('auth.prune_totp_proposal', piece('totp_proposal', 'account_id', 'expires_at')), 0],
+  [sql('auth.prune_passkey_challenge', piece('passkey_challenge', 'challenge_hash', 'expires_at')), 0],
+  [sql('auth.prune_pending_sign_in', piece('pending_sign_in', 'token_hash', 'expires_at')), 0],
+  [sql('auth.prune_provider_sign_in', piece('provider_sign_in', 'state_hash', 'expires_at')), 0],
 ] as const
 
 function piece(table: string, key: string, time: string): string {

@@ -17,6 +17,13 @@ import { Administration } from './administration.ts'
 import { Avatars } from './avatars.ts'
 import { authVariables, refuseMissingKeys, type AuthConfig } from './config.ts'
 import { deriveKeys } from './derived-keys.ts'
+import { Authenticators } from './factors/authenticators.ts'
+import { FactorChanges } from './factors/factor-changes.ts'
+import { Factors } from './factors/factors.ts'
+import { PendingSignIns } from './factors/pending-sign-ins.ts'
+import { Reauthentication } from './factors/reauthentication.ts'
+import { RecoveryCodes } from './factors/recovery-codes.ts'
+import { SecondFactors } from './factors/second-factors.ts'
 import { Gate } from './gate.ts'
 import { PasswordHashing } from './hashing.ts'
 import { authJobs } from './jobs.ts'
@@ -53,6 +60,12 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
   const avatars = new Avatars({ ...basics, objects, throttle })
   const gate = new Gate({ policy: new Policy(allRoutes), accessTokens, revocations, ...config, clock })
 
+  const authenticators = new Authenticators({ keys, publicUrl: config.publicUrl })
+  const recoveryCodes = new RecoveryCodes(keys)
+  const secondFactors = new SecondFactors({ authenticators, recoveryCodes })
+  const changes = new FactorChanges({ ...basics, revocations, secondFactors, recoveryCodes })
+  const pendingSignIns = new PendingSignIns({ ...basics, secondFactors, sessions, throttle })
+
   const app = createApp({
     service: 'auth',
     routes: { ...authRoutes, ...operatorRoutes('auth') },
@@ -69,12 +82,23 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
       accounts,
       administration: new Administration({ ...basics, hashing, revocations, throttle, ...config }),
       avatars,
+      factors: new Factors({ ...basics, throttle, authenticators, recoveryCodes, secondFactors, changes }),
       gate,
       passwords: new Passwords({ ...basics, accounts, hashing, secrets, revocations, throttle }),
       preferences: new Preferences({ ...basics, accounts, ...config }),
+      pendingSignIns,
+      reauthentication: new Reauthentication({
+        ...basics,
+        accounts,
+        hashing,
+        secrets,
+        throttle,
+        secondFactors,
+        changes,
+      }),
       registrations: new Registrations({ ...basics, requests, hashing, secrets, throttle }),
       sessions,
-      signIn: new SignIn({ ...basics, accounts, requests, hashing, secrets, sessions, throttle }),
+      signIn: new SignIn({ ...basics, accounts, requests, hashing, secrets, pending: pendingSignIns, throttle }),
       signingKeys,
       transport: new SessionTransport(config.publicUrl),
       trustedHops: config.trustedHops,

@@ -7,12 +7,16 @@ import type { Administration } from './administration.ts'
 import { pictureHeaders } from '@saas/pictures'
 import type { Avatars } from './avatars.ts'
 import { clientOf, type Client } from './client.ts'
+import { factorHandlers } from './factors/routes.ts'
+import type { Factors } from './factors/factors.ts'
+import type { PendingSignIns } from './factors/pending-sign-ins.ts'
+import type { Reauthentication } from './factors/reauthentication.ts'
 import type { Gate } from './gate.ts'
 import type { Passwords } from './passwords.ts'
 import type { Preferences } from './preferences.ts'
 import type { Registrations } from './registration.ts'
 import { refreshed } from './refreshed.ts'
-import type { SessionTransport } from './session-transport.ts'
+import { isByCookie, type SessionTransport } from './session-transport.ts'
 import type { Sessions } from './sessions.ts'
 import type { SignIn } from './sign-in.ts'
 import type { SigningKeys } from './signing-keys.ts'
@@ -26,6 +30,9 @@ export interface AuthParts {
   readonly administration: Administration
   readonly avatars: Avatars
   readonly gate: Gate
+  readonly factors: Factors
+  readonly pendingSignIns: PendingSignIns
+  readonly reauthentication: Reauthentication
   readonly passwords: Passwords
   readonly preferences: Preferences
   readonly registrations: Registrations
@@ -56,14 +63,11 @@ export function authHandlers(parts: AuthParts): Handlers<typeof authRoutes> {
       return accepted
     },
     login: async ({ body, headers, request, traceParent }) => {
-      const byCookie = headers['x-session-transport'] === 'cookie'
-      if ('code' in body) {
-        return transport.signedIn(await signIn.byCode(body.email, body.code, client(request), traceParent), byCookie)
-      }
-      return transport.signedIn(
-        await signIn.byPassword(body.email, body.password, client(request), traceParent),
-        byCookie,
-      )
+      const outcome =
+        'code' in body
+          ? await signIn.byCode(body.email, body.code, client(request), traceParent)
+          : await signIn.byPassword(body.email, body.password, client(request), traceParent)
+      return transport.outcome(outcome, isByCookie(headers))
     },
     requestLoginCode: async ({ body, request, traceParent }) => {
       await registrations.requestMail('sign-in-code', body.email, client(request), traceParent)
@@ -142,6 +146,7 @@ export function authHandlers(parts: AuthParts): Handlers<typeof authRoutes> {
       status: 200,
       body: await administration.setDisabled(params.id, body.disabled, identity.userId, traceParent),
     }),
+    ...factorHandlers(parts, client),
     authn: ({ request, reply }) => gate.authenticate(request, reply),
     authz: ({ request, reply }) => gate.authorise(request, reply),
   }

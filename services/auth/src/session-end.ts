@@ -2,7 +2,14 @@ import { sql, type Transaction } from '@saas/state'
 import { v7 as uuidv7 } from 'uuid'
 
 /** Why a session ended. */
-export type EndReason = 'logout' | 'revoked' | 'replayed' | 'password-changed' | 'disabled' | 'too-many'
+export type EndReason =
+  | 'logout'
+  | 'revoked'
+  | 'replayed'
+  | 'password-changed'
+  | 'disabled'
+  | 'too-many'
+  | 'factor-changed'
 
 const endSessions = sql<{ id: string }>(
   'auth.end_sessions',

@@ -1,4 +1,4 @@
-import { ProblemError, problems, type SignedIn } from '@saas/contracts'
+import { ProblemError, problems, type SecondFactorDue, type SignedIn } from '@saas/contracts'
 import type { Request } from './request.ts'
 import { ACCESS_TOKEN_SECONDS } from './access-token.ts'
 import { profileOf } from './accounts.ts'
@@ -17,6 +17,11 @@ interface SignedInAnswer {
   readonly cookies?: readonly string[]
 }
 
+/** Whether the client wants its refresh token as a cookie. */
+export function isByCookie(headers: { readonly 'x-session-transport'?: string }): boolean {
+  return headers['x-session-transport'] === 'cookie'
+}
+
 /**
  * How refresh tokens travel: in bodies for programs, in a cookie for browsers, whose scripts never see it. On https the cookie's name makes the
  * browser refuse one that another host or plain http set (`__Host-`, RFC 6265bis section 4.1.3.2).
@@ -33,15 +38,26 @@ export class SessionTransport {
     this.#attributes = `Path=/; HttpOnly; SameSite=Strict${isSecure ? '; Secure' : ''}`
   }
 
+  /** The answer to whoever has passed the first factor, and may have to pass a second. */
+  outcome(
+    outcome: OpenSession | SecondFactorDue,
+    byCookie: boolean,
+  ): SignedInAnswer | { status: 200; body: SecondFactorDue; headers: Readonly<Record<string, string>> } {
+    return 'mfaToken' in outcome
+      ? { status: 200, body: outcome, headers: { 'cache-control': 'no-store' } }
+      : this.signedIn(outcome, byCookie)
+  }
+
   /** The answer to whoever signed in or refreshed. */
   signedIn(session: OpenSession, byCookie: boolean): SignedInAnswer {
-    const { account, accessToken, refreshToken } = session
+    const { account, accessToken, refreshToken, isSecondFactorRequired } = session
     const body: SignedIn = {
       accessToken,
       tokenType: 'Bearer',
       expiresIn: ACCESS_TOKEN_SECONDS,
       ...(byCookie ? {} : { refreshToken }),
       user: profileOf(account),
+      ...(isSecondFactorRequired ? { secondFactorRequired: true } : {}),
     }
     const answer = { status: 200, body, headers: { 'cache-control': 'no-store' } } as const
     return byCookie ? { ...answer, cookies: [this.#cookie(refreshToken, IDLE_MS / 1_000)] } : answer

@@ -7,6 +7,7 @@ import { emission, emit, recipientOf, sessionRevoked } from './account-events.ts
 import { accountColumns, type Account } from './accounts.ts'
 import type { Client } from './client.ts'
 import { sha256, type DerivedKeys } from './derived-keys.ts'
+import { usableRoles } from './factors/required.ts'
 import {
   childOf,
   judgeRefresh,
@@ -30,6 +31,8 @@ export interface OpenSession {
   readonly account: Account
   readonly accessToken: string
   readonly refreshToken: string
+  /** Whether roles are withheld, because they need a second factor that this session has not passed. */
+  readonly isSecondFactorRequired: boolean
 }
 
 interface SessionRow {
@@ -43,8 +46,11 @@ interface SessionRow {
 const insertSession = sql<{ knownDevices: number; sameDevice: number }>(
   'auth.insert_session',
   `with opened as (
-     insert into session (id, account_id, device, address, created_at, last_seen_at, expires_at, idle_expires_at, token_hash)
-     values ($1, $2, $3, $4, $5, $5, $6, $7, $8)
+     insert into session (
+       id, account_id, device, address, created_at, last_seen_at, authenticated_at, expires_at, idle_expires_at, token_hash,
+       second_factor_at
+     )
+     values ($1, $2, $3, $4, $5, $5, $5, $6, $7, $8, $9)
    )
    select count(*) as "knownDevices", count(*) filter (where device = $3) as "sameDevice"
    from session
@@ -60,16 +66,21 @@ const selectSurplus = sql<{ id: string }>(
    offset ${LIVE_SESSIONS_MAX}`,
 )
 
-const liveSession = `select ${accountColumns}, session.token_hash as "tokenHash", session.parent_hash as "parentHash",
+interface SessionOfAccount extends Account, TokenChain {
+  readonly passedSecondFactor: boolean
+}
+
+const liveSession = `select ${accountColumns}, session.second_factor_at is not null as "passedSecondFactor",
+     session.token_hash as "tokenHash", session.parent_hash as "parentHash",
      session.parent_exchanged_at as "parentExchangedAt", session.grandparent_hash as "grandparentHash",
      session.grandparent_exchanged_at as "grandparentExchangedAt"
    from session
    join account on account.id = session.account_id
    where session.id = $1 and session.expires_at > $2 and session.idle_expires_at > $2 and session.ended_at is null`
 
-const selectSession = sql<Account & TokenChain>('auth.live_session', liveSession)
+const selectSession = sql<SessionOfAccount>('auth.live_session', liveSession)
 
-const lockSession = sql<Account & TokenChain>('auth.lock_live_session', `${liveSession} for no key update of session`)
+const lockSession = sql<SessionOfAccount>('auth.lock_live_session', `${liveSession} for no key update of session`)
 
 // Every transaction that ends sessions locks their account first, so that no two wait for each other.
 const lockOwner = sql('auth.lock_owner', 'select from account where id = $1 for no key update')
@@ -127,12 +138,19 @@ export class Sessions {
   }
 
   /** Opens a session in the transaction that decided to, the account's row being locked. */
-  async open(tx: Transaction, account: Account, client: Client, traceParent: string): Promise<OpenSession> {
+  async open(
+    tx: Transaction,
+    account: Account,
+    client: Client,
+    traceParent: string,
+    { passedSecondFactor = false } = {},
+  ): Promise<OpenSession> {
     const now = this.#clock.now()
     const id = uuidv7()
     const secret = newSecret()
     const expiry = [new Date(now.getTime() + LIFETIME_MS), new Date(now.getTime() + IDLE_MS)]
-    const values = [id, account.id, client.device, client.address, now, ...expiry, sha256(secret)]
+    const values: unknown[] = [id, account.id, client.device, client.address, now, ...expiry, sha256(secret)]
+    values.push(passedSecondFactor ? now : null)
     const [devices] = await tx.query(insertSession, values)
     for (const surplus of await tx.query(selectSurplus, [account.id, now])) {
       await endAndRevokeSessions(tx, account.id, { only: surplus.id }, 'too-many', now)
@@ -146,7 +164,7 @@ export class Sessions {
       openedAt: now.toISOString(),
     })
     await emit(tx, account.id, [opened], traceParent)
-    return await this.#tokensOf(id, account, secret)
+    return await this.#tokensOf(id, { ...account, passedSecondFactor }, secret)
   }
 
   /**
@@ -218,7 +236,7 @@ export class Sessions {
     tx: Transaction,
     token: RefreshToken,
     client: Client,
-  ): Promise<{ verdict: RefreshVerdict; account: Account | undefined }> {
+  ): Promise<{ verdict: RefreshVerdict; account: SessionOfAccount | undefined }> {
     const now = this.#clock.now()
     const [row] = await tx.query(lockSession, [token.sessionId, now])
     if (row === undefined || row.disabledAt !== null) return { verdict: 'unknown', account: undefined }
@@ -232,10 +250,23 @@ export class Sessions {
     return { verdict, account: row }
   }
 
-  async #tokensOf(sessionId: string, account: Account, secret: Uint8Array): Promise<OpenSession> {
-    const { id: userId, securityVersion, roles } = account
-    const accessToken = await this.#accessTokens.sign({ userId, sessionId, securityVersion, roles })
-    return { account, accessToken, refreshToken: writeRefreshToken(sessionId, secret, this.#keys) }
+  async #tokensOf(
+    sessionId: string,
+    account: Account & Pick<SessionOfAccount, 'passedSecondFactor'>,
+    secret: Uint8Array,
+  ): Promise<OpenSession> {
+    const { id: userId, securityVersion, passedSecondFactor } = account
+    const roles = usableRoles(account.roles, passedSecondFactor)
+    const isSecondFactorRequired = roles !== account.roles
+    const accessToken = await this.#accessTokens.sign({
+      userId,
+      sessionId,
+      securityVersion,
+      roles,
+      isSecondFactorRequired,
+    })
+    const refreshToken = writeRefreshToken(sessionId, secret, this.#keys)
+    return { account, accessToken, refreshToken, isSecondFactorRequired }
   }
 
   /** Revocations hold on this replica at once, on the others when they hear of it or read next. */

@@ -1,14 +1,15 @@
-import { ProblemError, problems } from '@saas/contracts'
-import { sql, type Bus, type Database, type Transaction } from '@saas/state'
+import { ProblemError, problems, type SecondFactorDue } from '@saas/contracts'
+import { sql, type Bus, type Database } from '@saas/state'
 import type { Clock } from '@saas/config'
 import type { AccountRequests } from './account-requests.ts'
 import { emit, userChanged } from './account-events.ts'
 import { accountColumns, type Account, type Accounts, type Candidate } from './accounts.ts'
 import { proveAddress } from './address-proof.ts'
 import type { Client } from './client.ts'
+import type { PendingSignIns } from './factors/pending-sign-ins.ts'
 import { isOutdated, type PasswordHashing } from './hashing.ts'
 import type { MailedSecrets } from './mailed-secrets.ts'
-import type { OpenSession, Sessions } from './sessions.ts'
+import type { OpenSession } from './sessions.ts'
 import { emailKeyOf } from './accounts.ts'
 import type { Attempt, Throttle } from './throttle.ts'
 
@@ -31,7 +32,7 @@ export class SignIn {
   readonly #requests: AccountRequests
   readonly #hashing: PasswordHashing
   readonly #secrets: MailedSecrets
-  readonly #sessions: Sessions
+  readonly #pending: PendingSignIns
   readonly #throttle: Throttle
 
   constructor(options: {
@@ -42,7 +43,7 @@ export class SignIn {
     readonly requests: AccountRequests
     readonly hashing: PasswordHashing
     readonly secrets: MailedSecrets
-    readonly sessions: Sessions
+    readonly pending: PendingSignIns
     readonly throttle: Throttle
   }) {
     this.#database = options.database
@@ -52,7 +53,7 @@ export class SignIn {
     this.#requests = options.requests
     this.#hashing = options.hashing
     this.#secrets = options.secrets
-    this.#sessions = options.sessions
+    this.#pending = options.pending
     this.#throttle = options.throttle
   }
 
@@ -62,7 +63,12 @@ export class SignIn {
    *
    * @throws {ProblemError} `wrong-credentials`, `address-not-verified`, `account-disabled`, `too-many-requests`
    */
-  async byPassword(email: string, password: string, client: Client, traceParent: string): Promise<OpenSession> {
+  async byPassword(
+    email: string,
+    password: string,
+    client: Client,
+    traceParent: string,
+  ): Promise<OpenSession | SecondFactorDue> {
     const attempt = await this.#throttle.take('sign-in', emailKeyOf(email), client.network)
     const candidate = await this.#accounts.forSignIn(email)
     const isRight = await this.#hashing.verify(candidate?.passwordHash, password)
@@ -75,7 +81,12 @@ export class SignIn {
   }
 
   /** @throws {ProblemError} `wrong-credentials`, `account-disabled`, `too-many-requests` */
-  async byCode(email: string, code: string, client: Client, traceParent: string): Promise<OpenSession> {
+  async byCode(
+    email: string,
+    code: string,
+    client: Client,
+    traceParent: string,
+  ): Promise<OpenSession | SecondFactorDue> {
     const attempt = await this.#throttle.take('prove', emailKeyOf(email), client.network)
     const isRight = await this.#secrets.isRightCode(email, 'sign-in', code)
     const account = isRight ? await this.#accounts.byEmail(email) : undefined
@@ -102,22 +113,19 @@ export class SignIn {
     client: Client,
     traceParent: string,
     newHash: string | undefined,
-  ): Promise<OpenSession> {
+  ): Promise<OpenSession | SecondFactorDue> {
     const opened = await this.#database.transaction(async (tx) => {
       // The password may have been changed, or the account shut, since it was read.
       const [locked] = await tx.query(lockUnchanged, [account.id, account.passwordHash])
       if (locked === undefined) throw new ProblemError(problems.wrongCredentials)
-      await this.#forgive(tx, attempt, account)
       if (newHash !== undefined) await tx.query(updateHash, [account.id, newHash])
-      return await this.#sessions.open(tx, locked, client, traceParent)
+      const outcome = await this.#pending.openOrAsk(tx, locked, client, traceParent)
+      await this.#throttle.forgive(tx, attempt)
+      if (!('mfaToken' in outcome)) await this.#throttle.forgiveAccount(tx, 'reauthenticate', account.id)
+      return outcome
     })
     this.#bus.nudge()
     return opened
-  }
-
-  async #forgive(tx: Transaction, attempt: Attempt, account: Account): Promise<void> {
-    await this.#throttle.forgive(tx, attempt)
-    await this.#throttle.forgiveAccount(tx, 'reauthenticate', account.id)
   }
 
   async #sendVerification(candidate: Candidate, client: Client, traceParent: string): Promise<never> {

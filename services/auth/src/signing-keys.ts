@@ -1,23 +1,14 @@
 import type { Clock } from '@saas/config'
 import type { Logger } from '@saas/http'
 import { sql, type Database, type Transaction } from '@saas/state'
-import {
-  createCipheriv,
-  createDecipheriv,
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  randomBytes,
-  type KeyObject,
-} from 'node:crypto'
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { calculateJwkThumbprint } from 'jose'
+import { seal, unseal } from './sealing.ts'
 
 const SIGNS_FOR_MS = 30 * 86_400_000
 /** Longer than an access token lives, by more than clocks differ. */
 const VERIFIES_AFTER_MS = 15 * 60_000
 const RELOAD_PAUSE_MS = 1_000
-const NONCE_BYTES = 12
-const TAG_BYTES = 16
 
 interface KeyRow {
   readonly id: string
@@ -204,28 +195,17 @@ export class SigningKeys {
     return {
       id,
       publicKey: { kty, crv, x },
-      sealedPrivateKey: this.#seal(id, privateKey.export({ format: 'der', type: 'pkcs8' })),
+      sealedPrivateKey: seal(this.#keyEncryptionKey, id, privateKey.export({ format: 'der', type: 'pkcs8' })),
       signsFrom,
       signsUntil,
       verifiesUntil: new Date(signsUntil.getTime() + VERIFIES_AFTER_MS),
     }
   }
 
-  /** AES-256-GCM; the key's id is authenticated with it, so that rows cannot be exchanged. */
-  #seal(id: string, privateKey: Uint8Array): Buffer {
-    const nonce = randomBytes(NONCE_BYTES)
-    const cipher = createCipheriv('aes-256-gcm', this.#keyEncryptionKey, nonce).setAAD(Buffer.from(id))
-    return Buffer.concat([nonce, cipher.update(privateKey), cipher.final(), cipher.getAuthTag()])
-  }
-
   /** A key sealed with another KEY_ENCRYPTION_KEY still verifies; a new one signs. */
   #open({ id, sealedPrivateKey }: KeyRow): KeyObject | undefined {
-    const sealed = Buffer.from(sealedPrivateKey)
     try {
-      const decipher = createDecipheriv('aes-256-gcm', this.#keyEncryptionKey, sealed.subarray(0, NONCE_BYTES))
-        .setAAD(Buffer.from(id))
-        .setAuthTag(sealed.subarray(-TAG_BYTES))
-      const opened = Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()])
+      const opened = unseal(this.#keyEncryptionKey, id, sealedPrivateKey)
       return createPrivateKey({ key: opened, format: 'der', type: 'pkcs8' })
     } catch {
       this.#logger.warn({ keyId: id }, 'A signing key cannot be opened with KEY_ENCRYPTION_KEY and only verifies')

@@ -1,4 +1,5 @@
 import { allEvents, authRoutes, type Event, type DataOf, type MailSecret } from '@saas/contracts'
+import { enrolAdministrator, type Authenticator, type SendCall } from '@saas/devstack'
 import { eventually, internalTokenKey, startService, type ServiceParts, type TestService } from '@saas/testing'
 import { compactDecrypt, decodeJwt } from 'jose'
 import { startAuth } from '../src/main.ts'
@@ -113,7 +114,25 @@ export async function administrator(auth: TestService, email = 'root@example.com
   const body = { bootstrapToken: BOOTSTRAP_TOKEN, email, password: PASSWORD, name: 'Grace Hopper' }
   const answer = await auth.call(authRoutes.bootstrap, { body })
   if (answer.status !== 201) throw new Error(`bootstrap answered ${answer.status} ${JSON.stringify(answer.body)}`)
-  return await signIn(auth, email)
+  return (await administratorWithFactor(auth, email)).user
+}
+
+/** As `administrator`, for an account that has been made already, with the authenticator app it signs in by. */
+export async function administratorWithFactor(
+  auth: TestService,
+  email: string,
+): Promise<{ user: SignedInUser; authenticator: Authenticator }> {
+  const now = (): Date => auth.clock.now()
+  const { tokens, authenticator } = await enrolAdministrator(sendTo(auth), { email, password: PASSWORD }, now)
+  return { user: userOf(tokens), authenticator }
+}
+
+/** Calls routes as the edge would, for whoever holds the access token. */
+export function sendTo(auth: TestService): SendCall {
+  return async (route, { body, accessToken }) => {
+    const as = accessToken === undefined ? {} : { as: userOf({ accessToken, refreshToken: '' }).as }
+    return await auth.call(route, { ...(body === undefined ? {} : { body }), ...as })
+  }
 }
 
 /** What auth answers the edge about a request. */

@@ -1,5 +1,12 @@
 import { computed, signal } from '@preact/signals'
-import { authRoutes, isAllowed, type Permission, type Profile, type SignedIn } from '@saas/contracts'
+import {
+  authRoutes,
+  isAllowed,
+  type Permission,
+  type Profile,
+  type SecondFactorDue,
+  type SignedIn,
+} from '@saas/contracts'
 import { Refused, answerOf, isTemporary, send, type Input } from './send.ts'
 
 /**
@@ -10,14 +17,14 @@ type Session =
   /** Not known yet: the shop is asking, or could not be asked. */
   | { readonly state: 'unknown' }
   | { readonly state: 'anonymous' }
-  | { readonly state: 'signed-in'; readonly user: Profile }
+  | { readonly state: 'signed-in'; readonly user: Profile; readonly secondFactorRequired: boolean }
 
 interface Token {
   readonly accessToken: string
   readonly expiresAtMs: number
 }
 type Told =
-  | { readonly token: Token; readonly user: Profile }
+  | { readonly token: Token; readonly user: Profile; readonly secondFactorRequired: boolean }
   | { readonly user: Profile }
   | { readonly signedOut: true }
 
@@ -37,8 +44,11 @@ export const user = computed(() => (current.value.state === 'signed-in' ? curren
 /** True while a session may exist that cannot be checked because the shop does not answer. */
 export const sessionInDoubt = signal(false)
 
+/** True while the roles are withheld, because they need a second factor and none is set up. */
+const secondFactorRequired = computed(() => current.value.state === 'signed-in' && current.value.secondFactorRequired)
+
 export function may(permission: Permission): boolean {
-  return isAllowed(permission, user.value?.roles)
+  return !secondFactorRequired.value && isAllowed(permission, user.value?.roles)
 }
 
 const channel = typeof BroadcastChannel === 'undefined' ? undefined : new BroadcastChannel('session')
@@ -51,7 +61,8 @@ function adopt(told: Told): void {
     return
   }
   if ('token' in told) token = told.token
-  current.value = { state: 'signed-in', user: told.user }
+  const required = 'token' in told ? told.secondFactorRequired : secondFactorRequired.value
+  current.value = { state: 'signed-in', user: told.user, secondFactorRequired: required }
 }
 
 function tell(told: Told): void {
@@ -64,12 +75,25 @@ function tell(told: Told): void {
 
 function accept(answer: SignedIn): void {
   const expiresAtMs = Date.now() + answer.expiresIn * 1000 - EXPIRY_MARGIN_MS
-  tell({ token: { accessToken: answer.accessToken, expiresAtMs }, user: answer.user })
+  tell({
+    token: { accessToken: answer.accessToken, expiresAtMs },
+    user: answer.user,
+    secondFactorRequired: answer.secondFactorRequired === true,
+  })
 }
 
-export async function signIn(body: Input<typeof authRoutes.login>['body']): Promise<void> {
+/** Signs in, or answers what else is to be proven before. */
+export async function signIn(body: Input<typeof authRoutes.login>['body']): Promise<SecondFactorDue | undefined> {
   const response = await send(authRoutes.login, { ...byCookie, body })
-  accept((await answerOf<typeof authRoutes.login>(response)).body)
+  const answer = (await answerOf<typeof authRoutes.login>(response)).body
+  if ('mfaToken' in answer) return answer
+  accept(answer)
+  return undefined
+}
+
+export async function passSecondFactor(body: Input<typeof authRoutes.passSecondFactor>['body']): Promise<void> {
+  const response = await send(authRoutes.passSecondFactor, { ...byCookie, body })
+  accept((await answerOf<typeof authRoutes.passSecondFactor>(response)).body)
 }
 
 /** Ends this session, here and on the server; the other tabs follow. */

@@ -1,4 +1,5 @@
 import type { Order, Product, Profile } from '@saas/contracts'
+import { enrolAdministrator, type SendCall } from '@saas/devstack'
 import { eventually } from '@saas/testing'
 import type { Stack } from './stack.ts'
 import { BOOTSTRAP_TOKEN } from './service-child.ts'
@@ -42,7 +43,11 @@ export class Customer {
     const admin = new Customer(stack, 'root@example.com')
     const account = { email: admin.email, password: PASSWORD, name: 'Grace' }
     await admin.expect(201, 'POST', '/auth/bootstrap', { bootstrapToken: BOOTSTRAP_TOKEN, ...account })
-    await admin.signIn()
+    const call: SendCall = async (route, { body, accessToken = '' }) => {
+      admin.#accessToken = accessToken
+      return await admin.send(route.method, route.path, body)
+    }
+    admin.#keep((await enrolAdministrator(call, { email: admin.email, password: PASSWORD })).tokens)
     return admin
   }
 

@@ -1,3 +1,4 @@
+import { enrolAdministrator, signInWithFactor, type Authenticator, type SendCall } from '@saas/devstack'
 import { eventually } from '@saas/testing'
 import type { Shop } from './shop.ts'
 
@@ -13,6 +14,8 @@ export interface Credentials {
   readonly email: string
   readonly password: string
   readonly name: string
+  /** Where the account has a second factor. */
+  readonly authenticator?: Authenticator
 }
 
 const REQUEST_TIMEOUT_MS = 15_000
@@ -55,10 +58,23 @@ export class Person {
     return await this.request('POST', path, { body, headers })
   }
 
-  async signIn({ email, password }: Credentials): Promise<void> {
-    const answer = await this.post('/auth/login', { email, password })
-    if (answer.status !== 200) throw new Error(`${email} cannot sign in: ${JSON.stringify(answer.body)}`)
-    this.#accessToken = answer.body.accessToken
+  async signIn(credentials: Credentials): Promise<void> {
+    this.#accessToken = (await signInWithFactor(sendTo(this.#shop), credentials)).accessToken
+  }
+
+  /** Signs in as an administrator who has no second factor yet, and sets one up. */
+  async enrol(credentials: Credentials): Promise<Authenticator> {
+    const { tokens, authenticator } = await enrolAdministrator(sendTo(this.#shop), credentials)
+    this.#accessToken = tokens.accessToken
+    return authenticator
+  }
+}
+
+/** Calls through the edge, for whoever holds the access token. */
+function sendTo(shop: Shop): SendCall {
+  return async (route, { body, accessToken }) => {
+    const headers = accessToken === undefined ? {} : { authorization: `Bearer ${accessToken}` }
+    return await new Person(shop).request(route.method, route.path, { body, headers })
   }
 }
 
@@ -99,11 +115,11 @@ export async function newStaff(shop: Shop): Promise<{ admin: Credentials; manage
     const made = await boss.post('/auth/bootstrap', { bootstrapToken, ...admin })
     if (made.status !== 201) throw new Error(`bootstrap answered ${made.status}`)
   })
-  await boss.signIn(admin)
+  const authenticator = await boss.enrol(admin)
   const { credentials: manager } = await newCustomer(shop, 'Mo Manager')
   const found = await boss.get(`/auth/users?q=${encodeURIComponent(manager.email)}`)
   await boss.request('PUT', `/auth/users/${found.body.items[0].id}/roles`, { body: { roles: ['manager'] } })
-  return { admin, manager }
+  return { admin: { ...admin, authenticator }, manager }
 }
 
 /** Puts a product into the catalogue and waits until orders knows it. */

@@ -43,16 +43,27 @@ export class Visitor implements AsyncDisposable {
     return await this.#context.newPage()
   }
 
-  async logIn({ email, password }: Credentials): Promise<void> {
+  async logIn(credentials: Credentials): Promise<void> {
     await this.page.goto('/login')
-    await this.fillLogIn({ email, password })
+    await this.fillLogIn(credentials)
     await this.page.getByRole('button', { name: 'Your menu' }).waitFor()
   }
 
-  async fillLogIn({ email, password }: Pick<Credentials, 'email' | 'password'>): Promise<void> {
+  /** Fills in the password and, for those who have one, the second factor. */
+  async fillLogIn(credentials: Pick<Credentials, 'email' | 'password' | 'authenticator'>): Promise<void> {
+    const { email, password, authenticator } = credentials
     await this.page.getByLabel('Email').fill(email)
     await this.page.getByLabel('Password', { exact: true }).fill(password)
     await this.page.getByRole('main').getByRole('button', { name: 'Log in' }).click()
+    if (authenticator === undefined) return
+    const proof = await authenticator.proof()
+    if ('recoveryCode' in proof) {
+      await this.page.getByRole('button', { name: 'Use a recovery code' }).click()
+      await this.page.getByLabel('Recovery code').fill(proof.recoveryCode)
+    } else {
+      await this.page.getByLabel('Code of the app').fill(proof.code)
+    }
+    await this.page.getByRole('main').getByRole('button', { name: 'Continue' }).click()
   }
 
   async openFromMenu(name: string): Promise<void> {

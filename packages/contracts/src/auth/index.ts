@@ -1,4 +1,5 @@
 import { decisionRoutes } from './decisions.ts'
+import { factorRoutes } from './factors.ts'
 import { passwordRoutes } from './passwords.ts'
 import { profileRoutes } from './profile.ts'
 import { registrationRoutes } from './registration.ts'
@@ -7,6 +8,7 @@ import { signInRoutes } from './sign-in.ts'
 import { userRoutes } from './users.ts'
 
 export * from './events.ts'
+export * from './totp.ts'
 export {
   AVATAR_BYTES_MAX,
   PASSWORD_CHARACTERS_MIN,
@@ -16,6 +18,13 @@ export {
   Avatar,
   Profile,
   SignedIn,
+  SecondFactorDue,
+  TotpProposal,
+  RecoveryCodes,
+  Factors,
+  MFA_LIFETIME_MINUTES,
+  RECOVERY_CODES,
+  type SecondFactorMethod,
   Session,
   User,
 } from './shapes.ts'
@@ -23,6 +32,7 @@ export {
 export const authRoutes = {
   ...registrationRoutes,
   ...signInRoutes,
+  ...factorRoutes,
   ...passwordRoutes,
   ...sessionRoutes,
   ...profileRoutes,

@@ -45,8 +45,49 @@ export const SignedIn = Type.Object({
   expiresIn: Type.Integer({ description: 'Seconds' }),
   refreshToken: Type.Optional(Type.String({ description: 'Absent for browsers, which get it as a cookie' })),
   user: Profile,
+  secondFactorRequired: Type.Optional(
+    Type.Boolean({
+      description: 'True while the roles are withheld: an administrator without a second factor can only set one up',
+    }),
+  ),
 })
 export type SignedIn = Static<typeof SignedIn>
+
+export const MFA_LIFETIME_MINUTES = 5
+export const RECOVERY_CODES = 10
+/** With or without the dash and in either case, as people type it. */
+export const RecoveryCode = Type.String({ minLength: 10, maxLength: 20, pattern: '^[A-Za-z0-9 -]+$' })
+
+const secondFactorMethods = ['totp', 'recovery-code'] as const
+export type SecondFactorMethod = (typeof secondFactorMethods)[number]
+
+/** The password or code was right, and a second factor is due. */
+export const SecondFactorDue = Type.Object({
+  mfaToken: MailedToken,
+  methods: Type.Array(Type.Enum(secondFactorMethods)),
+  expiresIn: Type.Integer({ description: 'Seconds' }),
+})
+export type SecondFactorDue = Static<typeof SecondFactorDue>
+
+export const TotpProposal = Type.Object({
+  secret: Type.String({ description: 'Base32, for typing' }),
+  uri: Type.String({ description: 'otpauth URI, for a QR code' }),
+  expiresIn: Type.Integer({ description: 'Seconds' }),
+})
+export type TotpProposal = Static<typeof TotpProposal>
+
+export const RecoveryCodes = Type.Object({
+  recoveryCodes: Type.Array(Type.String(), {
+    description: 'Shown this once. Empty when the ones from before still count',
+  }),
+})
+export type RecoveryCodes = Static<typeof RecoveryCodes>
+
+export const Factors = Type.Object({
+  totp: Type.Union([Type.Object({ createdAt: Time }), Type.Null()]),
+  recoveryCodesLeft: Type.Integer(),
+})
+export type Factors = Static<typeof Factors>
 
 export const Session = Type.Object({
   id: Id,

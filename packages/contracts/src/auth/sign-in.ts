@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import * as problems from '../problems.ts'
 import { route } from '../route.ts'
 import { Email, Strict } from '../shapes.ts'
-import { Accepted, none, Code, Password, RefreshToken, SignedIn, sessionHeaders } from './shapes.ts'
+import { Accepted, none, Code, Password, RefreshToken, SecondFactorDue, SignedIn, sessionHeaders } from './shapes.ts'
 
 export const signInRoutes = {
   login: route({
@@ -14,7 +14,7 @@ export const signInRoutes = {
     summary: 'Sign in with a password or a mailed code',
     headers: sessionHeaders,
     body: Type.Union([Strict({ email: Email, password: Password }), Strict({ email: Email, code: Code })]),
-    responses: { 200: SignedIn },
+    responses: { 200: Type.Union([SignedIn, SecondFactorDue]) },
     problems: [
       problems.wrongCredentials,
       problems.addressNotVerified,

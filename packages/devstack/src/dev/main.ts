@@ -7,7 +7,7 @@ import { readOptions, usage, UsageError } from './options.ts'
 import { choosePorts } from './public-ports.ts'
 import { ResourceGroup } from './resource-group.ts'
 import { startStack } from './stack.ts'
-import type { StackState } from './stack-state.ts'
+import { accountLines, type StackState } from './stack-state.ts'
 import { TerminalProgress } from './terminal-progress.ts'
 import { claimDirectory, DirectoryInUseError, stopLeftovers, stopOwnChildren } from '../ledger.ts'
 import { devstackDirectory } from '../locations.ts'
@@ -89,17 +89,13 @@ function stopRequest(): { readonly signal: AbortSignal; readonly requested: Prom
 function summary({ urls, accounts }: StackState, notes: readonly string[], elapsedMs: number): string {
   const bold = (text: string): string => (process.stdout.isTTY ? styleText('bold', text) : text)
   const row = (name: string, value: string): string => `  ${name.padEnd(10)} ${value}`
-  const account = (name: keyof StackState['accounts']): string =>
-    row(name, `${accounts[name].email.padEnd(22)} ${accounts[name].password}`)
   return [
     '',
     row('Shop', bold(urls.edge)),
     row('Mailbox', bold(urls.mailbox)),
     row('API docs', bold(urls.docs)),
     '',
-    account('admin'),
-    account('manager'),
-    account('customer'),
+    ...accountLines(accounts),
     '',
     ...notes.map((note) => `  ${note}`),
     `  Ready in ${(elapsedMs / 1000).toFixed(1)} s. Logs are in .devstack/logs. Ctrl-C stops everything.`,

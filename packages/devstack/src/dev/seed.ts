@@ -1,5 +1,7 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { authRoutes, fillPath, problems, productsRoutes, type Problem, type Role } from '@saas/contracts'
+import { Authenticator, enrolAdministrator, signInWithFactor, type SendCall } from '../authenticator.ts'
 import { demoProducts } from './demo-products.ts'
 import type { StackAccount, StackState } from './stack-state.ts'
 
@@ -7,6 +9,8 @@ interface SeedOptions {
   readonly edgeUrl: string
   readonly mailboxUrl: string
   readonly bootstrapToken: string
+  /** Where the secret of the administrator's authenticator app is kept, for as long as the data is. */
+  readonly totpFile: string
   readonly signal: AbortSignal
 }
 
@@ -21,7 +25,7 @@ const MAIL_PROBE_INTERVAL_MS = 50
 const PRODUCTS_AT_ONCE = 4
 
 /** The accounts of a development stack. Their passwords are no secret: the stack listens on this machine only. */
-export const accounts: StackState['accounts'] = {
+const accounts: Readonly<Record<Role, StackAccount>> = {
   admin: { email: 'admin@example.com', password: 'violet-harbour-lantern-42' },
   manager: { email: 'manager@example.com', password: 'copper-meadow-compass-17' },
   customer: { email: 'customer@example.com', password: 'silver-orchard-window-58' },
@@ -35,15 +39,38 @@ const names: Readonly<Record<Role, string>> = { admin: 'Ada Lovell', manager: 'M
  */
 export async function seed(options: SeedOptions): Promise<void> {
   await bootstrapAdmin(options)
-  const admin = await signIn(options, accounts.admin)
+  const admin = await signInAdmin(options)
   await Promise.all([registerAccount(options, 'manager'), registerAccount(options, 'customer')])
   const managerId = String(((await signIn(options, accounts.manager)).user as { id?: unknown }).id)
   await call(options, 'PUT', fillPath(authRoutes.setRoles.path, { id: managerId }), {
-    token: admin.token,
+    token: admin,
     body: { roles: ['manager'] },
   })
   const manager = await signIn(options, accounts.manager)
   await createProducts(options, manager.token)
+}
+
+/** The accounts as scripts use them: the administrator's with the secret of the authenticator app, once it is set up. */
+export function accountsOf(totpFile: string): StackState['accounts'] {
+  if (!existsSync(totpFile)) return accounts
+  return { ...accounts, admin: { ...accounts.admin, totpSecret: readFileSync(totpFile, 'utf8').trim() } }
+}
+
+/** Administrators need a second factor: it is set up the first time, and used from then on. */
+async function signInAdmin(options: SeedOptions): Promise<string> {
+  const send: SendCall = async (route, { body = {}, accessToken }) =>
+    await call(options, route.method, route.path, {
+      body: route.body === undefined ? undefined : body,
+      ...(accessToken === undefined ? {} : { token: accessToken }),
+    })
+  const { totpSecret, ...owner } = accountsOf(options.totpFile).admin
+  if (totpSecret !== undefined) {
+    const authenticator = new Authenticator(totpSecret, [])
+    return (await signInWithFactor(send, { ...owner, authenticator })).accessToken
+  }
+  const { tokens, authenticator } = await enrolAdministrator(send, owner)
+  writeFileSync(options.totpFile, `${authenticator.secret}\n`, { mode: 0o600 })
+  return tokens.accessToken
 }
 
 async function bootstrapAdmin(options: SeedOptions): Promise<void> {
@@ -117,15 +144,15 @@ async function call(
   options: SeedOptions,
   method: string,
   path: string,
-  { token, body, fine = [] }: { token?: string; body: object; fine?: readonly Problem[] },
+  { token, body, fine = [] }: { token?: string; body: object | undefined; fine?: readonly Problem[] },
 ): Promise<Answer> {
   const response = await fetch(new URL(path, options.edgeUrl), {
     method,
     headers: {
-      'content-type': 'application/json',
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     },
-    body: JSON.stringify(body),
+    body: body === undefined ? null : JSON.stringify(body),
     signal: AbortSignal.any([options.signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]),
   })
   const text = await response.text()

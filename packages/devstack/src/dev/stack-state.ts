@@ -14,6 +14,14 @@ export interface StackAccount {
   readonly totpSecret?: string
 }
 
+/** What people sign in with, a line an account. */
+export function accountLines(accounts: StackState['accounts']): string[] {
+  return Object.entries(accounts).map(([name, { email, password, totpSecret }]) => {
+    const app = totpSecret === undefined ? '' : `   authenticator app ${totpSecret}`
+    return `  ${name.padEnd(10)} ${email.padEnd(22)} ${password}${app}`
+  })
+}
+
 /** Writes the file whole or not at all. */
 export function writeStackState(file: string, state: StackState): void {
   mkdirSync(dirname(file), { recursive: true })

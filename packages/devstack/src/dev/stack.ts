@@ -15,7 +15,7 @@ import type { LogView } from './log-view.ts'
 import type { DevOptions } from './options.ts'
 import type { PublicPorts } from './public-ports.ts'
 import { loadSecrets, type StackSecrets } from './secrets.ts'
-import { accounts, seed } from './seed.ts'
+import { accountsOf, seed } from './seed.ts'
 import type { ResourceGroup } from './resource-group.ts'
 import { ServiceChild } from './service-child.ts'
 import { removeStackState, writeStackState, type StackState } from './stack-state.ts'
@@ -27,6 +27,7 @@ const dataDirectory = join(devstackDirectory, 'dev')
 const stateFile = join(devstackDirectory, 'state.json')
 const secretsFile = join(devstackDirectory, 'secrets.json')
 const seededFile = join(dataDirectory, 'seeded')
+const totpFile = join(dataDirectory, 'admin-totp-secret')
 
 const EDGE_TIMEOUT_MS = 5_000
 
@@ -73,7 +74,7 @@ export async function startStack(context: StackContext): Promise<StackState> {
 
   await seedOnce(context, secrets, urls, servers)
   await runStep(progress, 'Shop answers', () => assertEdgeServes(context))
-  const state: StackState = { urls, accounts, pid: process.pid }
+  const state: StackState = { urls, accounts: accountsOf(totpFile), pid: process.pid }
   writeStackState(stateFile, state)
   return state
 }
@@ -246,6 +247,7 @@ async function seedOnce(
       edgeUrl: `http://127.0.0.1:${ports.edge}`,
       mailboxUrl: `http://127.0.0.1:${ports.mailbox}`,
       bootstrapToken: secrets.bootstrapToken,
+      totpFile,
       signal,
     }),
   )

@@ -1,9 +1,10 @@
 import { useSignal } from '@preact/signals'
-import { authRoutes } from '@saas/contracts'
+import { authRoutes, type SecondFactorDue } from '@saas/contracts'
 import { useEffect } from 'preact/hooks'
 import { call } from '../client.ts'
 import { Field, Form, PasswordField, entry, secretEntry } from '../components/form.tsx'
 import { Page } from '../components/page.tsx'
+import { SecondFactorStep } from '../components/second-factor.tsx'
 import { describe } from '../errors.ts'
 import { texts } from '../language.ts'
 import { go, linkTo, place, safeNext } from '../router.ts'
@@ -11,7 +12,8 @@ import { Refused } from '../send.ts'
 import { session, signIn } from '../session.ts'
 
 export function LogInPage() {
-  const { logIn, nav } = texts.value
+  const { logIn, nav, secondFactor } = texts.value
+  const due = useSignal<SecondFactorDue | undefined>(undefined)
   const { query } = place.value
   const next = safeNext(query.get('next'))
   const byCode = query.get('by') === 'code'
@@ -20,6 +22,16 @@ export function LogInPage() {
     // Also when another tab signed in.
     if (state === 'signed-in') go(next, { replace: true })
   }, [state])
+  if (due.value !== undefined) {
+    return (
+      <Page title={secondFactor.title} kind="narrow" key="second-factor">
+        <SecondFactorStep due={due.value} begin={() => (due.value = undefined)} />
+      </Page>
+    )
+  }
+  const ask = (outcome: SecondFactorDue | undefined): void => {
+    due.value = outcome
+  }
   const tab = (by: string | undefined, label: string, isCurrent: boolean) => (
     <a href={linkTo('login', {}, { next: query.get('next') ?? undefined, by })} aria-current={isCurrent || undefined}>
       {label}
@@ -32,7 +44,7 @@ export function LogInPage() {
         {tab(undefined, logIn.byPassword, !byCode)}
         {tab('code', logIn.byCode, byCode)}
       </nav>
-      {byCode ? <ByCode /> : <ByPassword />}
+      {byCode ? <ByCode ask={ask} /> : <ByPassword ask={ask} />}
       <p class="aside">
         {logIn.newHere} <a href={linkTo('register')}>{nav.register}</a>
       </p>
@@ -40,10 +52,12 @@ export function LogInPage() {
   )
 }
 
-function ByPassword() {
+type Ask = (outcome: SecondFactorDue | undefined) => void
+
+function ByPassword({ ask }: { ask: Ask }) {
   const { logIn, form } = texts.value
   const send = async (entries: FormData): Promise<void> => {
-    await signIn({ email: entry(entries, 'email'), password: secretEntry(entries, 'password') })
+    ask(await signIn({ email: entry(entries, 'email'), password: secretEntry(entries, 'password') }))
   }
   return (
     <Form submit={logIn.submit} send={send} beside={<a href={linkTo('reset')}>{logIn.forgot}</a>} failure={unverified}>
@@ -64,7 +78,7 @@ function unverified(error: unknown) {
   )
 }
 
-function ByCode() {
+function ByCode({ ask }: { ask: Ask }) {
   const { logIn, form } = texts.value
   const email = useSignal('')
   const request = async (entries: FormData): Promise<void> => {
@@ -83,7 +97,7 @@ function ByCode() {
     <Form
       key="code"
       submit={logIn.submit}
-      send={async (entries) => await signIn({ email: email.value, code: entry(entries, 'code') })}
+      send={async (entries) => ask(await signIn({ email: email.value, code: entry(entries, 'code') }))}
       beside={
         <button type="button" class="plain" onClick={() => (email.value = '')}>
           {texts.value.cancel}

@@ -194,6 +194,18 @@ export const en = {
     newHere: 'New here?',
     continues: 'Log in to go on.',
   },
+  secondFactor: {
+    title: 'One more step',
+    appCode: 'Code of the app',
+    appCodeHint: 'Six digits from your authenticator app.',
+    useApp: 'Use the authenticator app',
+    recoveryCode: 'Recovery code',
+    recoveryCodeHint: 'One of the codes you kept when you set this up. Each works once.',
+    useRecoveryCode: 'Use a recovery code',
+    submit: 'Continue',
+    ended: 'This took too long. Log in again.',
+    again: 'Log in again',
+  },
   register: {
     title: 'Register',
     submit: 'Register',

@@ -1,0 +1,106 @@
+import { Type } from 'typebox'
+import * as problems from '../problems.ts'
+import { route } from '../route.ts'
+import { Strict } from '../shapes.ts'
+import {
+  Code,
+  Factors,
+  MailedToken,
+  none,
+  Password,
+  RecoveryCode,
+  RecoveryCodes,
+  sessionHeaders,
+  SignedIn,
+  TotpProposal,
+} from './shapes.ts'
+
+export const factorRoutes = {
+  passSecondFactor: route({
+    id: 'auth.passSecondFactor',
+    service: 'auth',
+    method: 'POST',
+    path: '/auth/mfa',
+    access: 'anyone',
+    summary: 'Finish a sign-in with the second factor: a code of the authenticator app or a recovery code',
+    headers: sessionHeaders,
+    body: Type.Union([
+      Strict({ mfaToken: MailedToken, code: Code }),
+      Strict({ mfaToken: MailedToken, recoveryCode: RecoveryCode }),
+    ]),
+    responses: { 200: SignedIn },
+    problems: [problems.wrongCredentials, problems.wrongToken, problems.tooManyRequests],
+  }),
+  reauthenticate: route({
+    id: 'auth.reauthenticate',
+    service: 'auth',
+    method: 'POST',
+    path: '/auth/reauthenticate',
+    access: 'user',
+    summary:
+      'Prove again who is there: with the second factor where one is on, else with the password or a mailed code',
+    body: Type.Union([
+      Strict({ password: Password }),
+      Strict({ mailedCode: Code }),
+      Strict({ code: Code }),
+      Strict({ recoveryCode: RecoveryCode }),
+    ]),
+    responses: { 204: none },
+    problems: [problems.wrongCredentials, problems.secondFactorRequired, problems.tooManyRequests],
+  }),
+  listFactors: route({
+    id: 'auth.listFactors',
+    service: 'auth',
+    method: 'GET',
+    path: '/auth/factors',
+    access: 'user',
+    summary: 'What the caller can sign in with beside the password',
+    responses: { 200: Factors },
+  }),
+  proposeTotp: route({
+    id: 'auth.proposeTotp',
+    service: 'auth',
+    method: 'POST',
+    path: '/auth/totp',
+    access: 'user',
+    summary: 'Begin to set up an authenticator app: a secret that counts once it is confirmed; needs a recent sign-in',
+    responses: { 200: TotpProposal },
+    problems: [problems.reauthenticationRequired],
+  }),
+  confirmTotp: route({
+    id: 'auth.confirmTotp',
+    service: 'auth',
+    method: 'PUT',
+    path: '/auth/totp',
+    access: 'user',
+    summary: 'Turn the proposed authenticator app on with one of its codes; the first factor comes with recovery codes',
+    body: Strict({ code: Code }),
+    responses: { 200: RecoveryCodes },
+    problems: [
+      problems.wrongCredentials,
+      problems.wrongToken,
+      problems.reauthenticationRequired,
+      problems.tooManyRequests,
+    ],
+  }),
+  removeTotp: route({
+    id: 'auth.removeTotp',
+    service: 'auth',
+    method: 'DELETE',
+    path: '/auth/totp',
+    access: 'user',
+    summary: 'Turn the authenticator app off; needs a recent sign-in and ends every other session',
+    responses: { 204: none },
+    problems: [problems.reauthenticationRequired, problems.secondFactorRequired],
+  }),
+  renewRecoveryCodes: route({
+    id: 'auth.renewRecoveryCodes',
+    service: 'auth',
+    method: 'POST',
+    path: '/auth/recovery-codes',
+    access: 'user',
+    summary: 'New recovery codes, shown once; the old ones stop working; needs a recent sign-in',
+    responses: { 200: RecoveryCodes },
+    problems: [problems.reauthenticationRequired, problems.secondFactorRequired],
+  }),
+}

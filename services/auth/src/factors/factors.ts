@@ -1,0 +1,89 @@
+import { ProblemError, problems, type Factors as FactorList, type TotpProposal } from '@saas/contracts'
+import type { Database } from '@saas/state'
+import type { Client } from '../client.ts'
+import type { Throttle } from '../throttle.ts'
+import type { Authenticators } from './authenticators.ts'
+import type { Caller, FactorChanges } from './factor-changes.ts'
+import type { RecoveryCodes } from './recovery-codes.ts'
+import { hasFactor, selectFactors, type SecondFactors } from './second-factors.ts'
+
+/** What people do with their second factors on the account page. */
+export class Factors {
+  readonly #database: Database
+  readonly #throttle: Throttle
+  readonly #authenticators: Authenticators
+  readonly #recoveryCodes: RecoveryCodes
+  readonly #secondFactors: SecondFactors
+  readonly #changes: FactorChanges
+
+  constructor(options: {
+    readonly database: Database
+    readonly throttle: Throttle
+    readonly authenticators: Authenticators
+    readonly recoveryCodes: RecoveryCodes
+    readonly secondFactors: SecondFactors
+    readonly changes: FactorChanges
+  }) {
+    this.#database = options.database
+    this.#throttle = options.throttle
+    this.#authenticators = options.authenticators
+    this.#recoveryCodes = options.recoveryCodes
+    this.#secondFactors = options.secondFactors
+    this.#changes = options.changes
+  }
+
+  async list(accountId: string): Promise<FactorList> {
+    const [factors] = await this.#database.read(selectFactors, [accountId])
+    const createdAt = factors?.totpCreatedAt?.toISOString()
+    return {
+      totp: createdAt === undefined ? null : { createdAt },
+      recoveryCodesLeft: factors?.recoveryCodesLeft ?? 0,
+    }
+  }
+
+  /** @throws {ProblemError} `reauthentication-required` */
+  async proposeTotp(caller: Caller): Promise<TotpProposal> {
+    return await this.#changes.make(caller, ({ tx, account, now }) => this.#authenticators.propose(tx, account, now))
+  }
+
+  /** Answers recovery codes when this is the first factor. @throws {ProblemError} `wrong-credentials`, `wrong-token`, `too-many-requests` */
+  async confirmTotp(caller: Caller, code: string, client: Client): Promise<string[]> {
+    const attempt = await this.#throttle.take('second-factor', caller.userId, client.network)
+    return await this.#changes.make(caller, async (change) => {
+      const { tx, account, now } = change
+      const wasFirst = !hasFactor(await this.#secondFactors.of(tx, account.id))
+      const outcome = await this.#authenticators.confirm(tx, account.id, code, now)
+      if (outcome === 'no-proposal') {
+        throw new ProblemError(problems.wrongToken, { detail: 'The proposal has expired. Begin again.' })
+      }
+      if (outcome === 'wrong-code') {
+        throw new ProblemError(problems.wrongCredentials, { detail: 'The code is not the one the app shows now.' })
+      }
+      await this.#throttle.forgive(tx, attempt)
+      return await this.#changes.added(change, { factor: 'totp', change: outcome }, wasFirst)
+    })
+  }
+
+  /** @throws {ProblemError} `not-found`, `second-factor-required`, `reauthentication-required` */
+  async removeTotp(caller: Caller): Promise<void> {
+    await this.#changes.make(caller, async (change) => {
+      const isRemoved = await this.#authenticators.remove(change.tx, change.account.id)
+      if (!isRemoved) throw new ProblemError(problems.notFound)
+      await this.#changes.removed(change, { factor: 'totp', change: 'removed' })
+    })
+  }
+
+  /** @throws {ProblemError} `second-factor-required` when there is none they could stand in for, `reauthentication-required` */
+  async renewRecoveryCodes(caller: Caller): Promise<string[]> {
+    return await this.#changes.make(caller, async (change) => {
+      const { tx, account } = change
+      if (!hasFactor(await this.#secondFactors.of(tx, account.id))) {
+        const detail = 'Recovery codes stand in for a second factor, and none is on.'
+        throw new ProblemError(problems.secondFactorRequired, { detail })
+      }
+      const codes = await this.#recoveryCodes.renew(tx, account.id)
+      await this.#changes.tell(change, { factor: 'recovery-codes', change: 'renewed' })
+      return codes
+    })
+  }
+}

@@ -1,0 +1,116 @@
+import { MFA_LIFETIME_MINUTES, ProblemError, problems, type SecondFactorDue } from '@saas/contracts'
+import { sql, type Bus, type Database, type Transaction } from '@saas/state'
+import type { Clock } from '@saas/config'
+import { randomBytes } from 'node:crypto'
+import { emit } from '../account-events.ts'
+import { accountColumns, type Account } from '../accounts.ts'
+import type { Client } from '../client.ts'
+import { sha256 } from '../derived-keys.ts'
+import type { OpenSession, Sessions } from '../sessions.ts'
+import type { Throttle } from '../throttle.ts'
+import type { FactorProof } from './proof.ts'
+import type { SecondFactors } from './second-factors.ts'
+
+const TOKEN_BYTES = 32
+const LIFETIME_MS = MFA_LIFETIME_MINUTES * 60_000
+
+const insertPending = sql(
+  'auth.insert_pending_sign_in',
+  `insert into pending_sign_in (token_hash, account_id, security_version, expires_at)
+   values ($1, $2, $3, $4)`,
+)
+
+const selectPending = sql<{ accountId: string }>(
+  'auth.pending_sign_in',
+  'select account_id as "accountId" from pending_sign_in where token_hash = $1 and expires_at > $2',
+)
+
+// The account is locked before its other rows, as everywhere. A password that was changed meanwhile ends the sign-in.
+const lockAccount = sql<Account>(
+  'auth.lock_pending_account',
+  `select ${accountColumns}
+   from account
+   where id = $1 and disabled_at is null and verified_at is not null
+     and security_version = (
+       select security_version from pending_sign_in where token_hash = $2 and expires_at > $3
+     )
+   for no key update`,
+)
+
+const usePending = sql<{ id: string }>(
+  'auth.use_pending_sign_in',
+  'delete from pending_sign_in where token_hash = $1 returning account_id as id',
+)
+
+/** Sign-ins that have passed the first factor and wait for the second. */
+export class PendingSignIns {
+  readonly #database: Database
+  readonly #bus: Pick<Bus, 'nudge'>
+  readonly #clock: Clock
+  readonly #secondFactors: SecondFactors
+  readonly #sessions: Sessions
+  readonly #throttle: Throttle
+
+  constructor(options: {
+    readonly database: Database
+    readonly bus: Pick<Bus, 'nudge'>
+    readonly clock: Clock
+    readonly secondFactors: SecondFactors
+    readonly sessions: Sessions
+    readonly throttle: Throttle
+  }) {
+    this.#database = options.database
+    this.#bus = options.bus
+    this.#clock = options.clock
+    this.#secondFactors = options.secondFactors
+    this.#sessions = options.sessions
+    this.#throttle = options.throttle
+  }
+
+  /** Opens the session of somebody who has passed the first factor, or says that the second is due. */
+  async openOrAsk(
+    tx: Transaction,
+    account: Account,
+    client: Client,
+    traceParent: string,
+  ): Promise<OpenSession | SecondFactorDue> {
+    const methods = await this.#secondFactors.methodsOf(tx, account.id)
+    if (methods.length === 0) return await this.#sessions.open(tx, account, client, traceParent)
+    const token = randomBytes(TOKEN_BYTES).toString('base64url')
+    const expiresAt = new Date(this.#clock.now().getTime() + LIFETIME_MS)
+    await tx.query(insertPending, [sha256(token), account.id, account.securityVersion, expiresAt])
+    return { mfaToken: token, methods, expiresIn: LIFETIME_MS / 1_000 }
+  }
+
+  /** @throws {ProblemError} `wrong-token` when the sign-in has ended, `wrong-credentials`, `too-many-requests` */
+  async pass(mfaToken: string, proof: FactorProof, client: Client, traceParent: string): Promise<OpenSession> {
+    const accountId = await this.accountOf(mfaToken)
+    const attempt = await this.#throttle.take('second-factor', accountId, client.network)
+    const opened = await this.#database.transaction(async (tx) => {
+      const now = this.#clock.now()
+      const [account] = await tx.query(lockAccount, [accountId, sha256(mfaToken), now])
+      if (account === undefined) throw ended()
+      const emissions = await this.#secondFactors.prove(tx, account, proof, now)
+      // Nothing is used up by a wrong proof: the owner may type again.
+      if (emissions === undefined) throw new ProblemError(problems.wrongCredentials)
+      if ((await tx.query(usePending, [sha256(mfaToken)])).length === 0) throw ended()
+      await this.#throttle.forgive(tx, attempt)
+      await this.#throttle.forgiveAccount(tx, 'reauthenticate', account.id)
+      if (emissions.length > 0) await emit(tx, account.id, emissions, traceParent)
+      return await this.#sessions.open(tx, account, client, traceParent, { passedSecondFactor: true })
+    })
+    this.#bus.nudge()
+    return opened
+  }
+
+  /** Whose sign-in it is. @throws {ProblemError} `wrong-token` */
+  async accountOf(mfaToken: string): Promise<string> {
+    const [pending] = await this.#database.read(selectPending, [sha256(mfaToken), this.#clock.now()])
+    if (pending === undefined) throw ended()
+    return pending.accountId
+  }
+}
+
+function ended(): ProblemError {
+  return new ProblemError(problems.wrongToken, { detail: 'This sign-in has ended. Begin again.' })
+}

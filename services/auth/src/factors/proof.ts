@@ -1,0 +1,2 @@
+/** What can be sent to prove the second factor. */
+export type FactorProof = { readonly code: string } | { readonly recoveryCode: string }

@@ -1,0 +1,65 @@
+import type { authRoutes } from '@saas/contracts'
+import type { Handlers } from '@saas/http'
+import type { Client } from '../client.ts'
+import type { Request } from '../request.ts'
+import type { AuthParts } from '../routes.ts'
+import { isByCookie } from '../session-transport.ts'
+import type { Caller } from './factor-changes.ts'
+
+const done = { status: 204 } as const
+const unstored = { 'cache-control': 'no-store' } as const
+
+type FactorRoutes = Pick<
+  typeof authRoutes,
+  | 'passSecondFactor'
+  | 'reauthenticate'
+  | 'listFactors'
+  | 'proposeTotp'
+  | 'confirmTotp'
+  | 'removeTotp'
+  | 'renewRecoveryCodes'
+>
+
+/** The routes of second factors. */
+export function factorHandlers(
+  { factors, pendingSignIns, reauthentication, transport }: AuthParts,
+  client: (request: Request) => Client,
+): Handlers<FactorRoutes> {
+  return {
+    passSecondFactor: async ({ body, headers, request, traceParent }) => {
+      const { mfaToken, ...proof } = body
+      return transport.signedIn(
+        await pendingSignIns.pass(mfaToken, proof, client(request), traceParent),
+        isByCookie(headers),
+      )
+    },
+    reauthenticate: async ({ body, identity, request, traceParent }) => {
+      await reauthentication.prove(callerOf(identity, traceParent), body, client(request))
+      return done
+    },
+    listFactors: async ({ identity }) => ({ status: 200, body: await factors.list(identity.userId) }),
+    proposeTotp: async ({ identity, traceParent }) => ({
+      status: 200,
+      body: await factors.proposeTotp(callerOf(identity, traceParent)),
+      headers: unstored,
+    }),
+    confirmTotp: async ({ body, identity, request, traceParent }) => ({
+      status: 200,
+      body: { recoveryCodes: await factors.confirmTotp(callerOf(identity, traceParent), body.code, client(request)) },
+      headers: unstored,
+    }),
+    removeTotp: async ({ identity, traceParent }) => {
+      await factors.removeTotp(callerOf(identity, traceParent))
+      return done
+    },
+    renewRecoveryCodes: async ({ identity, traceParent }) => ({
+      status: 200,
+      body: { recoveryCodes: await factors.renewRecoveryCodes(callerOf(identity, traceParent)) },
+      headers: unstored,
+    }),
+  }
+}
+
+function callerOf(identity: { readonly userId: string; readonly sessionId: string }, traceParent: string): Caller {
+  return { userId: identity.userId, sessionId: identity.sessionId, traceParent }
+}

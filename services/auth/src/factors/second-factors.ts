@@ -1,0 +1,85 @@
+import { authEvents, type SecondFactorMethod } from '@saas/contracts'
+import { sql, type Transaction } from '@saas/state'
+import { emission, recipientOf, type Emission } from '../account-events.ts'
+import type { Account } from '../accounts.ts'
+import type { Authenticators } from './authenticators.ts'
+import type { FactorProof } from './proof.ts'
+import type { RecoveryCodes } from './recovery-codes.ts'
+
+/** What an account has beside its password. */
+export interface FactorsOn {
+  readonly totpCreatedAt: Date | null
+  readonly passkeys: number
+  readonly recoveryCodesLeft: number
+}
+
+export const selectFactors = sql<FactorsOn>(
+  'auth.factors',
+  `select
+     (select created_at from totp where account_id = $1) as "totpCreatedAt",
+     (select count(*) from passkey where account_id = $1) as passkeys,
+     (select count(*) from recovery_code where account_id = $1 and used_at is null) as "recoveryCodesLeft"`,
+)
+
+/** Recovery codes alone are no factor: they stand in for one. */
+export function hasFactor({ totpCreatedAt, passkeys }: FactorsOn): boolean {
+  return totpCreatedAt !== null || passkeys > 0
+}
+
+/** Which factors an account has, and whether somebody has one of them at hand. */
+export class SecondFactors {
+  readonly #authenticators: Authenticators
+  readonly #recoveryCodes: RecoveryCodes
+
+  constructor(parts: { readonly authenticators: Authenticators; readonly recoveryCodes: RecoveryCodes }) {
+    this.#authenticators = parts.authenticators
+    this.#recoveryCodes = parts.recoveryCodes
+  }
+
+  async of(tx: Transaction, accountId: string): Promise<FactorsOn> {
+    const [factors] = await tx.query(selectFactors, [accountId])
+    return factors ?? { totpCreatedAt: null, passkeys: 0, recoveryCodesLeft: 0 }
+  }
+
+  /** By what the second factor can be proven; empty when none is on. */
+  async methodsOf(tx: Transaction, accountId: string): Promise<SecondFactorMethod[]> {
+    const factors = await this.of(tx, accountId)
+    if (!hasFactor(factors)) return []
+    return [
+      ...(factors.totpCreatedAt === null ? [] : ['totp' as const]),
+      ...(factors.recoveryCodesLeft === 0 ? [] : ['recovery-code' as const]),
+    ]
+  }
+
+  /** Uses the proof up. Answers what is to be told of it, or `undefined` when it is wrong. */
+  async prove(
+    tx: Transaction,
+    account: Account,
+    proof: FactorProof,
+    now: Date,
+  ): Promise<readonly Emission[] | undefined> {
+    if ('code' in proof) {
+      return (await this.#authenticators.isRightCode(tx, account.id, proof.code, now)) ? [] : undefined
+    }
+    if (!(await this.#recoveryCodes.use(tx, account.id, proof.recoveryCode, now))) return undefined
+    return [factorChanged(account, { factor: 'recovery-codes', change: 'used' }, now)]
+  }
+}
+
+/** The notice that goes to the owner. */
+export function factorChanged(account: Account, { factor, change, label }: FactorChange, changedAt: Date): Emission {
+  return emission(authEvents.factorChanged, {
+    ...recipientOf(account),
+    factor,
+    change,
+    label: label ?? null,
+    changedAt: changedAt.toISOString(),
+  })
+}
+
+export interface FactorChange {
+  readonly factor: 'totp' | 'passkey' | 'recovery-codes' | 'identity'
+  readonly change: 'added' | 'removed' | 'renewed' | 'used'
+  /** What a passkey or a provider is called. */
+  readonly label?: string
+}
