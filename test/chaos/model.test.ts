@@ -1,3 +1,4 @@
+import { eventually } from '@saas/testing'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { brokenPromises, Ledger, readStream } from './checkers/index.ts'
@@ -40,6 +41,11 @@ test(
     // The commands of a round fill pages; the seed brings them back.
     const failure = outcome.failed ? String(outcome.errorInstance) : ''
     expect(failure, `CHAOS_SEED=${outcome.seed}`).toBe('')
+    await eventually(async () => {
+      for (const database of Object.values(system.databases)) {
+        expect(await database.query('select 1 from outbox where published_at is null')).toEqual([])
+      }
+    })
     const evidence = { ledger, databases: system.databases, stream: await readStream(system.bus) }
     expect(await brokenPromises(evidence)).toBe('')
   },

@@ -1,3 +1,4 @@
+import { needs } from '@saas/contracts'
 import { freePort, startObjectStore, type Child, type ObjectStoreServer } from '@saas/devstack'
 import {
   cloneDatabase,
@@ -158,7 +159,7 @@ export class Stack implements AsyncDisposable {
       this.#queryables.set(service, this.#resources.use(new Reader(database.adminUrl)))
     }
     const [s3, smtp] = await Promise.all([
-      services.includes('auth') ? this.#startObjectStore() : {},
+      services.some((service) => needs[service].objectStore) ? this.#startObjectStore() : {},
       services.includes('notifications') ? this.#startMailServer() : {},
     ])
     const common = { ...s3, ...smtp }
