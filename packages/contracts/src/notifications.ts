@@ -1,4 +1,5 @@
-import { Type, type Static } from 'typebox'
+import type { Static } from 'typebox'
+import { Type } from './schema.ts'
 import * as problems from './problems.ts'
 import { route } from './route.ts'
 import { scheduledKinds, scheduleRoutes } from './schedules.ts'

@@ -1,4 +1,5 @@
-import { Type, type Static } from 'typebox'
+import type { Static } from 'typebox'
+import { Type } from './schema.ts'
 
 /**
  * Mails that nobody needs, so that everybody may switch them off. What concerns the safety of an account or an order

@@ -1,4 +1,5 @@
-import { Type, type Static } from 'typebox'
+import type { Static } from 'typebox'
+import { Type } from './schema.ts'
 
 /** One kind of error (RFC 9457). `type` is relative to the shop's own URL, where a page explains it. */
 export interface Problem {

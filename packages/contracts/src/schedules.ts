@@ -1,4 +1,5 @@
-import { Type, type Static } from 'typebox'
+import type { Static } from 'typebox'
+import { Type } from './schema.ts'
 import { roles } from './access.ts'
 import { event } from './event.ts'
 import * as problems from './problems.ts'

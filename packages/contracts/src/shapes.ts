@@ -1,4 +1,5 @@
-import { Type, type Static, type TProperties, type TSchema } from 'typebox'
+import type { Static, TProperties, TSchema } from 'typebox'
+import { Type } from './schema.ts'
 
 /** A request object: unknown fields are refused, never dropped silently. */
 export function Strict<P extends TProperties>(properties: P) {

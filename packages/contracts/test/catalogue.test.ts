@@ -82,7 +82,7 @@ describe('events', () => {
 
   test('subjects are `msg.<publisher>.<noun>.<verb>` of a known service', () => {
     for (const event of allEvents.values()) {
-      expect(event.subject).toMatch(/^msg\.[a-z]+\.[a-z-]+\.[a-z]+$/)
+      expect(event.subject).toMatch(/^msg\.[a-z]+\.[a-z-]+\.[a-z-]+$/)
       expect(serviceNames).toContain(event.publishedBy)
     }
     for (const service of serviceNames) {

@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '../src/schema.ts'
 import { describe, expect, test } from 'vitest'
 import { edgeLocations, edgeRequestHeaders, edgeRoutes, edgeUpstreams } from '../src/edge.ts'
 import { allRoutes, route, type Route } from '../src/index.ts'

@@ -1,4 +1,4 @@
-import { colonPath, isAllowed, isOtherContent, problems, ProblemError, type Route } from '@saas/contracts'
+import { colonPath, isAllowed, isOtherContent, problems, ProblemError, Type, type Route } from '@saas/contracts'
 import type {
   FastifyInstance,
   FastifyReply,
@@ -8,7 +8,6 @@ import type {
   onRequestHookHandler,
 } from 'fastify'
 import { Readable } from 'node:stream'
-import { Type } from 'typebox'
 import type { App } from './app.ts'
 import { boundedStream, hasBody } from './body.ts'
 import type { Answer, AnswerExtras, Call, Handler, Handlers } from './call.ts'

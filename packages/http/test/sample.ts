@@ -1,6 +1,6 @@
 import { systemClock, type Clock } from '@saas/config'
 import { problem, problems, ProblemError, route } from '@saas/contracts'
-import { Type } from 'typebox'
+import { Type } from '@saas/contracts'
 import { createApp, createLogger, registerRoutes, signInternalToken, streamEvents, type App } from '../src/index.ts'
 
 export const key = new Uint8Array(32).fill(7)

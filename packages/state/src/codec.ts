@@ -1,5 +1,6 @@
 import { headers, type MsgHdrs } from '@nats-io/transport-node'
-import { Compile, type Validator } from 'typebox/compile'
+import { Ajv, type ValidateFunction } from 'ajv'
+import formats from 'ajv-formats'
 import { allEvents, type DataOf, type Event } from '@saas/contracts'
 import { FromNewerVersion, Unprocessable } from './errors.ts'
 import type { Message, MessageOf } from './message.ts'
@@ -27,7 +28,9 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const VERSION = /^[1-9]\d{0,15}$/
 const REASON_ERRORS_MAX = 3
 
-const validators = new WeakMap<Event['data'], Validator>()
+const ajv = formats.default(new Ajv({ strict: false, allErrors: true }))
+// Compiled when the first such message comes, not at the start.
+const validators = new WeakMap<Event['data'], ValidateFunction>()
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /** The headers of a message: CloudEvents 1.0 in binary mode over NATS, and the id by which the stream drops repetitions. */
@@ -86,13 +89,13 @@ function parse<E extends Event>(event: E, body: Uint8Array): DataOf<E> {
   } catch (error) {
     throw new Unprocessable('The body is not JSON in UTF-8', { cause: error })
   }
-  let validator = validators.get(event.data)
-  if (validator === undefined) {
-    validator = Compile(event.data)
-    validators.set(event.data, validator)
+  let validate = validators.get(event.data)
+  if (validate === undefined) {
+    validate = ajv.compile(event.data)
+    validators.set(event.data, validate)
   }
-  if (!validator.Check(data)) {
-    const errors = [...validator.Errors(data)].slice(0, REASON_ERRORS_MAX)
+  if (!validate(data)) {
+    const errors = (validate.errors ?? []).slice(0, REASON_ERRORS_MAX)
     throw new Unprocessable(errors.map(({ instancePath, message }) => `${instancePath || '/'} ${message}`).join('; '))
   }
   return data as DataOf<E>

@@ -1,8 +1,8 @@
 import { compactDecrypt } from 'jose'
-import { Compile } from 'typebox/compile'
 import { MailSecret } from '@saas/contracts'
+import { valueChecker } from '@saas/http'
 
-const validator = Compile(MailSecret)
+const findingsIn = valueChecker(MailSecret)
 
 /**
  * Opens what auth sealed: a compact JWE, `dir` and `A256GCM` and nothing else.
@@ -21,6 +21,6 @@ export async function openSecret(sealed: string, key: Uint8Array): Promise<MailS
   } catch {
     throw new Error('The sealed text is not JSON')
   }
-  if (!validator.Check(secret)) throw new Error('The sealed text is not a mail secret')
-  return secret
+  if (findingsIn(secret).length > 0) throw new Error('The sealed text is not a mail secret')
+  return secret as MailSecret
 }

@@ -1,4 +1,5 @@
-import { Type, type Static } from 'typebox'
+import type { Static } from 'typebox'
+import { Type } from '../schema.ts'
 import { roles } from '../access.ts'
 import { Email, Id, Language, Time, Zone } from '../shapes.ts'
 

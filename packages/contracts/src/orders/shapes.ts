@@ -1,4 +1,5 @@
-import { Type, type Static } from 'typebox'
+import type { Static } from 'typebox'
+import { Type } from '../schema.ts'
 import { refusalReasons } from '../products/index.ts'
 import { Id, Money, Quantity, Time } from '../shapes.ts'
 

@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '../schema.ts'
 import { event } from '../event.ts'
 import { Id, LINES_MAX, Money, QUANTITY_MAX, STOCK_MAX, Time } from '../shapes.ts'
 
