@@ -5,7 +5,9 @@ import { randomInt, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { brokenPromises, Ledger } from './checkers/index.ts'
 import { Customer, type Answer } from './stage/customer.ts'
+import { drained, evidenceOf } from './stage/evidence.ts'
 import { impatience } from './stage/mutation.ts'
 import { Stack, type Victim } from './stage/stack.ts'
 
@@ -18,6 +20,7 @@ const picture = readFileSync(join(cloneDirectory, 'test/journeys/fixtures/portra
 let stack: Stack
 let manager: Customer
 let customers: Customer[]
+const ledger = new Ledger()
 
 beforeAll(async () => {
   stack = await Stack.start({
@@ -25,9 +28,9 @@ beforeAll(async () => {
     withEdge: true,
     mutations: impatience,
   })
-  manager = await Customer.administrator(stack)
+  manager = await Customer.administrator(stack, ledger)
   const emails = Array.from({ length: CUSTOMERS }, (_, index) => `customer.${index}@example.com`)
-  customers = await Promise.all(emails.map((email) => Customer.register(stack, email)))
+  customers = await Promise.all(emails.map((email) => Customer.register(stack, email, ledger)))
   for (const customer of customers) await customer.expect(200, 'PUT', '/profile/avatar', picture)
 })
 afterAll(async () => {
@@ -169,6 +172,7 @@ test.for(victims)(
 
     // An SMTP server that dies between keeping a mail and saying so, and a worker that dies before it wrote that down, cost a copy.
     const copiesMax = victim === 'notifications' || victim === 'mail server' || victim === 'Postgres' ? 2 : 1
+    ledger.workerKills += copiesMax - 1
     await expectNothingLost(productId, orders, copiesMax)
     for (const { key, id, quantity, customer } of orders) {
       expect((await customer.place(key, productId, quantity, 0)).id).toBe(id)
@@ -200,4 +204,9 @@ test('an upload that the death of the object store cuts off leaves the old pictu
   const again = await painter.upload(picture)
   expect(again.status).toBe(200)
   expect(again.body.avatar).not.toEqual(avatar)
+})
+
+test('after all of that every promise holds, and no password and no token is anywhere', async () => {
+  await drained(stack)
+  expect(await brokenPromises(await evidenceOf(stack, ledger))).toBe('')
 })

@@ -8,8 +8,8 @@ import { startSystem, type System } from './model/system.ts'
 import { sized } from './stage/size.ts'
 
 /** So many runs go on at once, over the same services. */
-const CONCURRENT_RUNS = 8
-const ROUNDS = sized(1, 125)
+const CONCURRENT_RUNS = sized(4, 8)
+const ROUNDS = sized(1, Number(process.env['CHAOS_ROUNDS'] ?? 125))
 const COMMANDS_MIN = 50
 const TIMEOUT_MS = sized(120_000, 3_600_000)
 

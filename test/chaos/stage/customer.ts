@@ -1,6 +1,7 @@
 import type { Order, Product, Profile } from '@saas/contracts'
 import { enrolAdministrator, type SendCall } from '@saas/devstack'
 import { eventually } from '@saas/testing'
+import type { Ledger } from '../checkers/index.ts'
 import type { Stack } from './stack.ts'
 import { BOOTSTRAP_TOKEN } from './service-child.ts'
 
@@ -18,19 +19,27 @@ export interface Answer<T = unknown> {
 export class Customer {
   readonly #url: string
   readonly email: string
+  readonly #ledger: Ledger
   #accessToken = ''
   #refreshToken = ''
+  #userId = ''
   /** Every status but 503 that was neither a success nor expected. */
   readonly refusals: string[] = []
 
-  constructor(stack: Stack, email: string) {
+  constructor(stack: Stack, email: string, ledger: Ledger) {
     this.#url = stack.edge.url
     this.email = email
+    this.#ledger = ledger
+    ledger.secrets.add(PASSWORD)
+  }
+
+  get userId(): string {
+    return this.#userId
   }
 
   /** Registers, proves the address with the mailed code and signs in. */
-  static async register(stack: Stack, email: string): Promise<Customer> {
-    const customer = new Customer(stack, email)
+  static async register(stack: Stack, email: string, ledger: Ledger): Promise<Customer> {
+    const customer = new Customer(stack, email, ledger)
     await customer.expect(202, 'POST', '/auth/register', { email, password: PASSWORD, name: 'Ada', language: 'en' })
     const code = await eventually(() => /\b\d{6}\b/.exec(stack.mail.mailsTo(email)[0]?.text ?? '')?.[0] ?? false)
     await customer.expect(200, 'POST', '/auth/verify', { email, code })
@@ -39,8 +48,8 @@ export class Customer {
   }
 
   /** The first administrator, who may also manage products. */
-  static async administrator(stack: Stack): Promise<Customer> {
-    const admin = new Customer(stack, 'root@example.com')
+  static async administrator(stack: Stack, ledger: Ledger): Promise<Customer> {
+    const admin = new Customer(stack, 'root@example.com', ledger)
     const account = { email: admin.email, password: PASSWORD, name: 'Grace' }
     await admin.expect(201, 'POST', '/auth/bootstrap', { bootstrapToken: BOOTSTRAP_TOKEN, ...account })
     const call: SendCall = async (route, { body, accessToken = '' }) => {
@@ -60,29 +69,46 @@ export class Customer {
     this.#keep(await this.expect<Tokens>(200, 'POST', '/auth/refresh', { refreshToken: this.#refreshToken }))
   }
 
-  #keep({ accessToken, refreshToken }: Tokens): void {
+  #keep({ accessToken, refreshToken, user }: Tokens): void {
     this.#accessToken = accessToken
     this.#refreshToken = refreshToken
+    this.#userId = user?.id ?? this.#userId
+    this.#ledger.secrets.add(accessToken).add(refreshToken)
   }
 
   async sell(stock: number, amount: number): Promise<string> {
     const body = { sku: `SKU-${crypto.randomUUID()}`, name: 'Tea', price: { amount, currency: 'EUR' }, stock }
     const { id } = await this.expect<Product>(201, 'POST', '/product', body)
+    this.#ledger.products.push({ id, stock })
     return id
   }
 
   /** Orders under a key until it is acknowledged. */
   async place(key: string, productId: string, quantity: number, waitSeconds: number): Promise<Order> {
     const body = { lines: [{ productId, quantity }] }
-    return await this.expect<Order>(201, 'POST', '/order', body, {
-      'idempotency-key': key,
-      prefer: `wait=${waitSeconds}`,
-    })
+    const headers = { 'idempotency-key': key, prefer: `wait=${waitSeconds}` }
+    const order = await this.expect<Order>(201, 'POST', '/order', body, headers)
+    this.#ledger.placed.push({ userId: this.#userId, key, status: 201, order })
+    return order
+  }
+
+  /** The order, after a sign-in that grew old is renewed; whoever cannot renew it was logged out. */
+  async renewing<T>(
+    method: string,
+    path: string,
+    body?: object,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<Answer<T>> {
+    const answer = await this.send<T>(method, path, body, headers)
+    if (answer.status !== 401) return answer
+    await this.refresh()
+    return await this.send<T>(method, path, body, headers)
   }
 
   /** Cancels until it is known what became of it; a rejected order stays rejected. */
   async cancel(orderId: string): Promise<void> {
-    await this.expect([200, 409], 'POST', `/order/${orderId}/cancel`)
+    const { status } = await this.expect<Partial<Order>>([200, 409], 'POST', `/order/${orderId}/cancel`)
+    if (status === 'cancelled') this.#ledger.cancelled.push(orderId)
   }
 
   async profile(): Promise<Profile> {
@@ -148,6 +174,7 @@ export class Customer {
 }
 
 interface Tokens {
+  readonly user?: Profile
   readonly accessToken: string
   readonly refreshToken: string
 }

@@ -59,9 +59,9 @@ export const guards: readonly Guard[] = [
     without: 'publishing before marking',
     mutations: [
       {
-        file: relay,
-        from: 'client.publish(row.subject, row.body, { headers: encodeHeaders(row, service), timeout: ACK_TIMEOUT_MS }),',
-        to: 'row.aggregate_version > 1 ? Promise.resolve({ seq: 1, duplicate: true } as PubAck) : client.publish(row.subject, row.body, { headers: encodeHeaders(row, service), timeout: ACK_TIMEOUT_MS }),',
+        file: 'packages/state/src/publisher.ts',
+        from: 'client.publish(row.subject, row.body, { headers: encodeHeaders(row, this.#service), timeout: ACK_TIMEOUT_MS }),',
+        to: 'row.aggregate_version > 1 ? Promise.resolve({ seq: 1, duplicate: true }) : client.publish(row.subject, row.body, { headers: encodeHeaders(row, this.#service), timeout: ACK_TIMEOUT_MS }),',
       },
     ],
     provocation: 'nothing',
@@ -101,8 +101,8 @@ export const guards: readonly Guard[] = [
     mutations: [
       {
         file: relay,
-        from: 'order by shard, aggregate_type, aggregate_id, aggregate_version\n',
-        to: 'order by shard, aggregate_type, aggregate_id, aggregate_version desc\n',
+        from: 'order by aggregate_type, aggregate_id, aggregate_version\n',
+        to: 'order by aggregate_type, aggregate_id, aggregate_version desc\n',
       },
     ],
     provocation: 'NATS is killed',
@@ -222,8 +222,8 @@ export const guards: readonly Guard[] = [
     mutations: [
       {
         file: courier,
-        from: 'await this.#options.smtp.send(message)',
-        to: "await Promise.resolve({ result: 'accepted' as const, words: String(message) })",
+        from: 'return await smtp.send(message)',
+        to: "return await Promise.resolve({ result: 'accepted', words: String(message) })",
       },
     ],
     provocation: 'nothing',

@@ -2,6 +2,7 @@ import { ordersRoutes, productsRoutes, type Order, type Product, type Role, type
 import { eventually, signedIn } from '@saas/testing'
 import { randomUUID } from 'node:crypto'
 import type { Ledger } from '../checkers/index.ts'
+import type { Customer } from './customer.ts'
 import type { Stack } from './stack.ts'
 
 const REQUEST_TIMEOUT_MS = 15_000
@@ -46,6 +47,12 @@ export function direct(stack: Stack, userId: string, roles: readonly Role[] = ['
       return { status: 0, body: undefined as T }
     }
   }
+}
+
+/** Through the edge, signed in; a sign-in that grew old is renewed. */
+export function throughEdge(customer: Customer): Send {
+  return async <T>({ route, path, body, headers }: Request) =>
+    await customer.renewing<T>(route.method, path, body, headers)
 }
 
 /** A line of an order. */
