@@ -1,10 +1,9 @@
 import { colonPath, PARAM_LENGTH_MAX, problems, ProblemError, type Route, type ServiceName } from '@saas/contracts'
-import type { Clock } from '@saas/config'
+import { newId, type Clock } from '@saas/config'
 import Fastify, { LogController, type FastifyInstance } from 'fastify'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { Histogram, Registry } from 'prom-client'
-import { v7 as uuidv7 } from 'uuid'
 import type { Identity } from './identity.ts'
 import { BODY_BYTES_MAX, HEADER_BYTES_MAX, KEEP_ALIVE_MS, RECEIVE_TIMEOUT_MS } from './limits.ts'
 import type { Logger } from './logger.ts'
@@ -98,7 +97,7 @@ export function createApp(options: AppOptions): App {
 
 function requestIdOf(request: IncomingMessage): string {
   const given = request.headers['x-request-id']
-  return isRequestId(given) ? given : uuidv7()
+  return isRequestId(given) ? given : newId()
 }
 
 function answerProblems(fastify: FastifyInstance): void {
@@ -161,5 +160,5 @@ function refuseMalformedRequest(error: NodeJS.ErrnoException, socket: Socket): v
     socket.destroy()
     return
   }
-  socket.end(rawProblemResponse(error.code, uuidv7()))
+  socket.end(rawProblemResponse(error.code, newId()))
 }

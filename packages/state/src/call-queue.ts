@@ -48,11 +48,11 @@ export class CallQueue<Call extends QueuedCall<unknown>> {
   }
 
   /**
-   * The calls of the next batch: in order, but no two that share a conflict key. One that is left behind keeps its keys, so
-   * that a later call with the same key does not overtake it.
+   * The calls of the next batch: in order, but no two that share a conflict key, and none that shares one with what is `busy`.
+   * One that is left behind keeps its keys, so that a later call with the same key does not overtake it.
    */
-  take(): Call[] {
-    const keys = new Set<string>()
+  take(busy: Iterable<string> = []): Call[] {
+    const keys = new Set(busy)
     const taken: Call[] = []
     const left: Waiting<Call>[] = []
     let bytes = 0

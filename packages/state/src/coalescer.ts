@@ -5,6 +5,12 @@ import type { Statement } from './statement.ts'
 
 type Run = <Row>(statement: Statement<Row>, values: readonly unknown[]) => Promise<Row[]>
 
+/**
+ * While Postgres works on one batch, the program reads and answers the calls of the other: with one batch under way each waited for
+ * the other half of the time.
+ */
+const BATCHES_UNDER_WAY_MAX = 2
+
 /** Batches that are sent again piece by piece beside the one under way; further ones hold it up. */
 const RECOVERING_MAX = 4
 
@@ -33,7 +39,9 @@ class Coalescer<Payload, Row> {
   readonly #shape: Shape<Payload, Row>
   readonly #service: string
   readonly #queue = new CallQueue<Pending<Payload, Row>>()
-  #isSending = false
+  /** Conflict keys of the batches that are under way. */
+  readonly #busy = new Set<string>()
+  #sending = 0
   #isScheduled = false
   #recovering = 0
 
@@ -51,7 +59,7 @@ class Coalescer<Payload, Row> {
 
   /** Once all calls of this turn of the event loop are in. */
   #schedule(): void {
-    if (this.#isScheduled || this.#isSending) return
+    if (this.#isScheduled || this.#sending >= BATCHES_UNDER_WAY_MAX) return
     this.#isScheduled = true
     queueMicrotask(() => {
       this.#isScheduled = false
@@ -60,16 +68,29 @@ class Coalescer<Payload, Row> {
   }
 
   async #sendAll(): Promise<void> {
-    this.#isSending = true
+    this.#sending += 1
     while (this.#queue.size > 0) {
-      const batch = this.#queue.take()
+      const batch = this.#queue.take(this.#busy)
+      // All that wait share a key with a batch under way; who waits for that one goes on with them.
+      if (batch.length === 0) break
       batchSize.observe({ service: this.#service, kind: this.#shape.kind }, batch.length)
+      this.#occupy(batch)
       const failure = await this.#attempt(batch)
-      if (failure === undefined) continue
-      const recovery = this.#recover(batch, failure.error)
-      if (this.#recovering > RECOVERING_MAX) await recovery
+      if (failure === undefined) this.#release(batch)
+      else {
+        const recovery = this.#recover(batch, failure.error)
+        if (this.#recovering > RECOVERING_MAX) await recovery
+      }
     }
-    this.#isSending = false
+    this.#sending -= 1
+  }
+
+  #occupy(batch: readonly Pending<Payload, Row>[]): void {
+    for (const { conflictKeys } of batch) for (const key of conflictKeys) this.#busy.add(key)
+  }
+
+  #release(batch: readonly Pending<Payload, Row>[]): void {
+    for (const { conflictKeys } of batch) for (const key of conflictKeys) this.#busy.delete(key)
   }
 
   /** Sends the batch and answers its calls; a failure is for the caller to deal with. */
@@ -87,6 +108,9 @@ class Coalescer<Payload, Row> {
     this.#recovering += 1
     await this.#recoverFrom(batch, error, true)
     this.#recovering -= 1
+    this.#release(batch)
+    // Whoever waited for these keys may be the only ones who wait.
+    if (this.#queue.size > 0) this.#schedule()
   }
 
   async #recoverFrom(batch: readonly Pending<Payload, Row>[], error: unknown, mayRepeat: boolean): Promise<void> {

@@ -35,17 +35,18 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /** The headers of a message: CloudEvents 1.0 in binary mode over NATS, and the id by which the stream drops repetitions. */
 export function encodeHeaders(row: OutgoingRow, service: string): MsgHdrs {
+  // Appended, because setting looks for what is to be replaced first: it took twice as long.
   const encoded = headers()
-  encoded.set('Nats-Msg-Id', row.id)
-  encoded.set('ce-specversion', '1.0')
-  encoded.set('ce-id', row.id)
-  encoded.set('ce-source', `/${service}`)
-  encoded.set('ce-type', typeOfSubject(row.subject))
-  encoded.set('ce-time', row.created_at.toISOString())
-  encoded.set('ce-subject', row.aggregate_id)
-  encoded.set('ce-aggregateversion', String(row.aggregate_version))
-  encoded.set('ce-datacontenttype', 'application/json')
-  if (row.trace_parent !== null) encoded.set('traceparent', row.trace_parent)
+  encoded.append('Nats-Msg-Id', row.id)
+  encoded.append('ce-specversion', '1.0')
+  encoded.append('ce-id', row.id)
+  encoded.append('ce-source', `/${service}`)
+  encoded.append('ce-type', typeOfSubject(row.subject))
+  encoded.append('ce-time', row.created_at.toISOString())
+  encoded.append('ce-subject', row.aggregate_id)
+  encoded.append('ce-aggregateversion', String(row.aggregate_version))
+  encoded.append('ce-datacontenttype', 'application/json')
+  if (row.trace_parent !== null) encoded.append('traceparent', row.trace_parent)
   return encoded
 }
 
@@ -58,7 +59,9 @@ export function encodeHeaders(row: OutgoingRow, service: string): MsgHdrs {
 export function decode(events: readonly Event[], message: IncomingMessage): Message {
   const event = events.find(({ subject }) => subject === message.subject)
   if (event === undefined) throw new FromNewerVersion(`The subject ${message.subject} is not one this consumer knows`)
-  const header = (name: string): string => message.headers?.get(name) ?? ''
+  // Read once: the library's own look-up goes through all headers each time.
+  const headers = new Map(message.headers)
+  const header = (name: string): string => headers.get(name)?.[0] ?? ''
   const id = header('ce-id')
   const version = header('ce-aggregateversion')
   const time = new Date(header('ce-time'))

@@ -107,9 +107,9 @@ export class Publisher {
     for (const [index, row] of batch.entries()) {
       const isLast = index === batch.length - 1
       const headers = encodeHeaders(row, this.#service)
-      headers.set('Nats-Batch-Id', id)
-      headers.set('Nats-Batch-Sequence', String(index + 1))
-      if (isLast) headers.set('Nats-Batch-Commit', '1')
+      headers.append('Nats-Batch-Id', id)
+      headers.append('Nats-Batch-Sequence', String(index + 1))
+      if (isLast) headers.append('Nats-Batch-Commit', '1')
       // The first answer says why a batch is not begun, the last what became of it; nothing else is answered.
       if (index > 0 && !isLast) connection.publish(row.subject, row.body, { headers })
       else {

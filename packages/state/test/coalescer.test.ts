@@ -373,7 +373,10 @@ test('the queue is bounded in length and in time', async () => {
   await using wire = await wired()
   const calls = entriesOf(wire.products.state.database)
   wire.proxy.pause()
+  // As many batches as may be under way at once.
   const first = calls.call(entry())
+  await Promise.resolve()
+  const second = calls.call(entry())
   await Promise.resolve()
   const startedAt = performance.now()
   const results = await Promise.allSettled(entries(4_200).map((call) => calls.call(call)))
@@ -383,6 +386,7 @@ test('the queue is bounded in length and in time', async () => {
   expect(messages.filter((message) => message.startsWith('Too many'))).toHaveLength(104)
   wire.proxy.resume()
   expect(await first).toMatchObject({ claimed: true })
+  expect(await second).toMatchObject({ claimed: true })
 })
 
 test('a batch is at most a megabyte', async () => {
@@ -433,4 +437,37 @@ test('a key that is no key fails its own read only', async () => {
   const reads = products.state.database.coalescedRead({ statement: readEntries, keyOfRow: ({ id }) => id })
   const results = await Promise.allSettled([reads.load(call.id), reads.load('no uuid'), reads.load(call.id)])
   expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+})
+
+test('two batches run at once, and calls of one key never do', async () => {
+  await using database = await cloneDatabase('products', { migrations })
+  // The holder below ends the wait for its lock, not the clock.
+  await database.query(`alter role products in database ${database.name} set lock_timeout = '20s'`)
+  await using products = await connectState('products', bus, { database })
+  const calls = entriesOf(products.state.database)
+  const account = uuidv7()
+  const lanes = `select from pg_stat_activity where datname = $1 and application_name like 'products write%'`
+  await eventually(async () => expect(await database.query(lanes, [database.name])).toHaveLength(2))
+  await products.state.database.check()
+  const holder = new Client({ connectionString: products.database.url })
+  await holder.connect()
+  try {
+    await holder.query('begin')
+    await holder.query(`insert into ledger_entry (id, account, key, amount) values ($1, $2, 'key', 1)`, [
+      uuidv7(),
+      account,
+    ])
+    const first = entry({ account })
+    const blocked = calls.call(first)
+    // Once it is sent, what follows is of another batch.
+    await new Promise((resolve) => setImmediate(resolve))
+    const sameKey = calls.call(entry({ account }))
+    // Answered while the batch before it still waits for the holder.
+    expect(await calls.call(entry())).toMatchObject({ claimed: true })
+    await holder.query('rollback')
+    expect(await blocked).toMatchObject({ claimed: true })
+    expect(await sameKey).toMatchObject({ claimed: false, known_id: first.id })
+  } finally {
+    await holder.end()
+  }
 })

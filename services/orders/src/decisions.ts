@@ -1,6 +1,6 @@
+import { newId } from '@saas/config'
 import { ordersEvents, type rejectionReasons } from '@saas/contracts'
 import { sql, type Database, type Transaction } from '@saas/state'
-import { v7 as uuidv7 } from 'uuid'
 import { orderColumns } from './order-row.ts'
 
 const EXPIRED_BATCH_MAX = 256
@@ -81,7 +81,7 @@ export async function decide(transaction: Transaction, decisions: readonly Decis
   if (decisions.length === 0) return []
   const rows = decisions.map(({ orderId, status, reason, decidedAt, traceParent }) => ({
     order_id: orderId,
-    event_id: uuidv7(),
+    event_id: newId(),
     status,
     reason: reason ?? null,
     decided_text: decidedAt.toISOString(),

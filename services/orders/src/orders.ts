@@ -1,7 +1,6 @@
-import type { Clock } from '@saas/config'
+import { newId, type Clock } from '@saas/config'
 import { DECISION_DEADLINE_MINUTES, ProblemError, problems, ordersEvents, type Order } from '@saas/contracts'
 import { sql, type Bus, type CoalescedRead, type CoalescedWrite, type Database } from '@saas/state'
-import { v7 as uuidv7 } from 'uuid'
 import { toCustomerOrder } from './history.ts'
 import { OrderIds } from './order-ids.ts'
 import {
@@ -85,7 +84,7 @@ export class Orders {
       ...asked,
       lines: asked.lines === undefined ? undefined : distinctLines(asked.lines),
       orderId: this.#ids.next(placedAt),
-      eventId: uuidv7(),
+      eventId: newId(),
       placedAt,
       deadlineAt: new Date(placedAt.getTime() + DEADLINE_MS),
     }
@@ -162,7 +161,7 @@ select * from cancelled
    * @throws {ProblemError} `order-not-cancellable` when it was rejected, `not-found` when it is not the user's.
    */
   async cancel(userId: string, orderId: string, traceParent: string): Promise<VersionedOrder> {
-    const values = [orderId.toLowerCase(), userId, this.#context.clock.now().toISOString(), uuidv7(), traceParent]
+    const values = [orderId.toLowerCase(), userId, this.#context.clock.now().toISOString(), newId(), traceParent]
     const [row] = await this.#context.database.write(Orders.#cancel, values)
     if (row !== undefined) {
       this.#context.bus.nudge()

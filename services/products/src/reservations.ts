@@ -1,6 +1,6 @@
+import { newId } from '@saas/config'
 import { ordersEvents } from '@saas/contracts'
 import { sql, type MessageOf, type Transaction } from '@saas/state'
-import { v7 as uuidv7 } from 'uuid'
 import { ReservationBatch, type KnownReservation, type LockedProduct } from './reservation-batch.ts'
 
 const { orderPlaced, orderRejected, orderCancelled } = ordersEvents
@@ -134,7 +134,7 @@ function write(tx: Transaction, batch: ReservationBatch, now: Date): void {
     refusal_reason: refusalReason,
   }))
   const events = batch.events.map(({ event, aggregateId, version, data, traceParent }) => ({
-    id: uuidv7(),
+    id: newId(),
     aggregate_type: event.aggregate,
     aggregate_id: aggregateId,
     aggregate_version: version,

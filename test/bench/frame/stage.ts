@@ -51,6 +51,7 @@ export class Stage implements AsyncDisposable {
   readonly servers: Servers
   readonly secrets: StackSecrets
   readonly #resources = new AsyncDisposableStack()
+  readonly #clients = new Map<ServiceName, Promise<Client>>()
   readonly #services = new Map<string, StageService>()
 
   private constructor(directory: string, servers: Servers, secrets: StackSecrets) {
@@ -139,13 +140,19 @@ export class Stage implements AsyncDisposable {
     text: string,
     values: readonly unknown[] = [],
   ): Promise<Row[]> {
-    const client = new Client({ connectionString: this.databaseUrl(service), application_name: 'bench' })
-    await client.connect()
-    try {
-      return (await client.query(text, [...values])).rows as Row[]
-    } finally {
-      await client.end()
+    const client = await this.#client(service)
+    return (await client.query(text, [...values])).rows as Row[]
+  }
+
+  /** One connection a database: making one for each question took more CPU than some of what is measured. */
+  async #client(service: ServiceName): Promise<Client> {
+    let connecting = this.#clients.get(service)
+    if (connecting === undefined) {
+      const client = new Client({ connectionString: this.databaseUrl(service), application_name: 'bench' })
+      connecting = client.connect().then(() => client)
+      this.#clients.set(service, connecting)
     }
+    return await connecting
   }
 
   /** What a load source needs to make requests to this service that auth has allowed. */
@@ -161,6 +168,7 @@ export class Stage implements AsyncDisposable {
   /** Ends the services first, then the servers; their data goes too. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources.disposeAsync()
+    for (const client of this.#clients.values()) await (await client).end()
     await this.servers.stop()
     forgetPostgres(join(this.directory, 'postgres'))
     rmSync(this.directory, { recursive: true, force: true })

@@ -42,3 +42,25 @@ export const reading: RequestSource<ReadingOptions> = ({ key, productIds }) => {
   const headers = signedHeaders(key, productsRoutes.getProduct.id, { userId: uuidv4() })
   return (n) => ({ method: 'GET', path: `/product/${productIds[n % productIds.length]}`, headers })
 }
+
+export interface GettingOptions {
+  /** `{n}` becomes a number below `numbers`, another one each time. */
+  readonly path: string
+  readonly numbers?: number
+  readonly headers?: Readonly<Record<string, string>>
+  /** Who asks, and which route; left out, nobody is signed in. */
+  readonly signed?: { readonly key: SigningKey; readonly routeId: string; readonly userId: string }
+}
+
+/** A prime: the numbers are spread over all there are. */
+const STEP = 7_919
+
+/** `GET` of one path. */
+export const getting: RequestSource<GettingOptions> = ({ path, numbers = 1, headers = {}, signed }) => {
+  const token = signed === undefined ? {} : signedHeaders(signed.key, signed.routeId, { userId: signed.userId })
+  return (n) => ({
+    method: 'GET',
+    path: path.replace('{n}', String((n * STEP) % numbers)),
+    headers: { ...headers, ...token },
+  })
+}
