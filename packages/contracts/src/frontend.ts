@@ -15,6 +15,8 @@ export const pages = {
   verify: '/verify',
   reset: '/reset',
   unsubscribe: '/unsubscribe',
+  email: '/email',
+  emailUndo: '/email/undo',
   manageProducts: '/manage/products',
   manageProduct: '/manage/products/{id}',
   manageFiles: '/manage/files',

@@ -126,6 +126,13 @@ export const wrongToken = problem({
   status: 400,
   explanation: 'It was used already, has expired, or a newer one was sent. Ask for a new one.',
 })
+export const addressTaken = problem({
+  name: 'address-taken',
+  title: 'The address belongs to another account',
+  status: 409,
+  explanation:
+    'You have proven that you read the mailbox, so you may know: another account has this address. Sign in to that one, or choose another address.',
+})
 export const weakPassword = problem({
   name: 'weak-password',
   title: 'The password is too easy to guess',
@@ -264,6 +271,7 @@ export const problems: readonly Problem[] = [
   secondFactorRequired,
   reauthenticationRequired,
   wrongToken,
+  addressTaken,
   weakPassword,
   imageNotAccepted,
   bootstrapClosed,

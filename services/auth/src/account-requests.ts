@@ -14,7 +14,7 @@ const ATTEMPTS_MAX = 20
 /** Of one address at a time; the oldest go. */
 const REGISTRATIONS_MAX = 20
 
-type RequestKind = 'register' | 'verify' | 'sign-in-code' | 'reset'
+type RequestKind = 'register' | 'verify' | 'sign-in-code' | 'reset' | 'email-change'
 
 /** What somebody registers with, the password hashed already. */
 export interface Registration {
@@ -29,7 +29,7 @@ interface AccountRequest {
   readonly id: string
   readonly kind: RequestKind
   readonly email: string
-  readonly data: Registration | { readonly registrationId?: string }
+  readonly data: Registration | { readonly registrationId?: string } | { readonly accountId: string }
   readonly traceParent: string
 }
 
@@ -104,6 +104,16 @@ const lockByEmail = sql<Account>(
   `select ${accountColumns} from account where email_key = $1 for no key update`,
 )
 
+const lockById = sql<Account>(
+  'auth.lock_account_by_id',
+  `select ${accountColumns} from account where id = $1 for no key update`,
+)
+
+const selectByEmail = sql<Account>(
+  'auth.account_of_address',
+  `select ${accountColumns} from account where email_key = $1`,
+)
+
 /**
  * What anybody may ask for about any address. Asking only writes the request down, which is the same work and the same answer
  * whether the address is known or not; a moment later this looks at the account and sends what there is to send.
@@ -149,12 +159,17 @@ export class AccountRequests implements AsyncDisposable {
 
   /** With a registration, the mail to prove the address is for that one alone. */
   async request(
-    kind: Exclude<RequestKind, 'register'>,
+    kind: Exclude<RequestKind, 'register' | 'email-change'>,
     email: string,
     traceParent: string,
     registrationId?: string,
   ): Promise<void> {
     await this.#write(kind, email, registrationId === undefined ? {} : { registrationId }, traceParent)
+  }
+
+  /** The account's owner has shown who they are; whether the address is free is looked at later, like anybody's. */
+  async requestEmailChange(email: string, accountId: string, traceParent: string): Promise<void> {
+    await this.#write('email-change', email, { accountId }, traceParent)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -196,9 +211,26 @@ export class AccountRequests implements AsyncDisposable {
   }
 
   async #apply(tx: Transaction, request: AccountRequest): Promise<void> {
-    const { account, emissions } =
-      request.kind === 'register' ? await this.#registered(tx, request) : await this.#answered(tx, request)
+    const { account, emissions } = await this.#outcomeOf(tx, request)
     if (account !== undefined) await emit(tx, account.id, emissions, request.traceParent)
+  }
+
+  async #outcomeOf(tx: Transaction, request: AccountRequest): Promise<Outcome> {
+    if (request.kind === 'register') return await this.#registered(tx, request)
+    return request.kind === 'email-change' ? await this.#moved(tx, request) : await this.#answered(tx, request)
+  }
+
+  /** Nobody but the address's owner hears that it is taken. */
+  async #moved(tx: Transaction, { email, data }: AccountRequest): Promise<Outcome> {
+    const { accountId } = data as { readonly accountId: string }
+    const [owner] = await tx.query(selectByEmail, [emailKeyOf(email)])
+    if (owner !== undefined && owner.id !== accountId && (owner.verifiedAt !== null || owner.disabledAt !== null)) {
+      if (owner.disabledAt !== null) return nobody
+      return { account: owner, emissions: [emission(authEvents.registrationRepeated, recipientOf(owner))] }
+    }
+    const [account] = await tx.query(lockById, [accountId])
+    if (account === undefined || account.disabledAt !== null) return nobody
+    return { account, emissions: [await this.#secrets.requestEmailChange(tx, account, email)] }
   }
 
   async #registered(tx: Transaction, { email, data }: AccountRequest): Promise<Outcome> {

@@ -19,6 +19,8 @@ const deletions = [
   [sql('auth.prune_revocation', piece('revocation', 'id', 'revoked_at')), REVOCATION_KEPT_MS],
   [sql('auth.prune_mailed_token', piece('mailed_token', 'token_hash', 'expires_at')), SECRET_KEPT_MS],
   [sql('auth.prune_registration', piece('registration', 'id', 'created_at')), REGISTRATION_KEPT_MS],
+  [sql('auth.prune_email_change', piece('email_change', 'account_id', 'expires_at')), SECRET_KEPT_MS],
+  [sql('auth.prune_email_undo', piece('email_undo', 'token_hash', 'expires_at')), SECRET_KEPT_MS],
   [sql('auth.prune_mailed_code', piece('mailed_code', 'address_hash, purpose', 'expires_at')), SECRET_KEPT_MS],
   [sql('auth.prune_totp_proposal', piece('totp_proposal', 'account_id', 'expires_at')), 0],
   [sql('auth.prune_passkey_challenge', piece('passkey_challenge', 'challenge_hash', 'expires_at')), 0],

@@ -65,6 +65,22 @@ const tryCode = sql<{ isRight: boolean; registrationId: string | null }>(
      old.registration_id as "registrationId"`,
 )
 
+// The newest voids the one before: one change is under way at a time.
+const upsertEmailChange = sql(
+  'auth.upsert_email_change',
+  `insert into email_change (account_id, email, token_hash, code_hash, tries_left, expires_at, code_expires_at)
+   values ($1, $2, $3, $4, ${CODE_TRIES}, $5, $6)
+   on conflict (account_id) do update
+   set email = excluded.email,
+     token_hash = excluded.token_hash,
+     code_hash = excluded.code_hash,
+     tries_left = excluded.tries_left,
+     expires_at = excluded.expires_at,
+     code_expires_at = excluded.code_expires_at`,
+)
+
+const deleteCodes = sql('auth.delete_mailed_codes', 'delete from mailed_code where address_hash = $1')
+
 const deleteVerifications = sql(
   'auth.delete_verifications',
   `with voided as (
@@ -143,6 +159,37 @@ export class MailedSecrets {
     })
   }
 
+  /** The mail by which an account's new address is proven. It goes there, and opens nothing for whoever is not signed in. */
+  async requestEmailChange(tx: Transaction, account: Account, email: string): Promise<Emission> {
+    const expiresAt = this.#after(VERIFY_LIFETIME_MS)
+    const token = newToken()
+    const code = newCode()
+    const hashes = [sha256(token), this.emailChangeCodeHash(account.id, code)]
+    await tx.query(upsertEmailChange, [account.id, email, ...hashes, expiresAt, this.#after(CODE_LIFETIME_MS)])
+    const secret = await this.#seal({ code, link: this.#link(pages.email, token) })
+    return emission(authEvents.emailChangeRequested, {
+      ...recipientOf(account),
+      email,
+      secret,
+      expiresAt: expiresAt.toISOString(),
+    })
+  }
+
+  emailChangeCodeHash(accountId: string, code: string): Buffer {
+    return hmac(this.#keys.mailedCode, accountId, 'email-change', code)
+  }
+
+  /** A token that takes an email change back, and the link with it as the old address is sent it. */
+  async newUndo(): Promise<{ readonly token: string; readonly secret: string }> {
+    const token = newToken()
+    return { token, secret: await this.#seal({ link: this.#link(pages.emailUndo, token) }) }
+  }
+
+  /** Voids every code that was mailed to an address. */
+  async voidCodes(tx: Transaction, email: string): Promise<void> {
+    await tx.query(deleteCodes, [this.#addressHash(email)])
+  }
+
   /** Uses the token up. Of two at once one gets true. */
   async useToken(tx: Transaction, token: string, purpose: TokenPurpose): Promise<boolean> {
     const used = await tx.query(useToken, [sha256(token), purpose, this.#clock.now()])
@@ -187,14 +234,14 @@ export class MailedSecrets {
     expiresAt: Date,
     registrationId?: string,
   ): Promise<string> {
-    const token = randomBytes(TOKEN_BYTES).toString('base64url')
+    const token = newToken()
     await tx.query(insertToken, [sha256(token), accountId, purpose, expiresAt, registrationId ?? null])
     return token
   }
 
   /** One of a registration can be tried by whoever names it, whatever strangers tried without a name, and the other way round. */
   async #newCode(tx: Transaction, email: string, purpose: CodePurpose, registrationId?: string): Promise<string> {
-    const code = String(randomInt(1_000_000)).padStart(6, '0')
+    const code = newCode()
     for (const named of registrationId === undefined ? [undefined] : [undefined, registrationId]) {
       const hashes = [this.#addressHash(email, named), purpose, this.#codeHash(email, purpose, code)]
       await tx.query(upsertCode, [...hashes, this.#after(CODE_LIFETIME_MS), registrationId ?? null])
@@ -225,4 +272,12 @@ export class MailedSecrets {
   #after(milliseconds: number): Date {
     return new Date(this.#clock.now().getTime() + milliseconds)
   }
+}
+
+function newToken(): string {
+  return randomBytes(TOKEN_BYTES).toString('base64url')
+}
+
+function newCode(): string {
+  return String(randomInt(1_000_000)).padStart(6, '0')
 }

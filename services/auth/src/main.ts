@@ -24,6 +24,7 @@ import { PendingSignIns } from './factors/pending-sign-ins.ts'
 import { Reauthentication } from './factors/reauthentication.ts'
 import { RecoveryCodes } from './factors/recovery-codes.ts'
 import { SecondFactors } from './factors/second-factors.ts'
+import { EmailChanges } from './email-change.ts'
 import { Gate } from './gate.ts'
 import { PasswordHashing } from './hashing.ts'
 import { authJobs } from './jobs.ts'
@@ -31,6 +32,7 @@ import { MailedSecrets } from './mailed-secrets.ts'
 import { Passwords } from './passwords.ts'
 import { Policy } from './policy.ts'
 import { Preferences } from './preferences.ts'
+import { Reproofs } from './reproof.ts'
 import { Registrations } from './registration.ts'
 import { Revocations } from './revocations.ts'
 import { authHandlers } from './routes.ts'
@@ -57,6 +59,7 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
   const secrets = new MailedSecrets({ ...basics, mailSecretKey: config.mailSecretKey, publicUrl: config.publicUrl })
   const requests = stack.use(new AccountRequests({ ...basics, secrets }))
   const sessions = new Sessions({ ...basics, accessTokens, revocations })
+  const reproofs = new Reproofs({ ...basics, hashing, secrets, throttle })
   const avatars = new Avatars({ ...basics, objects, throttle })
   const gate = new Gate({ policy: new Policy(allRoutes), accessTokens, revocations, ...config, clock })
 
@@ -83,6 +86,15 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
       administration: new Administration({ ...basics, hashing, revocations, throttle, ...config }),
       avatars,
       factors: new Factors({ ...basics, throttle, authenticators, recoveryCodes, secondFactors, changes }),
+      emailChanges: new EmailChanges({
+        ...basics,
+        accounts,
+        reproofs,
+        requests,
+        revocations,
+        secrets,
+        throttle,
+      }),
       gate,
       passwords: new Passwords({ ...basics, accounts, hashing, secrets, revocations, throttle }),
       preferences: new Preferences({ ...basics, accounts, ...config }),

@@ -11,6 +11,7 @@ import { factorHandlers } from './factors/routes.ts'
 import type { Factors } from './factors/factors.ts'
 import type { PendingSignIns } from './factors/pending-sign-ins.ts'
 import type { Reauthentication } from './factors/reauthentication.ts'
+import type { EmailChanges } from './email-change.ts'
 import type { Gate } from './gate.ts'
 import type { Passwords } from './passwords.ts'
 import type { Preferences } from './preferences.ts'
@@ -29,6 +30,7 @@ export interface AuthParts {
   readonly accounts: Accounts
   readonly administration: Administration
   readonly avatars: Avatars
+  readonly emailChanges: EmailChanges
   readonly gate: Gate
   readonly factors: Factors
   readonly pendingSignIns: PendingSignIns
@@ -45,7 +47,7 @@ export interface AuthParts {
 
 /** Each route of the contract and the domain call it is. */
 export function authHandlers(parts: AuthParts): Handlers<typeof authRoutes> {
-  const { accounts, administration, avatars, gate, passwords, preferences } = parts
+  const { accounts, administration, avatars, emailChanges, gate, passwords, preferences } = parts
   const { registrations, sessions, signIn, transport } = parts
   const client = (request: Request): Client => clientOf(request, parts.trustedHops)
   return {
@@ -90,6 +92,16 @@ export function authHandlers(parts: AuthParts): Handlers<typeof authRoutes> {
     },
     changePassword: async ({ body, identity, request, traceParent }) => {
       await passwords.change(identity, body, client(request), traceParent)
+      return done
+    },
+    changeEmail: async ({ body, identity, request, traceParent }) => {
+      await emailChanges.request(identity.userId, body, client(request), traceParent)
+      return accepted
+    },
+    confirmEmail: async ({ body, identity, request, traceParent }) =>
+      profile(await emailChanges.confirm(identity, body, client(request), traceParent)),
+    undoEmail: async ({ body, request, traceParent }) => {
+      await emailChanges.undo(body.token, client(request), traceParent)
       return done
     },
     bootstrap: async ({ body, request, traceParent }) => ({

@@ -4,12 +4,14 @@ import { useEffect } from 'preact/hooks'
 /**
  * The secret of a mailed link. It travels in the fragment, which no server and no log sees, and leaves the address bar
  * and the history as soon as it was read. A link that is opened while its page is shown only changes the fragment.
+ *
+ * With `keptAs` it outlives the way to the login page and back, in this tab alone.
  */
-export function useMailedToken(): Signal<string | undefined> {
-  const token = useSignal(takeMailedToken())
+export function useMailedToken(keptAs?: string): Signal<string | undefined> {
+  const token = useSignal(takeMailedToken(keptAs))
   useEffect(() => {
     const read = (): void => {
-      token.value = takeMailedToken() ?? token.value
+      token.value = takeMailedToken(keptAs) ?? token.value
     }
     addEventListener('hashchange', read)
     return () => removeEventListener('hashchange', read)
@@ -17,8 +19,10 @@ export function useMailedToken(): Signal<string | undefined> {
   return token
 }
 
-function takeMailedToken(): string | undefined {
+function takeMailedToken(keptAs: string | undefined): string | undefined {
   const token = new URLSearchParams(location.hash.slice(1)).get('token') ?? undefined
   if (token !== undefined) history.replaceState(null, '', location.pathname)
-  return token
+  if (keptAs === undefined) return token
+  if (token !== undefined) sessionStorage.setItem(keptAs, token)
+  return token ?? sessionStorage.getItem(keptAs) ?? undefined
 }

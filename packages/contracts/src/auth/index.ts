@@ -1,5 +1,6 @@
 import { decisionRoutes } from './decisions.ts'
 import { factorRoutes } from './factors.ts'
+import { emailRoutes } from './email.ts'
 import { passwordRoutes } from './passwords.ts'
 import { profileRoutes } from './profile.ts'
 import { registrationRoutes } from './registration.ts'
@@ -34,6 +35,7 @@ export const authRoutes = {
   ...signInRoutes,
   ...factorRoutes,
   ...passwordRoutes,
+  ...emailRoutes,
   ...sessionRoutes,
   ...profileRoutes,
   ...userRoutes,

@@ -6,6 +6,7 @@ import { chooseLanguage, languages, texts, textsOf } from '../language.ts'
 import { say, sayTrouble } from '../notices.ts'
 import { rememberUser, signOut, user } from '../session.ts'
 import { AvatarSection } from './account-avatar.tsx'
+import { EmailSection } from './account-email.tsx'
 import { PreferencesSection } from './account-preferences.tsx'
 import { SessionsSection } from './account-sessions.tsx'
 
@@ -25,6 +26,7 @@ function Account() {
     <Page title={account.title} kind="account" lead={<p class="lead">{person.email}</p>}>
       <AvatarSection person={person} />
       <ProfileSection person={person} />
+      <EmailSection person={person} />
       <PreferencesSection />
       <SessionsSection />
       <PasswordSection />

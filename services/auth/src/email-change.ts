@@ -1,0 +1,199 @@
+import { authEvents, ProblemError, problems, type Profile } from '@saas/contracts'
+import { sql, type Bus, type Database, type Transaction } from '@saas/state'
+import type { Clock } from '@saas/config'
+import { emission, emit, recipientOf, sessionRevoked, userChanged } from './account-events.ts'
+import type { AccountRequests } from './account-requests.ts'
+import { accountColumns, emailKeyOf, profileOf, type Account, type Accounts } from './accounts.ts'
+import type { Client } from './client.ts'
+import { sha256 } from './derived-keys.ts'
+import { NO_PASSWORD } from './hashing.ts'
+import type { MailedSecrets } from './mailed-secrets.ts'
+import { giveAddress } from './new-address.ts'
+import type { Reproof, Reproofs } from './reproof.ts'
+import type { Revocations } from './revocations.ts'
+import type { Throttle } from './throttle.ts'
+
+/** Long enough to notice, short enough that an old mailbox is not a key for ever. */
+const UNDO_LIFETIME_MS = 72 * 3_600_000
+
+const lockAccount = sql<Account>(
+  'auth.lock_moving_account',
+  `select ${accountColumns} from account where id = $1 for no key update`,
+)
+
+const takeByToken = sql<{ email: string }>(
+  'auth.take_email_change_by_token',
+  `delete from email_change
+   where account_id = $1 and token_hash = $2 and expires_at > $3
+   returning email`,
+)
+
+// A try is written down whatever comes of it: of two at once each counts, and the right code is right once.
+const tryCode = sql<{ isRight: boolean; email: string }>(
+  'auth.try_email_change_code',
+  `update email_change as c
+   set tries_left = case when c.code_hash = $2 then 0 else greatest(0, c.tries_left - 1) end
+   where account_id = $1
+   returning old.tries_left > 0 and old.code_expires_at > $3 and old.code_hash = $2 as "isRight", c.email`,
+)
+
+const takeByEmail = sql<{ email: string }>(
+  'auth.take_email_change_by_email',
+  'delete from email_change where account_id = $1 and email = $2 returning email',
+)
+
+const insertUndo = sql(
+  'auth.insert_email_undo',
+  'insert into email_undo (token_hash, account_id, email, expires_at) values ($1, $2, $3, $4)',
+)
+
+const selectUndo = sql<{ accountId: string }>(
+  'auth.email_undo',
+  'select account_id as "accountId" from email_undo where token_hash = $1 and expires_at > $2',
+)
+
+const takeUndo = sql<{ email: string }>(
+  'auth.take_email_undo',
+  'delete from email_undo where token_hash = $1 and expires_at > $2 returning email',
+)
+
+const deleteUndos = sql('auth.delete_email_undos', 'delete from email_undo where account_id = $1')
+
+/** Moving an account to another address: asked for by its owner, proven by the new mailbox, told to the old one. */
+export class EmailChanges {
+  readonly #database: Database
+  readonly #bus: Pick<Bus, 'nudge'>
+  readonly #clock: Clock
+  readonly #accounts: Accounts
+  readonly #reproofs: Reproofs
+  readonly #requests: AccountRequests
+  readonly #revocations: Revocations
+  readonly #secrets: MailedSecrets
+  readonly #throttle: Throttle
+
+  constructor(options: {
+    readonly database: Database
+    readonly bus: Pick<Bus, 'nudge'>
+    readonly clock: Clock
+    readonly accounts: Accounts
+    readonly reproofs: Reproofs
+    readonly requests: AccountRequests
+    readonly revocations: Revocations
+    readonly secrets: MailedSecrets
+    readonly throttle: Throttle
+  }) {
+    this.#database = options.database
+    this.#bus = options.bus
+    this.#clock = options.clock
+    this.#accounts = options.accounts
+    this.#reproofs = options.reproofs
+    this.#requests = options.requests
+    this.#revocations = options.revocations
+    this.#secrets = options.secrets
+    this.#throttle = options.throttle
+  }
+
+  /**
+   * Has the new address asked. Whether it has an account is not looked at before the answer (see decision 10).
+   *
+   * @throws {ProblemError} `wrong-credentials`, `invalid-request`, `too-many-requests`
+   */
+  async request(
+    accountId: string,
+    { email, ...reproof }: { readonly email: string } & Reproof,
+    client: Client,
+    traceParent: string,
+  ): Promise<void> {
+    const account = await this.#accounts.byId(accountId)
+    if (emailKeyOf(email) === emailKeyOf(account.email)) {
+      throw new ProblemError(problems.invalidRequest, {
+        errors: [{ pointer: '/email', detail: 'is the address you have already' }],
+      })
+    }
+    await this.#reproofs.require(account, reproof, client)
+    await this.#throttle.take('mail', emailKeyOf(email), client.network)
+    await this.#requests.requestEmailChange(email, accountId, traceParent)
+  }
+
+  /**
+   * Only who is signed in to the account proves its new address, so that nobody whose mailbox was named confirms a
+   * stranger's account by opening a link.
+   *
+   * @throws {ProblemError} `wrong-token`, `address-taken`, `too-many-requests`
+   */
+  async confirm(
+    caller: { readonly userId: string; readonly sessionId: string },
+    proof: { readonly token: string } | { readonly code: string },
+    client: Client,
+    traceParent: string,
+  ): Promise<Profile> {
+    const { userId, sessionId } = caller
+    await this.#throttle.take('prove', userId, client.network)
+    const proven = 'code' in proof ? await this.#provenByCode(userId, proof.code) : undefined
+    const account = await this.#database.transaction(async (tx) => {
+      const now = this.#clock.now()
+      const [before] = await tx.query(lockAccount, [userId])
+      const [taken] =
+        'token' in proof
+          ? await tx.query(takeByToken, [userId, sha256(proof.token), now])
+          : await tx.query(takeByEmail, [userId, proven])
+      if (before === undefined || taken === undefined) throw new ProblemError(problems.wrongToken)
+      await this.#secrets.voidCodes(tx, before.email)
+      const changed = await giveAddress(tx, before, { email: taken.email, kept: sessionId }, now, traceParent)
+      const told = await this.#changed(tx, before, now)
+      await emit(tx, userId, [userChanged(changed), told, sessionRevoked(userId, null)], traceParent)
+      return changed
+    })
+    await this.#publish()
+    return profileOf(account)
+  }
+
+  /**
+   * For whoever reads the old mailbox and did not ask for this. The account gets its address back, nobody is signed in to it any
+   * more, the password that let the change happen is gone, and a link to set a new one is mailed.
+   *
+   * @throws {ProblemError} `wrong-token`, `address-taken`, `too-many-requests`
+   */
+  async undo(token: string, client: Client, traceParent: string): Promise<void> {
+    await this.#throttle.take('prove', token, client.network)
+    const now = this.#clock.now()
+    const [found] = await this.#database.read(selectUndo, [sha256(token), now])
+    if (found === undefined) throw new ProblemError(problems.wrongToken)
+    await this.#database.transaction(async (tx) => {
+      const [before] = await tx.query(lockAccount, [found.accountId])
+      const [taken] = await tx.query(takeUndo, [sha256(token), now])
+      if (before === undefined || taken === undefined) throw new ProblemError(problems.wrongToken)
+      const given = { email: taken.email, passwordHash: NO_PASSWORD }
+      const restored = await giveAddress(tx, before, given, now, traceParent)
+      await this.#secrets.voidCodes(tx, before.email)
+      await tx.query(deleteUndos, [before.id])
+      const reset = await this.#secrets.requestReset(tx, restored)
+      await emit(tx, before.id, [userChanged(restored), reset, sessionRevoked(before.id, null)], traceParent)
+    })
+    await this.#publish()
+  }
+
+  async #provenByCode(accountId: string, code: string): Promise<string> {
+    const values = [accountId, this.#secrets.emailChangeCodeHash(accountId, code), this.#clock.now()]
+    const [tried] = await this.#database.write(tryCode, values)
+    if (tried?.isRight !== true) throw new ProblemError(problems.wrongToken)
+    return tried.email
+  }
+
+  async #changed(tx: Transaction, before: Account, now: Date) {
+    const expiresAt = new Date(now.getTime() + UNDO_LIFETIME_MS)
+    const { token, secret } = await this.#secrets.newUndo()
+    await tx.query(insertUndo, [sha256(token), before.id, before.email, expiresAt])
+    return emission(authEvents.emailChanged, {
+      ...recipientOf(before),
+      secret,
+      changedAt: now.toISOString(),
+      expiresAt: expiresAt.toISOString(),
+    })
+  }
+
+  async #publish(): Promise<void> {
+    this.#bus.nudge()
+    await this.#revocations.read()
+  }
+}

@@ -1,0 +1,98 @@
+import { useSignal } from '@preact/signals'
+import { authRoutes, type Profile } from '@saas/contracts'
+import type { ComponentChildren } from 'preact'
+import { call } from '../client.ts'
+import { Field, Form, PasswordField, entry, secretEntry } from '../components/form.tsx'
+import { texts } from '../language.ts'
+import { say, sayTrouble } from '../notices.ts'
+import { rememberUser } from '../session.ts'
+import { CodeField } from './login.tsx'
+
+export function EmailSection({ person }: { person: Profile }) {
+  const { email, cancel } = texts.value
+  const isOpen = useSignal(false)
+  const sentTo = useSignal('')
+  const close = (): void => {
+    isOpen.value = false
+    sentTo.value = ''
+  }
+  const beside = (
+    <button type="button" class="plain" onClick={close}>
+      {cancel}
+    </button>
+  )
+  return (
+    <section class="panel" aria-labelledby="email">
+      <h2 id="email">{email.title}</h2>
+      {!isOpen.value && (
+        <>
+          <p>{email.current(person.email)}</p>
+          <div class="form-actions">
+            <button type="button" class="button quiet" onClick={() => (isOpen.value = true)}>
+              {email.change}
+            </button>
+          </div>
+        </>
+      )}
+      {isOpen.value && sentTo.value === '' && (
+        <NewAddress person={person} beside={beside} sent={(address) => (sentTo.value = address)} />
+      )}
+      {sentTo.value !== '' && <NewAddressCode address={sentTo.value} beside={beside} done={close} />}
+    </section>
+  )
+}
+
+type Beside = ComponentChildren
+
+/** The password shows again who is there; a mailed code does for those who have none. */
+function NewAddress(props: { person: Profile; beside: Beside; sent: (address: string) => void }) {
+  const { email } = texts.value
+  const { person } = props
+  const byCode = useSignal(false)
+  const askForCode = async (): Promise<void> => {
+    try {
+      await call(authRoutes.requestLoginCode, { body: { email: person.email } })
+      byCode.value = true
+      say(email.codeSent(person.email))
+    } catch (error) {
+      sayTrouble(error)
+    }
+  }
+  const send = async (entries: FormData): Promise<void> => {
+    const address = entry(entries, 'email')
+    const reproof = byCode.value
+      ? { code: entry(entries, 'code') }
+      : { currentPassword: secretEntry(entries, 'currentPassword') }
+    await call(authRoutes.changeEmail, { body: { email: address, ...reproof } })
+    props.sent(address)
+  }
+  return (
+    <Form submit={email.change} send={send} beside={props.beside}>
+      <Field name="email" label={email.newEmail} type="email" autocomplete="email" required maxLength={254} />
+      {byCode.value ? (
+        <CodeField />
+      ) : (
+        <PasswordField name="currentPassword" label={email.password} autocomplete="current-password" />
+      )}
+      <button type="button" class="plain" onClick={() => (byCode.value ? (byCode.value = false) : void askForCode())}>
+        {byCode.value ? email.withPassword : email.withCode}
+      </button>
+    </Form>
+  )
+}
+
+function NewAddressCode(props: { address: string; beside: Beside; done: () => void }) {
+  const { email } = texts.value
+  const send = async (entries: FormData): Promise<void> => {
+    const { body } = await call(authRoutes.confirmEmail, { body: { code: entry(entries, 'code') } })
+    rememberUser(body)
+    say(email.done(body.email))
+    props.done()
+  }
+  return (
+    <Form submit={email.confirm} send={send} beside={props.beside}>
+      <p role="status">{email.sent(props.address)}</p>
+      <CodeField />
+    </Form>
+  )
+}
