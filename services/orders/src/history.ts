@@ -69,7 +69,7 @@ export class History {
 }
 
 /** Each combination of filters is a statement of its own, so that each gets the plan and the index it needs. */
-function historyStatement({
+export function historyStatement({
   userId,
   status,
   from,
