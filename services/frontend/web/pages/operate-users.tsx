@@ -7,6 +7,7 @@ import { Cell, Row, Table } from '../components/table.tsx'
 import { texts } from '../language.ts'
 import { useList } from '../loaded.ts'
 import { say, sayTrouble } from '../notices.ts'
+import { linkTo } from '../router.ts'
 
 const PAGE_ITEMS = 50
 
@@ -92,7 +93,8 @@ function UserRow({ user, replace }: { user: User; replace: (user: User) => void 
       <Cell>
         {user.email}
         <p class="hint">
-          {operate.verified}: {user.verified ? yes : no}
+          {operate.verified}: {user.verified ? yes : no} ·{' '}
+          <a href={linkTo('manageOrders', {}, { customer: user.id })}>{operate.userOrders}</a>
         </p>
       </Cell>
       <Cell>

@@ -434,6 +434,7 @@ export const de: Texts = {
     name: 'Name',
     email: 'E-Mail',
     roles: 'Rollen',
+    userOrders: 'Bestellungen',
     roleNames: { customer: 'Kundschaft', manager: 'Leitung', admin: 'Admin' },
     rolesOf: (name) => `Rollen von ${name}`,
     verified: 'Bestätigt',

@@ -437,6 +437,7 @@ export const en = {
     name: 'Name',
     email: 'Email',
     roles: 'Roles',
+    userOrders: 'Orders',
     roleNames: { customer: 'Customer', manager: 'Manager', admin: 'Admin' },
     rolesOf: (name: string) => `Roles of ${name}`,
     verified: 'Verified',
