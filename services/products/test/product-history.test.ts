@@ -1,5 +1,5 @@
 import { productsRoutes, type Product, type ProductChanges } from '@saas/contracts'
-import { Database, sql } from '@saas/state'
+import { Database, provisionService, sql } from '@saas/state'
 import { eventually, testLog, type TestService } from '@saas/testing'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -95,7 +95,21 @@ test('customers do not read it, and a cursor of another product’s history is r
   })
 })
 
-test('the service itself may neither change nor delete what stands in the ledgers', async () => {
+/** What every start of a stack does: it repairs what differs. */
+async function provisionAgain(): Promise<void> {
+  const { adminUrl, url, migrateUrl } = shop.database
+  const [service, migrator] = [new URL(url), new URL(migrateUrl)]
+  await provisionService(adminUrl, {
+    database: service.pathname.slice(1),
+    role: service.username,
+    rolePassword: service.password,
+    migratorRole: migrator.username,
+    migratorPassword: migrator.password,
+  })
+}
+
+test('the service itself may neither change nor delete what stands in the ledgers, however often it is provisioned', async () => {
+  await provisionAgain()
   const { logger } = testLog('products')
   await using service = new Database({ url: shop.database.url, service: 'products', timeoutMs: 5_000, logger })
   for (const text of [
