@@ -32,7 +32,7 @@ function AnyOrder({ id }: { id: string }) {
   if (loaded.value.state === 'failed') return <Failure error={loaded.value.error} retry={reload} />
   const order = loaded.value.value
   return (
-    <Page title={words.title(dateTime(order.createdAt))} kind="order">
+    <Page title={words.title(dateTime(order.createdAt))} kind="office">
       <section class={`status-panel ${order.status}`} aria-label={words.progress}>
         <div>
           <StatusBadge status={order.status} />
