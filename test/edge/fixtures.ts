@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { pageRoutes, statefulServices } from '@saas/contracts'
+import { pageRoutes, statefulServices, type Permission } from '@saas/contracts'
 import { BOOTSTRAP_TOKEN, PASSWORD, type Person, type Shop } from './shop.ts'
 
 /** What a route is called with. */
@@ -17,6 +17,8 @@ export interface Fixture {
    * `shared`: it is nobody's in particular. `named`: one person's, named in the path. `implied`: the caller's own, whoever that is.
    */
   readonly of: 'shared' | 'named' | 'implied'
+  /** Who has this may read another's too. */
+  readonly readableWith?: Permission
   /** The answer to who may. */
   readonly status: number
   /** Makes what has to be there, and says how it is called. */
@@ -109,6 +111,13 @@ const productsFixtures: Readonly<Record<string, Fixture>> = {
     params: { id: await shop.product() },
     body: { delta: 1, reason: 'delivery' },
   })),
+  'products.putPicture': shared(422, async (shop) => ({
+    params: { id: await shop.product(), n: '1' },
+    body: { text: 'no picture', mediaType: 'image/png' },
+  })),
+  'products.deletePicture': shared(200, async (shop) => ({ params: { id: await shop.product(), n: '1' } })),
+  'products.getPicture': shared(404, () => ({ params: { key: `${'A'.repeat(22)}-small` } })),
+  'products.readHistory': shared(200, async (shop) => ({ params: { id: await shop.product() } })),
   'products.importProducts': shared(200, () => ({
     body: { text: `${JSON.stringify(newProduct())}\n`, mediaType: 'application/x-ndjson' },
   })),
@@ -121,7 +130,11 @@ const ordersFixtures: Readonly<Record<string, Fixture>> = {
     body: { lines: [{ productId: await shop.productOnSale(), quantity: 1 }] },
   })),
   'orders.listOrders': implied(200),
-  'orders.getOrder': named(200, async (shop, owner) => ({ params: { id: await shop.order(owner) } })),
+  'orders.listAllOrders': shared(200),
+  'orders.getOrder': {
+    ...named(200, async (shop, owner) => ({ params: { id: await shop.order(owner) } })),
+    readableWith: 'orders:read',
+  },
   'orders.cancelOrder': named(200, async (shop, owner) => ({ params: { id: await shop.order(owner) } })),
   'orders.watchOrder': named(200, async (shop, owner) => ({ params: { id: await shop.order(owner) } })),
   'orders.getCart': implied(200),

@@ -106,6 +106,7 @@ export class Shop implements AsyncDisposable {
           smtpUrls: [mailbox.smtpUrl],
           mailFrom: 'The shop <shop@example.com>',
           shopZone: 'UTC',
+          quietHours: 'off',
         },
       }),
       startFrontend(
