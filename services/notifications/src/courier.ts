@@ -15,7 +15,9 @@ import type { Templates } from './templates.ts'
 import { viewOf, type Shop } from './view.ts'
 
 /** How many mails a replica holds for each that it may send at once, so that a place that becomes free is taken at once. */
-const HAND_PER_PLACE = 4
+const HAND_PER_PLACE = 8
+/** With those whose outcome is being written: the database sets the pace when it is the slower one. */
+const HAND_MAX = 500
 const POLL_MS = 1_000
 const UNTRIED_PAUSE_MS = 1_000
 const FAILURE_PAUSE_MS = 2_000
@@ -52,7 +54,9 @@ export class Courier implements AsyncDisposable {
   readonly #places: Places
   readonly #stopping = new AbortController()
   readonly #abandoned = new AbortController()
+  /** What was claimed and not concluded, and how much of it has not been tried yet. */
   readonly #hand = new Set<Promise<void>>()
+  #untried = 0
   #nudged = Promise.withResolvers<void>()
   #expiredAtMs = 0
   #running: Promise<void> | undefined
@@ -108,8 +112,8 @@ export class Courier implements AsyncDisposable {
     while (!this.#stopping.signal.aborted) {
       const handMax = smtp.capacity() * HAND_PER_PLACE
       // More are claimed when half of them are gone: a claim costs as much for one mail as for twenty.
-      if (handMax === 0 || this.#hand.size > handMax / 2) return
-      const room = handMax - this.#hand.size
+      if (handMax === 0 || this.#untried > handMax / 2 || this.#hand.size > HAND_MAX) return
+      const room = handMax - this.#untried
       const now = clock.now()
       const leaseEndsAt = new Date(now.getTime() + this.#leaseMs)
       const claimed = await mails.claim(room, this.#places.fullDomains(), now, leaseEndsAt)
@@ -119,6 +123,7 @@ export class Courier implements AsyncDisposable {
   }
 
   #take(mail: ClaimedMail, claimedAt: Date): void {
+    this.#untried += 1
     const taken = this.#deliver(mail, claimedAt)
       .catch((error: unknown) =>
         this.#options.logger.error({ err: error, mailId: mail.id }, 'A mail was left to its lease'),
@@ -131,23 +136,33 @@ export class Courier implements AsyncDisposable {
   }
 
   async #deliver(mail: ClaimedMail, claimedAt: Date): Promise<void> {
-    const { mails } = this.#options
-    const { recipient, withdrawn } = mail
-    if (withdrawn !== undefined) return await this.#cancel(mail, withdrawn)
-    if (recipient === undefined) return await this.#waitForAddress(mail, this.#options.clock.now())
-    const quiet = isOptional(mail.content.kind) ? this.#quietUntil(mail) : undefined
-    if (quiet !== undefined)
-      return await this.#record(() => mails.waitUntil(mail, quiet, 'waits for the end of quiet hours'))
-    const domain = domainOf(recipient.email)
-    let outcome: Outcome = { result: 'untried', words: 'waits for a place' }
-    if (await this.#places.enter(domain, LEASE_RESERVE_MS)) {
-      try {
-        outcome = await this.#attempt(mail, recipient, claimedAt)
-      } finally {
-        this.#places.leave(domain)
-      }
+    const conclude = await this.#decide(mail, claimedAt).finally(() => {
+      this.#untried -= 1
+      this.nudge()
+    })
+    await conclude()
+  }
+
+  /** Sends it, or finds out why not. Resolves to the writing down of what came of it. */
+  async #decide(mail: ClaimedMail, claimedAt: Date): Promise<() => Promise<void>> {
+    const { mails, clock, quiet } = this.#options
+    const { recipient, withdrawn, content, zone } = mail
+    if (withdrawn !== undefined) return async () => await this.#cancel(mail, withdrawn)
+    if (recipient === undefined) return async () => await this.#waitForAddress(mail, clock.now())
+    const heldUntil = isOptional(content.kind) ? quietUntil(quiet, zone, clock.now()) : undefined
+    if (heldUntil !== undefined) {
+      return async () => await this.#record(() => mails.waitUntil(mail, heldUntil, 'waits for the end of quiet hours'))
     }
-    await this.#conclude(mail, recipient, outcome)
+    const domain = domainOf(recipient.email)
+    if (!(await this.#places.enter(domain, LEASE_RESERVE_MS))) {
+      return async () => await this.#conclude(mail, recipient, { result: 'untried', words: 'waits for a place' })
+    }
+    try {
+      const outcome = await this.#attempt(mail, recipient, claimedAt)
+      return async () => await this.#conclude(mail, recipient, outcome)
+    } finally {
+      this.#places.leave(domain)
+    }
   }
 
   async #attempt(mail: ClaimedMail, recipient: Recipient, claimedAt: Date): Promise<Outcome> {
@@ -182,10 +197,6 @@ export class Courier implements AsyncDisposable {
     const rendered = templates.render(kind, recipient.language, view)
     const url = unsubscribeToken === undefined ? undefined : `${shop.url}/auth/unsubscribe/${unsubscribeToken}`
     return messageOf(mail.id, recipient.email, rendered, sender, now, url)
-  }
-
-  #quietUntil({ zone }: ClaimedMail): Date | undefined {
-    return quietUntil(this.#options.quiet, zone, this.#options.clock.now())
   }
 
   async #conclude(mail: ClaimedMail, recipient: Recipient, outcome: Outcome): Promise<void> {

@@ -47,6 +47,8 @@ export class Templates {
     // A name, not a file: what is not in this table cannot be included.
     const options = {
       templates,
+      // Layouts and what templates include are parsed once too, not with every mail.
+      cache: true,
       strictVariables: true,
       strictFilters: true,
       ownPropertyOnly: true,
