@@ -68,7 +68,8 @@ export const Schedule = Type.Object({
   status: Type.Enum(scheduleStates),
   nextAt: Type.Union([Time, Type.Null()], { description: 'The earliest over all zones; null while it is not active' }),
   lastFireAt: Type.Union([Time, Type.Null()]),
-  mails: Type.Integer({ minimum: 0, description: 'Mails that its firings made' }),
+  mails: Type.Integer({ minimum: 0, description: 'Mails that its firings made so far' }),
+  planning: Type.Boolean({ description: 'Mails of a firing are still being written' }),
   createdAt: Time,
 })
 export type Schedule = Static<typeof Schedule>

@@ -27,11 +27,13 @@ interface ScheduleRow extends TimingRow {
   readonly next_at: Date | null
   readonly last_fire_at: Date | null
   readonly mails: number
+  readonly planning: boolean
 }
 
 const columns = `id, name, kind, origin, cron, local_at, schedule.zone as schedule_zone, catch_up, roles, schedule.status,
      content, schedule.created_at, stand.next_at, stand.last_fire_at,
-     (select coalesce(sum(fire.mails), 0)::int from fire where fire.schedule_id = schedule.id) as mails
+     (select coalesce(sum(fire.mails), 0)::int from fire where fire.schedule_id = schedule.id) as mails,
+     exists (select 1 from fire where fire.status = 'planning' and fire.schedule_id = schedule.id) as planning
    from schedule
    cross join lateral (
      select case when schedule.status = 'active' then min(next_at) end as next_at, max(last_fire_at) as last_fire_at
@@ -244,6 +246,7 @@ function scheduleOf(row: ScheduleRow): Schedule {
     nextAt: row.next_at?.toISOString() ?? null,
     lastFireAt: row.last_fire_at?.toISOString() ?? null,
     mails: row.mails,
+    planning: row.planning,
     createdAt: row.created_at.toISOString(),
   }
 }

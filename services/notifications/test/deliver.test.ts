@@ -1,3 +1,5 @@
+import { headers } from '@nats-io/transport-node'
+import { v7 as uuidv7 } from 'uuid'
 import { describe, expect, test } from 'vitest'
 import { authEvents, ordersEvents } from '@saas/contracts'
 import { eventually } from '@saas/testing'
@@ -258,6 +260,46 @@ describe('what cannot be understood', () => {
       authEvents.passwordChanged.subject,
       authEvents.sessionRevoked.subject,
     ])
+  })
+
+  test('an event of a newer major version is a dead letter, and one with more fields is applied', async () => {
+    await using shop = await startShop()
+    const user = someUser()
+    await shop.publisher.publish(authEvents.registrationRepeated, { ...user, addedLater: { anything: 1 } })
+    await eventually(() => shop.smtp.acceptedFor(user.email).length === 1)
+    const connection = await shop.bus.administrator()
+    const newer = headers()
+    const fields = { id: uuidv7(), type: `${authEvents.passwordChanged.type.slice(0, -1)}2`, subject: user.userId }
+    const common = { specversion: '1.0', source: '/auth', time: new Date().toISOString(), aggregateversion: '1' }
+    for (const [name, value] of Object.entries({ ...fields, ...common })) newer.set(`ce-${name}`, value)
+    connection.publish(authEvents.passwordChanged.subject, JSON.stringify({ unheardOf: true }), { headers: newer })
+    const [letter] = await eventually(async () => {
+      const found = await shop.database.query<{ reason: string }>('select reason from dead_letter')
+      expect(found).toHaveLength(1)
+      return found
+    })
+    expect(letter?.reason).toBe('ce-type is not saas.auth.password.changed.v1')
+  })
+
+  test('a mail that lacks a value its template names is dead with that name, and others are sent', async () => {
+    await using shop = await startShop()
+    // As a mail written by another version may be.
+    await shop.database.query(
+      `insert into mail (
+         id, natural_key, kind, user_id, email, name, language, data, has_secret, due_at, gives_up_at, created_at
+       )
+       values (uuidv7(), 'x', 'new-sign-in', uuidv7(), 'a@example.com', 'Ada', 'en', '{"openedAt": "2026-01-01T12:00:00Z"}',
+         false, now() - interval '1 minute', now() + interval '2 days', now())`,
+    )
+    const user = someUser()
+    await shop.publisher.publish(authEvents.registrationRepeated, user)
+    await eventually(() => shop.smtp.acceptedFor(user.email).length === 1)
+    const [row] = await eventually(async () => {
+      const dead = (await shop.rows()).filter(({ status }) => status === 'dead')
+      expect(dead).toHaveLength(1)
+      return dead
+    })
+    expect(row?.last_error).toMatch(/^the mail cannot be made: /)
   })
 
   test('a mail whose secret cannot be opened is kept until it expires, and others are sent', async () => {

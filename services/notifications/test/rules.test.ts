@@ -8,6 +8,7 @@ import { Circuit } from '../src/circuit.ts'
 import { consumedEvents } from '../src/events.ts'
 import { formatMoney, formatTimeLeft } from '../src/format.ts'
 import { messageIdOf, messageOf, parseSender } from '../src/message.ts'
+import { parseQuietHours, quietUntil } from '../src/quiet-hours.ts'
 
 const sender = parseSender('The Shop <shop@shop.example>')
 const now = new Date('2026-01-15T12:00:00.000Z')
@@ -103,6 +104,53 @@ describe('headers', () => {
       domain: 'shop.example',
     })
     for (const wrong of ['', 'Shop', 'a@b.example, c@d.example']) expect(() => parseSender(wrong)).toThrow(/MAIL_FROM/)
+  })
+})
+
+describe('quiet hours', () => {
+  const hours = parseQuietHours('22:00-07:00')
+  const until = (zone: string | undefined, at: string): string | undefined =>
+    quietUntil(hours, zone, new Date(at))?.toISOString().slice(0, 16)
+
+  test.each([
+    ['Europe/Berlin', '2026-01-15T20:59Z', undefined],
+    ['Europe/Berlin', '2026-01-15T21:00Z', '2026-01-16T06:00'],
+    ['Europe/Berlin', '2026-01-16T05:59Z', '2026-01-16T06:00'],
+    ['Europe/Berlin', '2026-01-16T06:00Z', undefined],
+    ['America/New_York', '2026-01-16T06:00Z', '2026-01-16T12:00'],
+    // The night in which clocks go forward is an hour shorter, and the other one longer.
+    ['Europe/Berlin', '2026-03-28T22:00Z', '2026-03-29T05:00'],
+    ['Europe/Berlin', '2026-10-24T22:00Z', '2026-10-25T06:00'],
+    [undefined, '2026-01-16T06:00Z', '2026-01-16T07:00'],
+    ['Not/AZone', '2026-01-16T06:00Z', '2026-01-16T07:00'],
+  ])('%s at %s: held until %s', (zone, at, expected) => {
+    expect(until(zone, at)).toBe(expected)
+  })
+
+  test('whenever it is and wherever, a mail is held for no longer than a night, and goes when that has passed', () => {
+    const zones = ['Europe/Berlin', 'America/Santiago', 'Asia/Beirut', 'Australia/Lord_Howe', 'Pacific/Apia', 'UTC']
+    const spans = ['22:00-07:00', '23:30-02:30', '01:15-02:15', '00:00-06:00', '12:00-14:00']
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...zones),
+        fc.constantFrom(...spans),
+        fc.date({ min: new Date('2026-01-01'), max: new Date('2027-01-01'), noInvalidDate: true }),
+        (zone, span, at) => {
+          const held = quietUntil(parseQuietHours(span), zone, at)
+          if (held === undefined) return
+          expect(held.getTime()).toBeGreaterThan(at.getTime())
+          expect(held.getTime() - at.getTime()).toBeLessThanOrEqual(10 * 3_600_000)
+          expect(quietUntil(parseQuietHours(span), zone, held)).toBeUndefined()
+        },
+      ),
+    )
+  })
+
+  test('that nobody understands are refused at the start', () => {
+    expect(parseQuietHours('off')).toBeUndefined()
+    for (const wrong of ['', '22-7', '22:00', '24:00-07:00', '07:00-07:00', '22:00-07:60']) {
+      expect(() => parseQuietHours(wrong), wrong).toThrow(/QUIET_HOURS/)
+    }
   })
 })
 

@@ -57,6 +57,10 @@ class Replicas implements AsyncDisposable {
     return rows.map(({ fire_at: at, zone }) => `${at.toISOString().slice(0, 16)} ${zone}`)
   }
 
+  async firings(): Promise<{ schedule_id: string; fire_at: Date }[]> {
+    return await this.database.query('select schedule_id, fire_at from fire order by fire_at')
+  }
+
   async mails(): Promise<number> {
     return (await this.database.query('select 1 from mail')).length
   }
@@ -88,6 +92,22 @@ async function add(replica: Replica, schedule: NewScheduleRow): Promise<void> {
   await replica.database.transaction(async (tx) => await insertScheduleRow(tx, schedule, replica.clock.now()))
 }
 
+/** Clocks that go forward and back: at night, at midnight, by half an hour, in both hemispheres. */
+const edges: [zone: string, edge: string, cron: string, from: string][] = [
+  ['Europe/Berlin', 'gap', '30 2 * * *', '2026-03-27T12:00Z'],
+  ['Europe/Berlin', 'fold', '30 2 * * *', '2026-10-23T12:00Z'],
+  ['America/New_York', 'gap', '30 2 * * *', '2026-03-06T12:00Z'],
+  ['America/New_York', 'fold', '30 1 * * *', '2026-10-30T12:00Z'],
+  ['Australia/Sydney', 'gap', '30 2 * * *', '2026-10-02T00:00Z'],
+  ['Australia/Sydney', 'fold', '30 2 * * *', '2026-04-03T00:00Z'],
+  ['America/Santiago', 'gap at midnight', '0 0 * * *', '2026-09-04T12:00Z'],
+  ['America/Santiago', 'fold at midnight', '30 23 * * *', '2026-04-03T12:00Z'],
+  ['Asia/Beirut', 'gap at midnight', '0 0 * * *', '2026-03-27T12:00Z'],
+  ['Asia/Beirut', 'fold at midnight', '30 23 * * *', '2026-10-23T12:00Z'],
+  ['Australia/Lord_Howe', 'gap of half an hour', '15 2 * * *', '2026-10-02T12:00Z'],
+  ['Australia/Lord_Howe', 'fold of half an hour', '45 1 * * *', '2026-04-03T12:00Z'],
+]
+
 describe('exactly one firing for every occurrence', () => {
   test('with three replicas whose clocks are a minute apart, over a daylight-saving edge, through kills', async () => {
     await using replicas = await Replicas.start()
@@ -110,6 +130,35 @@ describe('exactly one firing for every occurrence', () => {
     expect(await replicas.fires()).toEqual([...days, '2026-03-29T01:00 Europe/Berlin', ...summer, ...april])
     expect(await replicas.mails()).toBe(14 * 3)
   })
+
+  test.each(edges)(
+    'over the edge of %s (%s), with clocks a minute apart, a kill and an outage',
+    async (zone, _, cron, from) => {
+      await using replicas = await Replicas.start()
+      await replicas.addUsers(2, zone)
+      const begin = new Date(from)
+      const all = [-MINUTE_MS, 0, MINUTE_MS].map((error) => replicas.add(new Date(begin.getTime() + error)))
+      const [first] = all as [Replica, ...Replica[]]
+      // One in this zone, and one in the zone of each user: the same times.
+      await add(first, someSchedule({ cron, zone }))
+      await add(first, someSchedule({ cron, zone: undefined }))
+      for (let step = 0; step < 4 * 8; step += 1) {
+        for (const { clock } of all) clock.advance(3 * HOUR_MS)
+        // Half a day around most of the edges nobody is there to look.
+        if (step > 11 && step < 16) continue
+        const kill = step % 5 === 2 ? killConnections(replicas.database) : undefined
+        await Promise.allSettled([...all.map(async ({ scheduler }) => await scheduler.tick()), kill])
+      }
+      await settled(all)
+      // Told from the wall clock alone, a minute at a time, so that what computes occurrences does not prove itself.
+      const expected = occurrencesByWallClock(zone, cron, begin, all[2]?.clock.now() ?? begin)
+      expect(expected.length).toBeGreaterThanOrEqual(3)
+      for (const fires of Map.groupBy(await replicas.firings(), ({ schedule_id: id }) => id).values()) {
+        expect(fires.map(({ fire_at: at }) => at.toISOString().slice(0, 16))).toEqual(expected)
+      }
+      expect(await replicas.mails()).toBe(expected.length * 2 * 2)
+    },
+  )
 
   test('when replicas look at the same moment, again and again', async () => {
     await using replicas = await Replicas.start()
@@ -275,4 +324,21 @@ async function killConnections(database: TestDatabase): Promise<void> {
   await database.query(
     `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`,
   )
+}
+
+/** The first minute of each local date at which a wall clock shows the time or one after it. */
+function occurrencesByWallClock(zone: string, cron: string, from: Date, until: Date): string[] {
+  const format = new Intl.DateTimeFormat('sv-SE', { timeZone: zone, dateStyle: 'short', timeStyle: 'short' })
+  const [minute = '', hour = ''] = cron.split(' ')
+  const time = `${hour.padStart(2, '0')}:${minute.padStart(2, '0')}`
+  const found: string[] = []
+  const seen = new Set<string>()
+  // From the day before, so that a date whose time has passed already is not taken to begin now.
+  for (let ms = from.getTime() - DAY_MS; ms <= until.getTime(); ms += MINUTE_MS) {
+    const [date = '', clock = ''] = format.format(ms).split(' ')
+    if (clock < time || seen.has(date)) continue
+    seen.add(date)
+    if (ms > from.getTime()) found.push(new Date(ms).toISOString().slice(0, 16))
+  }
+  return found
 }

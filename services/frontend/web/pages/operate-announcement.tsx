@@ -9,6 +9,7 @@ import { say } from '../notices.ts'
 const EACH_USERS_ZONE = 'each'
 const EVERYBODY = 'everybody'
 const languages = ['en', 'de'] as const
+const rhythms = ['once', 'daily', 'weekly'] as const
 const TITLE_LENGTH_MAX = 70
 const TEXT_LENGTH_MAX = 5_000
 
@@ -30,6 +31,13 @@ export function AnnouncementForm({ made }: { made: () => void }) {
       <h3 id="announce">{operate.announce}</h3>
       <Form submit={operate.schedule} send={send}>
         <Field name="at" label={operate.at} type="datetime-local" required />
+        <Select name="repeats" label={operate.repeats}>
+          {rhythms.map((rhythm) => (
+            <option key={rhythm} value={rhythm}>
+              {operate.rhythms[rhythm]}
+            </option>
+          ))}
+        </Select>
         <Select name="zone" label={operate.zone}>
           <option value={EACH_USERS_ZONE}>{operate.zoneOfUsers}</option>
           <option value={here}>{here}</option>
@@ -79,10 +87,18 @@ function announcementOf(entries: FormData): NewSchedule {
   })
   return {
     name: entry(entries, 'title-en'),
-    at,
+    ...timingOf(at, entry(entries, 'repeats')),
     zone: zone === EACH_USERS_ZONE ? null : zone,
     catchUp: 'once',
     roles: role === undefined ? null : [role],
     announcement: { en: inLanguage('en'), de: inLanguage('de') },
   }
+}
+
+/** A time that comes again is that time of day, every day or on that weekday; the date says only which. */
+function timingOf(at: string, rhythm: string): { at: string } | { cron: string } {
+  if (rhythm !== 'daily' && rhythm !== 'weekly') return { at }
+  const [date = '', time = ''] = at.split('T')
+  const [hour = 0, minute = 0] = time.split(':').map(Number)
+  return { cron: `${minute} ${hour} * * ${rhythm === 'weekly' ? new Date(date).getUTCDay() : '*'}` }
 }

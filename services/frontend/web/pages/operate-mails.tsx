@@ -1,6 +1,7 @@
 import { mailStates, notificationsRoutes, type Mail } from '@saas/contracts'
 import { useSignal } from '@preact/signals'
 import { call } from '../client.ts'
+import { entry } from '../components/form.tsx'
 import { Empty, ListFrame } from '../components/states.tsx'
 import { Cell, Row, Table } from '../components/table.tsx'
 import { dateTime } from '../formats.ts'
@@ -13,13 +14,19 @@ const PAGE_ITEMS = 50
 export function Mails() {
   const { operate } = texts.value
   const status = useSignal<Mail['status'] | undefined>(undefined)
+  const email = useSignal<string | undefined>(undefined)
   const { list, more, reload, change } = useList<Mail>(
     async (cursor, signal) => {
-      const query = { limit: PAGE_ITEMS, cursor, status: status.value, email: undefined }
+      const query = { limit: PAGE_ITEMS, cursor, status: status.value, email: email.value }
       return (await call(notificationsRoutes.listMails, { query, signal })).body
     },
-    [status.value],
+    [status.value, email.value],
   )
+  const search = (event: SubmitEvent): void => {
+    event.preventDefault()
+    const typed = entry(new FormData(event.currentTarget as HTMLFormElement), 'email')
+    email.value = typed === '' ? undefined : typed
+  }
   const resend = async (id: string): Promise<void> => {
     try {
       const { body } = await call(notificationsRoutes.resendMail, { params: { id } })
@@ -31,6 +38,17 @@ export function Mails() {
   }
   return (
     <>
+      <search>
+        <form class="form-row" onSubmit={search}>
+          <input
+            type="search"
+            name="email"
+            maxLength={254}
+            aria-label={operate.searchMails}
+            placeholder={operate.searchMails}
+          />
+        </form>
+      </search>
       <label class="filter">
         {operate.status}{' '}
         <select onChange={(event) => (status.value = mailStates.find((known) => known === event.currentTarget.value))}>

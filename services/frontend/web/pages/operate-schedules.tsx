@@ -69,6 +69,7 @@ function ScheduleRow({ schedule, replace }: { schedule: Schedule; replace: (sche
       <Cell>
         <span class="phone-label">{operate.mailsMade}: </span>
         {count(schedule.mails)}
+        {schedule.planning && <p class="hint">{operate.planning}</p>}
       </Cell>
       <Cell>
         {(isActive || schedule.status === 'paused') && (
