@@ -86,10 +86,14 @@ export class Stage implements AsyncDisposable {
    */
   async startService(
     service: ServiceName,
-    other?: { readonly name: string; readonly program: string },
+    other: {
+      readonly name?: string
+      readonly program?: string
+      readonly environment?: Readonly<Record<string, string>>
+    } = {},
   ): Promise<StageService> {
     await this.prepareDatabase(service)
-    const name = other?.name ?? service
+    const name = other.name ?? service
     const directory = join(cloneDirectory, 'services', service)
     const ports = { listenPort: await freePort(), opsPort: await freePort() }
     const profile = (process.env['BENCH_PROFILE'] ?? '').split(',').includes(name)
@@ -97,9 +101,9 @@ export class Stage implements AsyncDisposable {
     const child = await Child.start({
       name,
       command: process.execPath,
-      arguments: [...(profile ? profiling : []), other?.program ?? 'src/main.ts'],
+      arguments: [...(profile ? profiling : []), other.program ?? 'src/main.ts'],
       directory,
-      environment: { NODE_ENV: 'production', ...this.#environment(service, ports) },
+      environment: { NODE_ENV: 'production', ...this.#environment(service, ports), ...other.environment },
       logFile: join(this.directory, 'logs', `${name}.log`),
       isReady: async (signal) => (await fetch(`http://127.0.0.1:${ports.opsPort}/readyz`, { signal })).ok,
     })
