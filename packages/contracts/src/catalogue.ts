@@ -1,5 +1,6 @@
 import { authEvents, authRoutes } from './auth/index.ts'
 import type { Event } from './event.ts'
+import { exportEvents } from './exports.ts'
 import { frontendRoutes, pageRoutes } from './frontend.ts'
 import { notificationsRoutes } from './notifications.ts'
 import { operatorRoutes } from './operator.ts'
@@ -24,7 +25,7 @@ export const allRoutes: readonly Route[] = [
 
 /** Every event there is, by subject. */
 export const allEvents: ReadonlyMap<string, Event> = new Map(
-  [authEvents, productsEvents, ordersEvents, scheduleEvents]
+  [authEvents, productsEvents, ordersEvents, scheduleEvents, exportEvents]
     .flatMap((events): Event[] => Object.values(events))
     .map((declared) => [declared.subject, declared]),
 )
@@ -48,7 +49,7 @@ export const needs: Readonly<Record<ServiceName, Needs>> = {
     database: true,
     objectStore: true,
     smtp: false,
-    consumes: [],
+    consumes: Object.values(exportEvents),
     hears: [authEvents.sessionRevoked, authEvents.userChanged],
   },
   products: {
@@ -62,7 +63,15 @@ export const needs: Readonly<Record<ServiceName, Needs>> = {
     database: true,
     objectStore: false,
     smtp: false,
-    consumes: [productCreated, productChanged, productDeleted, stockReserved, stockRefused],
+    consumes: [
+      productCreated,
+      productChanged,
+      productDeleted,
+      stockReserved,
+      stockRefused,
+      authEvents.userDeleted,
+      authEvents.exportRequested,
+    ],
     hears: [orderConfirmed, orderRejected, orderCancelled, authEvents.sessionRevoked],
   },
   notifications: {
@@ -81,6 +90,7 @@ export const needs: Readonly<Record<ServiceName, Needs>> = {
       authEvents.emailChangeRequested,
       authEvents.emailChanged,
       authEvents.userDeleted,
+      authEvents.exportRequested,
       orderConfirmed,
       orderRejected,
       orderCancelled,

@@ -1,2 +1,2 @@
-export { PICTURE_MEDIA_TYPE, pictureHeaders, readPicture, renderSizes, type Rendering } from './picture.ts'
+export { PICTURE_MEDIA_TYPE, pictureHeaders, readPicture, renderSizes, type Crop, type Rendering } from './picture.ts'
 export { newPictureKey, PictureStore } from './picture-store.ts'

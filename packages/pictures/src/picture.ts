@@ -68,29 +68,43 @@ export interface Rendering<Size extends string> {
   readonly sizes: Readonly<Record<Size, number>>
   /** Cropped to a square of that edge, or whole and never larger than it came. */
   readonly fit: 'square' | 'whole'
+  /** The square that is wanted of it, in pixels of the upright picture; all of it when not given. */
+  readonly crop?: Crop | undefined
+}
+
+/** A square of a picture, in pixels from its upper left corner, after it was turned upright. */
+export interface Crop {
+  readonly left: number
+  readonly top: number
+  readonly size: number
 }
 
 /**
  * The picture in each size, as WebP without metadata, and how large the largest is. Its size in pixels is read from the
  * header and refused before anything is decoded; a file that is damaged or ends early is refused whole.
  *
- * @throws {ProblemError} `image-not-accepted` @throws {Overloaded} when too many are being made already.
+ * @throws {ProblemError} `image-not-accepted`, `invalid-request` for a crop that is not within the picture
+ * @throws {Overloaded} when too many are being made already.
  */
 export async function renderSizes<Size extends string>(
   picture: Buffer,
-  { sizes, fit }: Rendering<Size>,
+  { sizes, fit, crop }: Rendering<Size>,
 ): Promise<{ readonly pictures: ReadonlyMap<Size, Buffer>; readonly width: number; readonly height: number }> {
   const library = await loadSharp()
   return await turns.take(async () => {
     const open = () =>
       library(picture, { limitInputPixels: PIXELS_MAX, failOn: 'error', sequentialRead: true, pages: 1 })
-    await refuseTooManyPixels(open(), picture)
+    await refuseTooManyPixels(open(), picture, crop)
     const edges = Object.entries(sizes) as [Size, number][]
     const resized = (source: Sharp, edge: number) =>
       fit === 'square'
         ? source.resize(edge, edge, { fit: 'cover' })
         : source.resize(edge, edge, { fit: 'inside', withoutEnlargement: true })
-    const { data, info } = await resized(open().autoOrient(), Math.max(...edges.map(([, edge]) => edge)))
+    const upright = open().autoOrient()
+    const { data, info } = await resized(
+      crop === undefined ? upright : cut(upright, crop),
+      Math.max(...edges.map(([, edge]) => edge)),
+    )
       .toColourspace('srgb')
       .timeout({ seconds: DECODE_SECONDS_MAX })
       .raw()
@@ -105,12 +119,26 @@ export async function renderSizes<Size extends string>(
   })
 }
 
-async function refuseTooManyPixels(opened: Sharp, picture: Buffer): Promise<void> {
-  const { width, height, format } = await opened.metadata().catch(refuseDamaged)
+function cut(upright: Sharp, { left, top, size }: Crop): Sharp {
+  return upright.extract({ left, top, width: size, height: size })
+}
+
+async function refuseTooManyPixels(opened: Sharp, picture: Buffer, crop: Crop | undefined): Promise<void> {
+  const { width, height, format, autoOrient } = await opened.metadata().catch(refuseDamaged)
   if (format !== formatOf(picture)) throw notAPicture()
   if (width * height > PIXELS_MAX) {
     throw new ProblemError(problems.imageNotAccepted, { detail: 'The picture has more than 24 million pixels.' })
   }
+  if (crop === undefined) return
+  if (crop.left + crop.size <= autoOrient.width && crop.top + crop.size <= autoOrient.height) return
+  throw new ProblemError(problems.invalidRequest, {
+    errors: [
+      {
+        pointer: '/query/size',
+        detail: `must be within the picture of ${autoOrient.width} by ${autoOrient.height} pixels`,
+      },
+    ],
+  })
 }
 
 /** What the first bytes say, in sharp's words. */

@@ -6,6 +6,8 @@ import type { Logger } from '@saas/http'
 import { v7 as uuidv7 } from 'uuid'
 import { emit, sessionRevoked, userChanged, type Emission } from './account-events.ts'
 import { accountColumns, emailKeyOf, usableName, userOf, type Account } from './accounts.ts'
+import { lockAdministrators, refuseLastAdministrator } from './administrators.ts'
+import type { Audit } from './audit.ts'
 import type { Client } from './client.ts'
 import type { PasswordHashing } from './hashing.ts'
 import { refuseWeakPassword } from './password-rules.ts'
@@ -23,20 +25,6 @@ const selectUsers = sql<Account>(
      and ($2::text is null or position($2 in email_key) > 0 or position($2 in lower(name)) > 0)
    order by id desc
    limit $3`,
-)
-
-// Whoever changes who is an administrator waits for whoever else does, so that two cannot take the last two away at once.
-const lockAdministrators = sql(
-  'auth.lock_administrators',
-  `select pg_advisory_xact_lock(hashtextextended('auth.administrators', 0))`,
-)
-
-const otherAdministrators = sql<{ id: string }>(
-  'auth.other_administrators',
-  `select id
-   from account
-   where 'admin' = any (roles) and id <> $1 and disabled_at is null and verified_at is not null
-   limit 1`,
 )
 
 const anyAdministrator = sql<{ id: string }>(
@@ -81,12 +69,19 @@ const upsertAdministrator = sql<Account>(
    returning ${accountColumns}`,
 )
 
+/** The administrator who does something, and from where. */
+export interface Actor {
+  readonly byId: string
+  readonly client: Client
+}
+
 /** What administrators do to accounts, and how the first of them comes to be. */
 export class Administration {
   readonly #database: Database
   readonly #bus: Pick<Bus, 'nudge'>
   readonly #clock: Clock
   readonly #logger: Logger
+  readonly #audit: Audit
   readonly #hashing: PasswordHashing
   readonly #revocations: Revocations
   readonly #throttle: Throttle
@@ -97,6 +92,7 @@ export class Administration {
     readonly bus: Pick<Bus, 'nudge'>
     readonly clock: Clock
     readonly logger: Logger
+    readonly audit: Audit
     readonly hashing: PasswordHashing
     readonly revocations: Revocations
     readonly throttle: Throttle
@@ -106,6 +102,7 @@ export class Administration {
     this.#bus = options.bus
     this.#clock = options.clock
     this.#logger = options.logger
+    this.#audit = options.audit
     this.#hashing = options.hashing
     this.#revocations = options.revocations
     this.#throttle = options.throttle
@@ -131,26 +128,29 @@ export class Administration {
    *
    * @throws {ProblemError} `not-found`, `last-administrator`
    */
-  async setRoles(id: string, roles: readonly Role[], by: string, traceParent: string): Promise<User> {
+  async setRoles(id: string, roles: readonly Role[], by: Actor, traceParent: string): Promise<User> {
     const sorted = roles.toSorted()
     return await this.#change(id, traceParent, async (tx, before) => {
       if (before.roles.toSorted().join() === sorted.join()) return undefined
-      if (!sorted.includes('admin')) await this.#refuseLast(tx, before)
+      if (!sorted.includes('admin')) await refuseLastAdministrator(tx, before)
       const [account] = await tx.query(updateRoles, [id, sorted, this.#clock.now()])
-      this.#logger.info({ userId: id, by, roles: sorted }, 'roles changed')
+      const detail = { before: before.roles.toSorted(), after: sorted }
+      await this.#audit.record(tx, { action: 'roles-changed', accountId: id, ...by, detail })
+      this.#logger.info({ userId: id, by: by.byId, roles: sorted }, 'roles changed')
       return account
     })
   }
 
   /** @throws {ProblemError} `not-found`, `last-administrator` */
-  async setDisabled(id: string, disabled: boolean, by: string, traceParent: string): Promise<User> {
+  async setDisabled(id: string, disabled: boolean, by: Actor, traceParent: string): Promise<User> {
     return await this.#change(id, traceParent, async (tx, before) => {
       if ((before.disabledAt !== null) === disabled) return undefined
       const now = this.#clock.now()
-      if (disabled) await this.#refuseLast(tx, before)
+      if (disabled) await refuseLastAdministrator(tx, before)
       const [account] = await tx.query(updateDisabled, [id, disabled ? now : null, now])
       if (disabled) await endAndRevokeSessions(tx, id, {}, 'disabled', now)
-      this.#logger.info({ userId: id, by, disabled }, 'account disabled or enabled')
+      await this.#audit.record(tx, { action: disabled ? 'disabled' : 'enabled', accountId: id, ...by })
+      this.#logger.info({ userId: id, by: by.byId, disabled }, 'account disabled or enabled')
       return account
     })
   }
@@ -172,7 +172,7 @@ export class Administration {
     await this.#refuseBootstrapped(this.#database.read(anyAdministrator))
     const passwordHash = await this.#hashing.hash(form.password)
     const account = await this.#database.transaction(async (tx) => {
-      await tx.query(lockAdministrators)
+      await lockAdministrators(tx)
       await this.#refuseBootstrapped(tx.query(anyAdministrator))
       const now = this.#clock.now()
       const values = [uuidv7(), form.email, emailKeyOf(form.email), name, passwordHash, now]
@@ -180,6 +180,7 @@ export class Administration {
       if (made === undefined) throw new Error('The administrator was not written')
       await endAndRevokeSessions(tx, made.id, {}, 'password-changed', now)
       await revokeOlderTokens(tx, made, undefined, now)
+      await this.#audit.record(tx, { action: 'bootstrapped', accountId: made.id, client })
       await emit(tx, made.id, [userChanged(made), sessionRevoked(made.id, null)], traceParent)
       return made
     })
@@ -195,7 +196,7 @@ export class Administration {
     change: (tx: Transaction, before: Account) => Promise<Account | undefined>,
   ): Promise<User> {
     const user = await this.#database.transaction(async (tx) => {
-      await tx.query(lockAdministrators)
+      await lockAdministrators(tx)
       const [before] = await tx.query(lockAccount, [id])
       if (before === undefined) throw new ProblemError(problems.notFound)
       const changed = await change(tx, before)
@@ -207,12 +208,6 @@ export class Administration {
     })
     await this.#publish()
     return user
-  }
-
-  async #refuseLast(tx: Transaction, account: Account): Promise<void> {
-    if (!account.roles.includes('admin')) return
-    const others = await tx.query(otherAdministrators, [account.id])
-    if (others.length === 0) throw new ProblemError(problems.lastAdministrator)
   }
 
   async #refuseBootstrapped(administrators: Promise<readonly unknown[]>): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { avatarSizes, ProblemError, problems } from '@saas/contracts'
 import type { Logger } from '@saas/http'
-import { newPictureKey, PictureStore, readPicture, renderSizes } from '@saas/pictures'
+import { newPictureKey, PictureStore, readPicture, renderSizes, type Crop } from '@saas/pictures'
 import { sql, type Database, type ObjectStore, type StoredObject } from '@saas/state'
 import type { Clock } from '@saas/config'
 import { accountColumns, type Account } from './accounts.ts'
@@ -78,11 +78,11 @@ export class Avatars {
   /**
    * Replaces the picture. Whatever fails, the old one stays in place.
    *
-   * @throws {ProblemError} `image-not-accepted`, `too-many-requests`, `dependency-unavailable`
+   * @throws {ProblemError} `image-not-accepted`, `invalid-request`, `too-many-requests`, `dependency-unavailable`
    */
-  async put(accountId: string, upload: Readable, client: Client): Promise<Account> {
+  async put(accountId: string, upload: Readable, client: Client, crop?: Crop): Promise<Account> {
     await this.#throttle.take('picture', accountId, client.network)
-    const { pictures } = await renderSizes(await readPicture(upload), { sizes: avatarSizes, fit: 'square' })
+    const { pictures } = await renderSizes(await readPicture(upload), { sizes: avatarSizes, fit: 'square', crop })
     const key = newPictureKey()
     await this.#database.write(insertOrphan, [key, new Date(this.#clock.now().getTime() + UPLOAD_MAX_MS)])
     await this.#pictures.put(key, pictures)

@@ -4,6 +4,7 @@ import type { Clock } from '@saas/config'
 import { emission, emit, recipientOf, sessionRevoked, userChanged } from './account-events.ts'
 import type { AccountRequests } from './account-requests.ts'
 import { accountColumns, emailKeyOf, profileOf, type Account, type Accounts } from './accounts.ts'
+import type { Audit } from './audit.ts'
 import type { Client } from './client.ts'
 import { sha256 } from './derived-keys.ts'
 import { NO_PASSWORD } from './hashing.ts'
@@ -65,6 +66,7 @@ export class EmailChanges {
   readonly #bus: Pick<Bus, 'nudge'>
   readonly #clock: Clock
   readonly #accounts: Accounts
+  readonly #audit: Audit
   readonly #reproofs: Reproofs
   readonly #requests: AccountRequests
   readonly #revocations: Revocations
@@ -76,6 +78,7 @@ export class EmailChanges {
     readonly bus: Pick<Bus, 'nudge'>
     readonly clock: Clock
     readonly accounts: Accounts
+    readonly audit: Audit
     readonly reproofs: Reproofs
     readonly requests: AccountRequests
     readonly revocations: Revocations
@@ -86,6 +89,7 @@ export class EmailChanges {
     this.#bus = options.bus
     this.#clock = options.clock
     this.#accounts = options.accounts
+    this.#audit = options.audit
     this.#reproofs = options.reproofs
     this.#requests = options.requests
     this.#revocations = options.revocations
@@ -96,10 +100,11 @@ export class EmailChanges {
   /**
    * Has the new address asked. Whether it has an account is not looked at before the answer (see decision 10).
    *
-   * @throws {ProblemError} `wrong-credentials`, `invalid-request`, `too-many-requests`
+   * @throws {ProblemError} `wrong-credentials`, `reauthentication-required`, `invalid-request`, `too-many-requests`
    */
   async request(
     accountId: string,
+    sessionId: string,
     { email, ...reproof }: { readonly email: string } & Reproof,
     client: Client,
     traceParent: string,
@@ -110,7 +115,7 @@ export class EmailChanges {
         errors: [{ pointer: '/email', detail: 'is the address you have already' }],
       })
     }
-    await this.#reproofs.require(account, reproof, client)
+    await this.#reproofs.require(account, sessionId, reproof, client)
     await this.#throttle.take('mail', emailKeyOf(email), client.network)
     await this.#requests.requestEmailChange(email, accountId, traceParent)
   }
@@ -140,6 +145,7 @@ export class EmailChanges {
       if (before === undefined || taken === undefined) throw new ProblemError(problems.wrongToken)
       await this.#secrets.voidCodes(tx, before.email)
       const changed = await giveAddress(tx, before, { email: taken.email, kept: sessionId }, now, traceParent)
+      await this.#audit.record(tx, { action: 'email-changed', accountId: userId, byId: userId, client })
       const told = await this.#changed(tx, before, now)
       await emit(tx, userId, [userChanged(changed), told, sessionRevoked(userId, null)], traceParent)
       return changed
@@ -167,6 +173,7 @@ export class EmailChanges {
       const restored = await giveAddress(tx, before, given, now, traceParent)
       await this.#secrets.voidCodes(tx, before.email)
       await tx.query(deleteUndos, [before.id])
+      await this.#audit.record(tx, { action: 'email-restored', accountId: before.id, client })
       const reset = await this.#secrets.requestReset(tx, restored)
       await emit(tx, before.id, [userChanged(restored), reset, sessionRevoked(before.id, null)], traceParent)
     })

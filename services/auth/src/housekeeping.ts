@@ -1,5 +1,6 @@
 import { sql, type Database } from '@saas/state'
 import type { Clock } from '@saas/config'
+import { EXPORT_KEPT_MS } from './data-export.ts'
 import { ADDRESS_KNOWN_MS, THROTTLE_FORGOTTEN_AFTER_MS } from './throttle.ts'
 
 const DAY_MS = 86_400_000
@@ -21,6 +22,7 @@ const deletions = [
   [sql('auth.prune_registration', piece('registration', 'id', 'created_at')), REGISTRATION_KEPT_MS],
   [sql('auth.prune_email_change', piece('email_change', 'account_id', 'expires_at')), SECRET_KEPT_MS],
   [sql('auth.prune_email_undo', piece('email_undo', 'token_hash', 'expires_at')), SECRET_KEPT_MS],
+  [sql('auth.prune_data_export', piece('data_export', 'id', 'requested_at')), EXPORT_KEPT_MS],
   [sql('auth.prune_mailed_code', piece('mailed_code', 'address_hash, purpose', 'expires_at')), SECRET_KEPT_MS],
   [sql('auth.prune_totp_proposal', piece('totp_proposal', 'account_id', 'expires_at')), 0],
   [sql('auth.prune_passkey_challenge', piece('passkey_challenge', 'challenge_hash', 'expires_at')), 0],

@@ -11,11 +11,14 @@ import {
 } from '@saas/http'
 import { State } from '@saas/state'
 import { AccessTokens } from './access-token.ts'
+import { AccountDeletion } from './account-deletion.ts'
 import { AccountRequests } from './account-requests.ts'
 import { Accounts } from './accounts.ts'
 import { Administration } from './administration.ts'
+import { Audit } from './audit.ts'
 import { Avatars } from './avatars.ts'
 import { authVariables, refuseMissingKeys, type AuthConfig } from './config.ts'
+import { DataExports } from './data-export.ts'
 import { deriveKeys } from './derived-keys.ts'
 import { Authenticators } from './factors/authenticators.ts'
 import { FactorChanges } from './factors/factor-changes.ts'
@@ -58,15 +61,17 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
   const accounts = new Accounts(database, bus, clock)
   const secrets = new MailedSecrets({ ...basics, mailSecretKey: config.mailSecretKey, publicUrl: config.publicUrl })
   const requests = stack.use(new AccountRequests({ ...basics, secrets }))
-  const sessions = new Sessions({ ...basics, accessTokens, revocations })
-  const reproofs = new Reproofs({ ...basics, hashing, secrets, throttle })
+  const audit = new Audit(basics)
+  const sessions = new Sessions({ ...basics, accessTokens, audit, revocations })
   const avatars = new Avatars({ ...basics, objects, throttle })
+  const dataExports = new DataExports({ ...basics, accounts, audit, sessions, throttle })
   const gate = new Gate({ policy: new Policy(allRoutes), accessTokens, revocations, ...config, clock })
 
   const authenticators = new Authenticators({ keys, publicUrl: config.publicUrl })
   const recoveryCodes = new RecoveryCodes(keys)
   const secondFactors = new SecondFactors({ authenticators, recoveryCodes })
-  const changes = new FactorChanges({ ...basics, revocations, secondFactors, recoveryCodes })
+  const reproofs = new Reproofs({ ...basics, hashing, secrets, throttle, secondFactors })
+  const changes = new FactorChanges({ ...basics, audit, revocations, secondFactors, recoveryCodes })
   const pendingSignIns = new PendingSignIns({ ...basics, secondFactors, sessions, throttle })
 
   const app = createApp({
@@ -83,12 +88,16 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
     authRoutes,
     authHandlers({
       accounts,
-      administration: new Administration({ ...basics, hashing, revocations, throttle, ...config }),
+      administration: new Administration({ ...basics, audit, hashing, revocations, throttle, ...config }),
+      audit,
       avatars,
       factors: new Factors({ ...basics, throttle, authenticators, recoveryCodes, secondFactors, changes }),
+      dataExports,
+      deletion: new AccountDeletion({ ...basics, accounts, audit, reproofs, revocations, secrets }),
       emailChanges: new EmailChanges({
         ...basics,
         accounts,
+        audit,
         reproofs,
         requests,
         revocations,
@@ -96,7 +105,7 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
         throttle,
       }),
       gate,
-      passwords: new Passwords({ ...basics, accounts, hashing, secrets, revocations, throttle }),
+      passwords: new Passwords({ ...basics, accounts, audit, hashing, secrets, revocations, throttle }),
       preferences: new Preferences({ ...basics, accounts, ...config }),
       pendingSignIns,
       reauthentication: new Reauthentication({
@@ -110,7 +119,7 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
       }),
       registrations: new Registrations({ ...basics, requests, hashing, secrets, throttle }),
       sessions,
-      signIn: new SignIn({ ...basics, accounts, requests, hashing, secrets, pending: pendingSignIns, throttle }),
+      signIn: new SignIn({ ...basics, accounts, audit, requests, hashing, secrets, pending: pendingSignIns, throttle }),
       signingKeys,
       transport: new SessionTransport(config.publicUrl),
       trustedHops: config.trustedHops,
@@ -122,6 +131,7 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
   const jobs = authJobs({ ...basics, objects, avatars, revocations, signingKeys })
   for (const job of [jobs.revocations, ...jobs.others]) stack.use(job).start()
   stack.use(bus.subscribe([authEvents.sessionRevoked, authEvents.userChanged], () => jobs.revocations.nudge()))
+  dataExports.follow()
   bus.startRelay()
   requests.start()
 

@@ -3,6 +3,7 @@ import { sql, type Bus, type Database, type Transaction } from '@saas/state'
 import type { Clock } from '@saas/config'
 import { emission, emit, recipientOf, sessionRevoked, userChanged } from './account-events.ts'
 import { accountColumns, emailKeyOf, type Account, type Accounts } from './accounts.ts'
+import type { Audit } from './audit.ts'
 import type { Client } from './client.ts'
 import type { PasswordHashing } from './hashing.ts'
 import type { MailedSecrets } from './mailed-secrets.ts'
@@ -29,6 +30,7 @@ export class Passwords {
   readonly #bus: Pick<Bus, 'nudge'>
   readonly #clock: Clock
   readonly #accounts: Accounts
+  readonly #audit: Audit
   readonly #hashing: PasswordHashing
   readonly #secrets: MailedSecrets
   readonly #revocations: Revocations
@@ -39,6 +41,7 @@ export class Passwords {
     readonly bus: Pick<Bus, 'nudge'>
     readonly clock: Clock
     readonly accounts: Accounts
+    readonly audit: Audit
     readonly hashing: PasswordHashing
     readonly secrets: MailedSecrets
     readonly revocations: Revocations
@@ -48,6 +51,7 @@ export class Passwords {
     this.#bus = options.bus
     this.#clock = options.clock
     this.#accounts = options.accounts
+    this.#audit = options.audit
     this.#hashing = options.hashing
     this.#secrets = options.secrets
     this.#revocations = options.revocations
@@ -69,7 +73,7 @@ export class Passwords {
       const isUsed = await this.#secrets.useToken(tx, token, 'reset')
       if (changed === undefined || !isUsed) throw new ProblemError(problems.wrongToken)
       await this.#throttle.forgiveAccount(tx, 'sign-in', emailKeyOf(changed.email))
-      await this.#endOthers(tx, changed, undefined, traceParent)
+      await this.#endOthers(tx, changed, undefined, client, traceParent)
     })
     await this.#publish()
   }
@@ -93,13 +97,21 @@ export class Passwords {
       const [changed] = await tx.query(setPassword, values)
       if (changed === undefined) throw new ProblemError(problems.wrongCredentials)
       await this.#throttle.forgiveAccount(tx, 'reauthenticate', account.id)
-      await this.#endOthers(tx, changed, caller.sessionId, traceParent)
+      await this.#endOthers(tx, changed, caller.sessionId, client, traceParent)
     })
     await this.#publish()
   }
 
-  async #endOthers(tx: Transaction, account: Account, kept: string | undefined, traceParent: string): Promise<void> {
+  async #endOthers(
+    tx: Transaction,
+    account: Account,
+    kept: string | undefined,
+    client: Client,
+    traceParent: string,
+  ): Promise<void> {
     const now = this.#now()
+    const who = kept === undefined ? {} : { byId: account.id }
+    await this.#audit.record(tx, { action: 'password-changed', accountId: account.id, ...who, client })
     await endAndRevokeSessions(tx, account.id, kept === undefined ? {} : { but: kept }, 'password-changed', now)
     await revokeOlderTokens(tx, account, kept, now)
     await this.#secrets.voidVerifications(tx, account)

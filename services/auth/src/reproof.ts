@@ -1,38 +1,57 @@
 import { ProblemError, problems } from '@saas/contracts'
-import type { Database } from '@saas/state'
+import { sql, type Database } from '@saas/state'
+import type { Clock } from '@saas/config'
 import type { Account } from './accounts.ts'
 import type { Client } from './client.ts'
+import type { SecondFactors } from './factors/second-factors.ts'
 import type { PasswordHashing } from './hashing.ts'
 import type { MailedSecrets } from './mailed-secrets.ts'
 import type { Throttle } from './throttle.ts'
 
+/** How long a second factor that was shown again counts. */
+const RECENT_MS = 10 * 60_000
+
 /** What somebody who is signed in shows again before the account itself is changed. */
 export type Reproof = { readonly currentPassword: string } | { readonly code: string }
 
+const selectRecent = sql<{ isRecent: boolean }>(
+  'auth.has_recent_second_factor',
+  `select coalesce(second_factor_at > $3, false) as "isRecent"
+   from session
+   where id = $1 and account_id = $2 and ended_at is null`,
+)
+
 /**
  * Asks again who is there, because an open browser is no proof: by the password, or by a code mailed for signing in, for
- * those who have no password.
+ * those who have no password. Where a second factor is on, this session must have shown it a moment ago, too.
  */
 export class Reproofs {
   readonly #database: Database
+  readonly #clock: Clock
   readonly #hashing: PasswordHashing
   readonly #secrets: MailedSecrets
+  readonly #secondFactors: SecondFactors
   readonly #throttle: Throttle
 
   constructor(options: {
     readonly database: Database
+    readonly clock: Clock
     readonly hashing: PasswordHashing
     readonly secrets: MailedSecrets
+    readonly secondFactors: SecondFactors
     readonly throttle: Throttle
   }) {
     this.#database = options.database
+    this.#clock = options.clock
     this.#hashing = options.hashing
     this.#secrets = options.secrets
+    this.#secondFactors = options.secondFactors
     this.#throttle = options.throttle
   }
 
-  /** @throws {ProblemError} `wrong-credentials`, `too-many-requests` */
-  async require(account: Account, reproof: Reproof, client: Client): Promise<void> {
+  /** @throws {ProblemError} `reauthentication-required`, `wrong-credentials`, `too-many-requests` */
+  async require(account: Account, sessionId: string, reproof: Reproof, client: Client): Promise<void> {
+    await this.#requireSecondFactor(account.id, sessionId)
     await this.#throttle.take('reauthenticate', account.id, client.network)
     const isRight =
       'code' in reproof
@@ -43,5 +62,15 @@ export class Reproofs {
       throw new ProblemError(problems.wrongCredentials, { detail: `The ${what} is not right.` })
     }
     await this.#database.transaction((tx) => this.#throttle.forgiveAccount(tx, 'reauthenticate', account.id))
+  }
+
+  async #requireSecondFactor(accountId: string, sessionId: string): Promise<void> {
+    const isMissing = await this.#database.transaction(async (tx) => {
+      if ((await this.#secondFactors.methodsOf(tx, accountId)).length === 0) return false
+      const since = new Date(this.#clock.now().getTime() - RECENT_MS)
+      const [session] = await tx.query(selectRecent, [sessionId, accountId, since])
+      return session?.isRecent !== true
+    })
+    if (isMissing) throw new ProblemError(problems.reauthenticationRequired)
   }
 }

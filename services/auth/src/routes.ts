@@ -1,16 +1,19 @@
-import { pages, type authRoutes, type Profile } from '@saas/contracts'
-import type { Handlers } from '@saas/http'
+import { pages, type authRoutes, type DataExport, type Profile, type QueryOf } from '@saas/contracts'
+import type { Handlers, Identity } from '@saas/http'
 import type { Request } from './request.ts'
 import type { Accounts } from './accounts.ts'
 import { profileOf } from './accounts.ts'
 import type { Administration } from './administration.ts'
-import { pictureHeaders } from '@saas/pictures'
+import { pictureHeaders, type Crop } from '@saas/pictures'
+import type { AccountDeletion } from './account-deletion.ts'
+import type { Audit } from './audit.ts'
 import type { Avatars } from './avatars.ts'
 import { clientOf, type Client } from './client.ts'
 import { factorHandlers } from './factors/routes.ts'
 import type { Factors } from './factors/factors.ts'
 import type { PendingSignIns } from './factors/pending-sign-ins.ts'
 import type { Reauthentication } from './factors/reauthentication.ts'
+import type { DataExports } from './data-export.ts'
 import type { EmailChanges } from './email-change.ts'
 import type { Gate } from './gate.ts'
 import type { Passwords } from './passwords.ts'
@@ -29,7 +32,10 @@ const done = { status: 204 } as const
 export interface AuthParts {
   readonly accounts: Accounts
   readonly administration: Administration
+  readonly audit: Audit
   readonly avatars: Avatars
+  readonly dataExports: DataExports
+  readonly deletion: AccountDeletion
   readonly emailChanges: EmailChanges
   readonly gate: Gate
   readonly factors: Factors
@@ -47,9 +53,21 @@ export interface AuthParts {
 
 /** Each route of the contract and the domain call it is. */
 export function authHandlers(parts: AuthParts): Handlers<typeof authRoutes> {
-  const { accounts, administration, avatars, emailChanges, gate, passwords, preferences } = parts
+  const {
+    accounts,
+    administration,
+    audit,
+    avatars,
+    dataExports,
+    deletion,
+    emailChanges,
+    gate,
+    passwords,
+    preferences,
+  } = parts
   const { registrations, sessions, signIn, transport } = parts
   const client = (request: Request): Client => clientOf(request, parts.trustedHops)
+  const actor = ({ userId }: Identity, request: Request) => ({ byId: userId, client: client(request) })
   return {
     register: async ({ body, request, traceParent }) => {
       await registrations.register(body, client(request), traceParent)
@@ -95,7 +113,7 @@ export function authHandlers(parts: AuthParts): Handlers<typeof authRoutes> {
       return done
     },
     changeEmail: async ({ body, identity, request, traceParent }) => {
-      await emailChanges.request(identity.userId, body, client(request), traceParent)
+      await emailChanges.request(identity.userId, identity.sessionId, body, client(request), traceParent)
       return accepted
     },
     confirmEmail: async ({ body, identity, request, traceParent }) =>
@@ -123,6 +141,12 @@ export function authHandlers(parts: AuthParts): Handlers<typeof authRoutes> {
     getProfile: async ({ identity }) => profile(profileOf(await accounts.byId(identity.userId))),
     changeProfile: async ({ body, identity, traceParent }) =>
       profile(profileOf(await accounts.changeProfile(identity.userId, body, traceParent))),
+    deleteProfile: async ({ body, identity, request, traceParent }) => {
+      await deletion.delete(identity, body, client(request), traceParent)
+      return { ...done, cookies: [transport.forgotten] }
+    },
+    exportProfile: async ({ identity, request, signal, traceParent }) =>
+      exported(await dataExports.obtain(identity, client(request), traceParent, signal)),
     getPreferences: async ({ identity }) => ({ status: 200, body: await preferences.of(identity.userId) }),
     changePreferences: async ({ body, identity, traceParent }) => ({
       status: 200,
@@ -134,10 +158,10 @@ export function authHandlers(parts: AuthParts): Handlers<typeof authRoutes> {
     }),
     showUnsubscribe: ({ params }) => ({
       status: 303,
-      headers: { location: `${pages.unsubscribe}#token=${params.token}` },
+      headers: { location: `${pages.unsubscribe}#${params.token}` },
     }),
-    putAvatar: async ({ body, identity, request }) =>
-      profile(profileOf(await avatars.put(identity.userId, body, client(request)))),
+    putAvatar: async ({ body, identity, query, request }) =>
+      profile(profileOf(await avatars.put(identity.userId, body, client(request), cropOf(query)))),
     deleteAvatar: async ({ identity }) => profile(profileOf(await avatars.remove(identity.userId))),
     getAvatar: async ({ params, reply }) => {
       const { stream, size } = await avatars.get(params.key)
@@ -149,14 +173,15 @@ export function authHandlers(parts: AuthParts): Handlers<typeof authRoutes> {
       body: parts.signingKeys.jwks,
       headers: { 'cache-control': 'public, max-age=300' },
     }),
+    listAudit: async ({ query }) => ({ status: 200, body: await audit.list(query) }),
     listUsers: async ({ query }) => ({ status: 200, body: await administration.listUsers(query) }),
-    setRoles: async ({ body, identity, params, traceParent }) => ({
+    setRoles: async ({ body, identity, params, request, traceParent }) => ({
       status: 200,
-      body: await administration.setRoles(params.id, body.roles, identity.userId, traceParent),
+      body: await administration.setRoles(params.id, body.roles, actor(identity, request), traceParent),
     }),
-    setDisabled: async ({ body, identity, params, traceParent }) => ({
+    setDisabled: async ({ body, identity, params, request, traceParent }) => ({
       status: 200,
-      body: await administration.setDisabled(params.id, body.disabled, identity.userId, traceParent),
+      body: await administration.setDisabled(params.id, body.disabled, actor(identity, request), traceParent),
     }),
     ...factorHandlers(parts, client),
     authn: ({ request, reply }) => gate.authenticate(request, reply),
@@ -166,4 +191,18 @@ export function authHandlers(parts: AuthParts): Handlers<typeof authRoutes> {
 
 function profile(body: Profile): { status: 200; body: Profile; headers: Record<string, string> } {
   return { status: 200, body, headers: { 'cache-control': 'no-store' } }
+}
+
+/** Without a size there is no square to cut out. */
+function cropOf({ left = 0, top = 0, size }: QueryOf<typeof authRoutes.putAvatar>): Crop | undefined {
+  return size === undefined ? undefined : { left, top, size }
+}
+
+function exported(body: DataExport | undefined) {
+  const headers = { 'cache-control': 'no-store' }
+  if (body === undefined) {
+    return { status: 202, body: { status: 'pending' }, headers: { ...headers, 'retry-after': '2' } } as const
+  }
+  const disposition = 'attachment; filename="account.json"'
+  return { status: 200, body, headers: { ...headers, 'content-disposition': disposition } } as const
 }

@@ -5,6 +5,7 @@ import { v7 as uuidv7 } from 'uuid'
 import type { AccessTokens } from './access-token.ts'
 import { emission, emit, recipientOf, sessionRevoked } from './account-events.ts'
 import { accountColumns, type Account } from './accounts.ts'
+import type { Audit } from './audit.ts'
 import type { Client } from './client.ts'
 import { sha256, type DerivedKeys } from './derived-keys.ts'
 import { usableRoles } from './factors/required.ts'
@@ -119,6 +120,7 @@ export class Sessions {
   readonly #clock: Clock
   readonly #keys: DerivedKeys
   readonly #accessTokens: AccessTokens
+  readonly #audit: Audit
   readonly #revocations: Revocations
 
   constructor(options: {
@@ -127,6 +129,7 @@ export class Sessions {
     readonly clock: Clock
     readonly keys: DerivedKeys
     readonly accessTokens: AccessTokens
+    readonly audit: Audit
     readonly revocations: Revocations
   }) {
     this.#database = options.database
@@ -134,6 +137,7 @@ export class Sessions {
     this.#clock = options.clock
     this.#keys = options.keys
     this.#accessTokens = options.accessTokens
+    this.#audit = options.audit
     this.#revocations = options.revocations
   }
 
@@ -164,6 +168,13 @@ export class Sessions {
       openedAt: now.toISOString(),
     })
     await emit(tx, account.id, [opened], traceParent)
+    await this.#audit.record(tx, {
+      action: 'sign-in',
+      accountId: account.id,
+      byId: account.id,
+      client,
+      detail: { sessionId: id },
+    })
     return await this.#tokensOf(id, { ...account, passedSecondFactor }, secret)
   }
 

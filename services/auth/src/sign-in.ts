@@ -5,6 +5,7 @@ import type { AccountRequests } from './account-requests.ts'
 import { emit, userChanged } from './account-events.ts'
 import { accountColumns, type Account, type Accounts, type Candidate } from './accounts.ts'
 import { proveAddress } from './address-proof.ts'
+import type { Audit } from './audit.ts'
 import type { Client } from './client.ts'
 import type { PendingSignIns } from './factors/pending-sign-ins.ts'
 import { isOutdated, type PasswordHashing } from './hashing.ts'
@@ -30,6 +31,7 @@ export class SignIn {
   readonly #clock: Clock
   readonly #accounts: Accounts
   readonly #requests: AccountRequests
+  readonly #audit: Audit
   readonly #hashing: PasswordHashing
   readonly #secrets: MailedSecrets
   readonly #pending: PendingSignIns
@@ -41,6 +43,7 @@ export class SignIn {
     readonly clock: Clock
     readonly accounts: Accounts
     readonly requests: AccountRequests
+    readonly audit: Audit
     readonly hashing: PasswordHashing
     readonly secrets: MailedSecrets
     readonly pending: PendingSignIns
@@ -51,6 +54,7 @@ export class SignIn {
     this.#clock = options.clock
     this.#accounts = options.accounts
     this.#requests = options.requests
+    this.#audit = options.audit
     this.#hashing = options.hashing
     this.#secrets = options.secrets
     this.#pending = options.pending
@@ -72,7 +76,7 @@ export class SignIn {
     const attempt = await this.#throttle.take('sign-in', emailKeyOf(email), client.network)
     const candidate = await this.#accounts.forSignIn(email)
     const isRight = await this.#hashing.verify(candidate?.passwordHash, password)
-    if (!isRight || candidate === undefined) throw new ProblemError(problems.wrongCredentials)
+    if (!isRight || candidate === undefined) return await this.#fail(email, candidate?.account, client, 'password')
     const { account } = candidate
     if (account.disabledAt !== null) throw new ProblemError(problems.accountDisabled)
     if (account.verifiedAt === null) return await this.#sendVerification(candidate, client, traceParent)
@@ -90,10 +94,15 @@ export class SignIn {
     const attempt = await this.#throttle.take('prove', emailKeyOf(email), client.network)
     const isRight = await this.#secrets.isRightCode(email, 'sign-in', code)
     const account = isRight ? await this.#accounts.byEmail(email) : undefined
-    if (account === undefined) throw new ProblemError(problems.wrongCredentials)
+    if (account === undefined) return await this.#fail(email, undefined, client, 'code')
     if (account.disabledAt !== null) throw new ProblemError(problems.accountDisabled)
     const proven = account.verifiedAt === null ? await this.#prove(account, traceParent) : account
     return await this.#open(proven, attempt, client, traceParent, undefined)
+  }
+
+  async #fail(email: string, account: Account | undefined, client: Client, by: string): Promise<never> {
+    await this.#audit.recordFailure(emailKeyOf(email), account?.id, client, by)
+    throw new ProblemError(problems.wrongCredentials)
   }
 
   /** Who reads the mailbox proves the address, and no password that somebody registered it with outlives that. */

@@ -27,6 +27,8 @@ const limits = {
   /** Whatever ends in a mail to the address. */
   mail: { account: { free: 5, firstSeconds: 30, maxSeconds: 900, leakSeconds: 300 }, address: manyFromOneAddress },
   bootstrap: { account: guessing, address: guessing },
+  /** Copies of all that is kept, for which every service works. */
+  export: { account: { free: 5, firstSeconds: 60, maxSeconds: 900, leakSeconds: 600 }, address: manyFromOneAddress },
   picture: { account: { free: 30, firstSeconds: 1, maxSeconds: 60, leakSeconds: 10 }, address: manyFromOneAddress },
 } satisfies Record<string, Readonly<Record<'account' | 'address', Limit>>>
 export type Purpose = keyof typeof limits

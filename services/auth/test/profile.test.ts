@@ -29,10 +29,15 @@ test('the owner reads and changes name, language and zone, and others hear of it
 })
 
 describe('the profile picture', () => {
-  const put = async (picture: Buffer, type = 'image/png', as = user.as): Promise<{ status: number; body: Picture }> => {
+  const put = async (
+    picture: Buffer,
+    type = 'image/png',
+    as = user.as,
+    query = '',
+  ): Promise<{ status: number; body: Picture }> => {
     const response = await auth.app.inject({
       method: 'PUT',
-      url: '/profile/avatar',
+      url: `/profile/avatar${query}`,
       headers: { ...signedIn(authRoutes.putAvatar, { ...as, now: auth.clock.now() }), 'content-type': type },
       payload: picture,
     })
@@ -79,6 +84,63 @@ describe('the profile picture', () => {
     expect(rawPayload.includes('find me')).toBe(false)
     const { exif, icc, xmp } = await sharp(rawPayload).metadata()
     expect([exif, icc, xmp]).toEqual([undefined, undefined, undefined])
+  })
+
+  const pixelOf = async (body: Picture, x: number, y: number): Promise<number[]> => {
+    const { rawPayload } = await auth.app.inject({ method: 'GET', url: body.avatar?.large ?? '' })
+    const { data, info } = await sharp(rawPayload).raw().toBuffer({ resolveWithObject: true })
+    return [...data.subarray((y * info.width + x) * info.channels).subarray(0, 3)]
+  }
+  /** Black on the left, white on the right, and above all of it what Exif says about how it was held. */
+  const halves = async (orientation = '1'): Promise<Buffer> =>
+    await sharp({ create: { width: 200, height: 100, channels: 3, background: 'white' } })
+      .composite([
+        { input: { create: { width: 100, height: 100, channels: 3, background: 'black' } }, left: 0, top: 0 },
+      ])
+      .withExif({ IFD0: { Orientation: orientation } })
+      .jpeg()
+      .toBuffer()
+
+  test('is the square that was asked for, in pixels of the upright picture', async () => {
+    const right = await put(await halves(), 'image/jpeg', user.as, '?left=100&top=0&size=100')
+    const left = await put(await halves(), 'image/jpeg', user.as, '?left=0&top=0&size=90')
+    expect([await pixelOf(right.body, 256, 256), await pixelOf(left.body, 256, 256)]).toEqual([
+      [255, 255, 255],
+      [0, 0, 0],
+    ])
+    // Turned a quarter, the white half is below the black one.
+    const below = await put(await halves('6'), 'image/jpeg', user.as, '?left=0&top=100&size=100')
+    expect([below.status, await pixelOf(below.body, 256, 256)]).toEqual([200, [255, 255, 255]])
+  })
+
+  test.each(['?left=101&top=0&size=100', '?left=0&top=1&size=100', '?left=0&top=0&size=201'])(
+    'is refused with a square that is not within it: %s',
+    async (query) => {
+      const { body } = await put(await halves(), 'image/jpeg', user.as, query)
+      expect(body).toMatchObject({ type: '/problems/invalid-request', errors: [{ pointer: '/query/size' }] })
+    },
+  )
+
+  test('of an animated GIF is its first frame', async () => {
+    const frame = (background: string): Sharp => sharp({ create: { width: 64, height: 64, channels: 3, background } })
+    const frames = await Promise.all(['#ff0000', '#0000ff'].map(async (colour) => await frame(colour).png().toBuffer()))
+    const animated = await sharp(frames, { join: { animated: true } })
+      .gif({ delay: [100, 100] })
+      .toBuffer()
+    expect((await sharp(animated, { animated: true }).metadata()).pages).toBe(2)
+    const { body } = await put(animated, 'image/gif')
+    const [red = 0, , blue = 255] = await pixelOf(body, 256, 256)
+    expect([red > 200, blue < 50]).toEqual([true, true])
+  })
+
+  test('keeps nothing of what hides in the file behind the picture', async () => {
+    const hidden = '<script>alert(1)</script>'
+    const polyglot = Buffer.concat([await drawn().jpeg().toBuffer(), Buffer.from(`PK\u0003\u0004${hidden}`)])
+    const { status, body } = await put(polyglot, 'image/jpeg')
+    expect(status).toBe(200)
+    for (const url of Object.values(body.avatar ?? {})) {
+      expect((await auth.app.inject({ method: 'GET', url })).rawPayload.includes(hidden)).toBe(false)
+    }
   })
 
   test('replaces the old one, whose objects are deleted', async () => {

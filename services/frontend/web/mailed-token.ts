@@ -20,7 +20,10 @@ export function useMailedToken(keptAs?: string): Signal<string | undefined> {
 }
 
 function takeMailedToken(keptAs: string | undefined): string | undefined {
-  const token = new URLSearchParams(location.hash.slice(1)).get('token') ?? undefined
+  const fragment = location.hash.slice(1)
+  // Links of mails that can be unsubscribed from are the token alone.
+  const bare = /^[\w-]+\.[a-z-]+\.[\w-]+$/.test(fragment) ? fragment : undefined
+  const token = new URLSearchParams(fragment).get('token') ?? bare
   if (token !== undefined) history.replaceState(null, '', location.pathname)
   if (keptAs === undefined) return token
   if (token !== undefined) sessionStorage.setItem(keptAs, token)

@@ -105,6 +105,11 @@ export async function signOut(): Promise<void> {
   }
 }
 
+/** After the account was deleted: there is nothing to sign out of. */
+export function forgetSession(): void {
+  tell({ signedOut: true })
+}
+
 /** After the profile was changed. */
 export function rememberUser(changed: Profile): void {
   tell({ user: changed })

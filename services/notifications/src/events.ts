@@ -11,6 +11,7 @@ import type { MessageOf, Transaction } from '@saas/state'
 import type { Content, FactsByKind, Recipient } from './content.ts'
 import { applyCarts } from './carts.ts'
 import { applyLowStock } from './digests.ts'
+import { exportMails } from './mail-export.ts'
 import { insertMails, type NewMail } from './mails.ts'
 import { applyProducts, applySales } from './projections.ts'
 import { applyUserChanges, applyUserDeletions } from './recipients.ts'
@@ -20,6 +21,7 @@ const MINUTE_MS = 60_000
 
 const userEvents = [authEvents.userChanged] as const
 const deletionEvents = [authEvents.userDeleted] as const
+const exportRequests = [authEvents.exportRequested] as const
 const productEvents = [
   productsEvents.productCreated,
   productsEvents.productChanged,
@@ -57,6 +59,7 @@ const mailEvents = [
 export const consumedEvents = [
   ...userEvents,
   ...deletionEvents,
+  ...exportRequests,
   ...mailEvents,
   ...productEvents,
   ...cartEvents,
@@ -88,6 +91,7 @@ export async function applyEvents(
     .map(mailOf)
     .filter((mail) => mail !== undefined)
   const written = await insertMails(tx, [...warnings, ...mails], now)
+  await exportMails(tx, those(messages, exportRequests))
   // Last, so that nothing that came with it outlives it.
   await applyUserDeletions(tx, those(messages, deletionEvents), now)
   return written

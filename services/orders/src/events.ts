@@ -3,10 +3,20 @@ import { authEvents, ordersEvents, productsEvents } from '@saas/contracts'
 import type { Bus, MessageOf, Transaction } from '@saas/state'
 import { decide, type Decision } from './decisions.ts'
 import type { DecisionWatch } from './decision-watch.ts'
+import { exportOrders, forgetCustomer } from './customers.ts'
 import { copyProductsOf, type ProductMessage } from './product-copies.ts'
 
 const { productCreated, productChanged, productDeleted, stockReserved, stockRefused } = productsEvents
-const consumed = [productCreated, productChanged, productDeleted, stockReserved, stockRefused] as const
+const { userDeleted, exportRequested } = authEvents
+const consumed = [
+  productCreated,
+  productChanged,
+  productDeleted,
+  stockReserved,
+  stockRefused,
+  userDeleted,
+  exportRequested,
+] as const
 type Consumed = MessageOf<(typeof consumed)[number]>
 
 const { orderConfirmed, orderRejected, orderCancelled } = ordersEvents
@@ -27,7 +37,10 @@ export function followEvents(context: {
       changed = await applyEvents(tx, messages, clock)
     },
     // One statement decides a batch, so an order must not be in it twice, whoever wrote the messages.
-    keyOf: ({ data }) => ('orderId' in data ? data.orderId : data.productId),
+    keyOf: ({ data }) => {
+      if ('orderId' in data) return data.orderId
+      return 'userId' in data ? data.userId : data.productId
+    },
     // Our own decisions need not come back through the broker to be seen.
     afterCommit: () => {
       for (const orderId of changed) watch.nudge(orderId)
@@ -49,6 +62,10 @@ export async function applyEvents(tx: Transaction, messages: readonly Consumed[]
     } else if (message.subject === stockRefused.subject) {
       const { orderId, reason } = message.data
       decisions.push({ orderId, status: 'rejected', reason, decidedAt, traceParent: message.traceParent })
+    } else if (message.subject === userDeleted.subject) {
+      await forgetCustomer(tx, message.data.userId)
+    } else if (message.subject === exportRequested.subject) {
+      await exportOrders(tx, message.data, message.traceParent)
     } else {
       products.push(message)
     }

@@ -159,15 +159,24 @@ class ProductsVoice implements AsyncDisposable {
 }
 
 /** Says what auth says when a session of a user was revoked, or all (null). Resolves when the stream has it. */
-export async function sayRevoked({ service }: TestOrders, userId: string, sessionId: string | null): Promise<void> {
+export async function sayRevoked(orders: TestOrders, userId: string, sessionId: string | null): Promise<void> {
+  await sayAsAuth(orders, authEvents.sessionRevoked, { userId, sessionId })
+}
+
+/** Says something as auth would about a user. Resolves when the stream has it. */
+export async function sayAsAuth<E extends Event>(
+  { service }: TestOrders,
+  event: E,
+  data: DataOf<E> & { readonly userId: string },
+): Promise<void> {
   await using database = await cloneDatabase('auth', { migrations: null })
   const config = testConfig('auth', { database, bus: service.bus, objects: service.objects })
   await using state = State.connect(config, { service: 'auth', logger: service.log.logger, clock: service.clock })
-  const { aggregate, subject } = authEvents.sessionRevoked
+  const { aggregate, subject } = event
   await database.query(
     `insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data)
      values (uuidv7(), $1, $2, 1, $3, $4)`,
-    [aggregate, userId, subject, JSON.stringify({ userId, sessionId })],
+    [aggregate, data.userId, subject, JSON.stringify(data)],
   )
   state.bus.startRelay()
   await eventually(async () => (await database.query('select from outbox where published_at is null')).length === 0)

@@ -15,7 +15,7 @@ export const emailRoutes = {
       'Ask for another address, with the password or a code mailed for signing in; a link and code go to the new one',
     body: Type.Union([Strict({ email: Email, currentPassword: Password }), Strict({ email: Email, code: Code })]),
     responses: { 202: Accepted },
-    problems: [problems.wrongCredentials, problems.tooManyRequests],
+    problems: [problems.wrongCredentials, problems.reauthenticationRequired, problems.tooManyRequests],
   }),
   confirmEmail: route({
     id: 'auth.confirmEmail',

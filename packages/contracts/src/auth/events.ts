@@ -80,6 +80,17 @@ export const authEvents = {
     data: Type.Object({ ...Recipient, changedAt: Time }),
     example: { ...recipient, changedAt: '2026-01-01T12:00:00.000Z' },
   }),
+  exportRequested: event({
+    subject: 'msg.auth.export.requested',
+    aggregate: 'user',
+    summary: 'A user wants a copy of all that is kept about them; each service answers with its parts',
+    data: Type.Object({ exportId: Id, userId: Id, requestedAt: Time }),
+    example: {
+      exportId: '01977c1e-6a00-7000-8000-0000000000e1',
+      userId,
+      requestedAt: '2026-01-01T12:00:00.000Z',
+    },
+  }),
   emailChangeRequested: event({
     subject: 'msg.auth.email-change.requested',
     aggregate: 'user',

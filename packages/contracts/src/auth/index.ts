@@ -1,3 +1,4 @@
+import { auditRoutes } from './audit.ts'
 import { decisionRoutes } from './decisions.ts'
 import { factorRoutes } from './factors.ts'
 import { emailRoutes } from './email.ts'
@@ -8,6 +9,7 @@ import { sessionRoutes } from './sessions.ts'
 import { signInRoutes } from './sign-in.ts'
 import { userRoutes } from './users.ts'
 
+export { auditActions, AuditEntry, type AuditAction } from './audit.ts'
 export * from './events.ts'
 export * from './totp.ts'
 export {
@@ -16,6 +18,7 @@ export {
   PASSWORD_CHARACTERS_MAX,
   CODE_LIFETIME_MINUTES,
   avatarSizes,
+  DataExport,
   Avatar,
   Profile,
   SignedIn,
@@ -39,5 +42,6 @@ export const authRoutes = {
   ...sessionRoutes,
   ...profileRoutes,
   ...userRoutes,
+  ...auditRoutes,
   ...decisionRoutes,
 }

@@ -3,11 +3,13 @@ import * as problems from '../problems.ts'
 import { route } from '../route.ts'
 import { Language, Strict, Zone } from '../shapes.ts'
 import { MailPreferences, optionalMailKinds } from '../preferences.ts'
-import { PersonName, Profile, AVATAR_BYTES_MAX, none } from './shapes.ts'
+import { AVATAR_BYTES_MAX, Code, DataExport, none, Password, PersonName, Profile } from './shapes.ts'
 
 /** As a form that a mail program sends; multipart ones have long boundaries. */
 const UNSUBSCRIBE_BYTES_MAX = 1_000
 const unsubscribeParams = Strict({ token: Type.String({ maxLength: 128, pattern: '^[A-Za-z0-9_.-]+$' }) })
+
+const cropEdge = Type.Integer({ minimum: 0, maximum: 24_000_000, description: 'Pixels of the upright picture' })
 
 export const profileRoutes = {
   getProfile: route({
@@ -32,6 +34,32 @@ export const profileRoutes = {
       zone: Type.Optional(Type.Union([Zone, Type.Null()])),
     }),
     responses: { 200: Profile },
+  }),
+  deleteProfile: route({
+    id: 'auth.deleteProfile',
+    service: 'auth',
+    method: 'DELETE',
+    path: '/profile',
+    access: 'user',
+    summary: 'Delete the account at once and for good, with the password or a code mailed for signing in',
+    body: Type.Union([Strict({ currentPassword: Password }), Strict({ code: Code })]),
+    responses: { 204: none },
+    problems: [
+      problems.wrongCredentials,
+      problems.reauthenticationRequired,
+      problems.lastAdministrator,
+      problems.tooManyRequests,
+    ],
+  }),
+  exportProfile: route({
+    id: 'auth.exportProfile',
+    service: 'auth',
+    method: 'GET',
+    path: '/profile/export',
+    access: 'user',
+    summary: 'All that is kept about the caller; 202 while a service has not sent its part yet: ask again',
+    responses: { 200: DataExport, 202: Type.Object({ status: Type.Literal('pending') }) },
+    problems: [problems.tooManyRequests],
   }),
   getPreferences: route({
     id: 'auth.getPreferences',
@@ -85,7 +113,18 @@ export const profileRoutes = {
     method: 'PUT',
     path: '/profile/avatar',
     access: 'user',
-    summary: 'Set the profile picture: PNG, JPEG, WebP or GIF of at most 2 MB',
+    summary: 'Set the profile picture, all of it or a square: PNG, JPEG, WebP or GIF of at most 2 MB',
+    query: Strict({
+      left: Type.Optional(cropEdge),
+      top: Type.Optional(cropEdge),
+      size: Type.Optional(
+        Type.Integer({
+          minimum: 1,
+          maximum: 24_000_000,
+          description: 'Edge of the square; without it the middle is taken',
+        }),
+      ),
+    }),
     upload: {
       mediaTypes: ['image/png', 'image/jpeg', 'image/webp', 'image/gif', 'application/octet-stream'],
       bytesMax: AVATAR_BYTES_MAX,

@@ -1,6 +1,7 @@
 import type { Static } from 'typebox'
 import { Type } from '../schema.ts'
 import { roles } from '../access.ts'
+import { MailPreferences } from '../preferences.ts'
 import { Email, Id, Language, Time, Zone } from '../shapes.ts'
 
 export const AVATAR_BYTES_MAX = 2_000_000
@@ -99,6 +100,20 @@ export const Session = Type.Object({
   current: Type.Boolean(),
 })
 export type Session = Static<typeof Session>
+
+const Item = Type.Record(Type.String(), Type.Unknown())
+
+/** All that is kept about somebody, newest first, in every service. */
+export const DataExport = Type.Object({
+  exportedAt: Time,
+  profile: Profile,
+  preferences: MailPreferences,
+  sessions: Type.Array(Item),
+  signIns: Type.Array(Item),
+  orders: Type.Array(Item),
+  mails: Type.Array(Item),
+})
+export type DataExport = Static<typeof DataExport>
 
 export const User = Type.Object({
   id: Id,

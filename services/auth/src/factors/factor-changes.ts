@@ -3,6 +3,7 @@ import { sql, type Bus, type Database, type Transaction } from '@saas/state'
 import type { Clock } from '@saas/config'
 import { emit, sessionRevoked } from '../account-events.ts'
 import { accountColumns, type Account } from '../accounts.ts'
+import type { Audit } from '../audit.ts'
 import type { Revocations } from '../revocations.ts'
 import { endAndRevokeSessions, revokeOlderTokens } from '../session-end.ts'
 import type { RecoveryCodes } from './recovery-codes.ts'
@@ -63,6 +64,7 @@ export class FactorChanges {
   readonly #database: Database
   readonly #bus: Pick<Bus, 'nudge'>
   readonly #clock: Clock
+  readonly #audit: Audit
   readonly #revocations: Revocations
   readonly #secondFactors: SecondFactors
   readonly #recoveryCodes: RecoveryCodes
@@ -71,6 +73,7 @@ export class FactorChanges {
     readonly database: Database
     readonly bus: Pick<Bus, 'nudge'>
     readonly clock: Clock
+    readonly audit: Audit
     readonly revocations: Revocations
     readonly secondFactors: SecondFactors
     readonly recoveryCodes: RecoveryCodes
@@ -78,6 +81,7 @@ export class FactorChanges {
     this.#database = options.database
     this.#bus = options.bus
     this.#clock = options.clock
+    this.#audit = options.audit
     this.#revocations = options.revocations
     this.#secondFactors = options.secondFactors
     this.#recoveryCodes = options.recoveryCodes
@@ -137,6 +141,10 @@ export class FactorChanges {
 
   /** Mails the owner a notice. */
   async tell({ tx, account, caller, now }: Change, what: FactorChange): Promise<void> {
+    const { factor, change, label } = what
+    const detail = { factor, change, ...(label === undefined ? {} : { label }) }
+    const action = change === 'removed' ? 'factor-removed' : 'factor-added'
+    if (change !== 'used') await this.#audit.record(tx, { action, accountId: account.id, byId: caller.userId, detail })
     await emit(tx, account.id, [factorChanged(account, what, now)], caller.traceParent)
   }
 

@@ -8,6 +8,7 @@ import { describe } from '../errors.ts'
 import { texts } from '../language.ts'
 import { say } from '../notices.ts'
 import { rememberUser } from '../session.ts'
+import { CropChoice, type Crop } from './account-crop.tsx'
 
 interface Chosen {
   readonly file: File
@@ -22,10 +23,12 @@ export function AvatarSection({ person }: { person: Profile }) {
   const chosen = useSignal<Chosen | undefined>(undefined)
   const trouble = useSignal<string | undefined>(undefined)
   const isSending = useSignal(false)
+  const crop = useSignal<Crop | undefined>(undefined)
 
   const drop = (): void => {
     if (chosen.value !== undefined) URL.revokeObjectURL(chosen.value.url)
     chosen.value = undefined
+    crop.value = undefined
     if (field.current !== null) field.current.value = ''
   }
   useEffect(() => drop, [])
@@ -50,7 +53,8 @@ export function AvatarSection({ person }: { person: Profile }) {
       isSending.value = false
     }
   }
-  const upload = async (file: File): Promise<Profile> => (await call(authRoutes.putAvatar, { upload: file })).body
+  const upload = async (file: File): Promise<Profile> =>
+    (await call(authRoutes.putAvatar, { upload: file, query: crop.value ?? {} })).body
   const remove = async (): Promise<Profile> => (await call(authRoutes.deleteAvatar, {})).body
   const preview = chosen.value
 
@@ -61,7 +65,7 @@ export function AvatarSection({ person }: { person: Profile }) {
         {preview === undefined ? (
           <AvatarPicture person={person} size="medium" />
         ) : (
-          <img class="avatar medium" src={preview.url} alt={account.preview} />
+          <CropChoice key={preview.url} url={preview.url} choose={(square) => (crop.value = square)} />
         )}
         <div>
           <label class="button quiet" for={id}>

@@ -7,6 +7,7 @@ import { say, sayTrouble } from '../notices.ts'
 import { rememberUser, signOut, user } from '../session.ts'
 import { AvatarSection } from './account-avatar.tsx'
 import { EmailSection } from './account-email.tsx'
+import { LeavingSection } from './account-leaving.tsx'
 import { PreferencesSection } from './account-preferences.tsx'
 import { SessionsSection } from './account-sessions.tsx'
 
@@ -30,6 +31,7 @@ function Account() {
       <PreferencesSection />
       <SessionsSection />
       <PasswordSection />
+      <LeavingSection person={person} />
       <button type="button" class="button quiet" onClick={() => void signOut().catch(sayTrouble)}>
         {nav.logOut}
       </button>

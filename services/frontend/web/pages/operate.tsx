@@ -1,13 +1,21 @@
 import { Page, SignedInOnly } from '../components/page.tsx'
 import { texts } from '../language.ts'
 import { linkTo, place } from '../router.ts'
+import { AuditLog } from './operate-audit.tsx'
 import { DeadLetters } from './operate-dead-letters.tsx'
 import { LagTables } from './operate-lag.tsx'
 import { Mails } from './operate-mails.tsx'
 import { Schedules } from './operate-schedules.tsx'
 import { Users } from './operate-users.tsx'
 
-const sections = { mails: Mails, schedules: Schedules, deadLetters: DeadLetters, lag: LagTables, users: Users }
+const sections = {
+  mails: Mails,
+  schedules: Schedules,
+  deadLetters: DeadLetters,
+  lag: LagTables,
+  users: Users,
+  audit: AuditLog,
+}
 const names = Object.keys(sections) as (keyof typeof sections)[]
 
 export function OperatePage() {

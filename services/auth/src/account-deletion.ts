@@ -1,0 +1,92 @@
+import { authEvents, ProblemError, problems } from '@saas/contracts'
+import { sql, type Bus, type Database } from '@saas/state'
+import type { Clock } from '@saas/config'
+import { emission, emit, sessionRevoked } from './account-events.ts'
+import { accountColumns, type Account, type Accounts } from './accounts.ts'
+import { lockAdministrators, refuseLastAdministrator } from './administrators.ts'
+import type { Audit } from './audit.ts'
+import type { Client } from './client.ts'
+import type { MailedSecrets } from './mailed-secrets.ts'
+import type { Reproof, Reproofs } from './reproof.ts'
+import type { Revocations } from './revocations.ts'
+import { endAndRevokeSessions, revokeOlderTokens } from './session-end.ts'
+
+const lockAccount = sql<Account>(
+  'auth.lock_leaving_account',
+  `select ${accountColumns} from account where id = $1 for update`,
+)
+
+// The picture becomes nobody's, and its objects are collected. What else hangs on the account goes with it.
+const deleteAccount = sql(
+  'auth.delete_account',
+  `with orphaned as (
+     insert into avatar_orphan (avatar_key, delete_from)
+     select avatar_key, $2
+     from account
+     where id = $1 and avatar_key is not null
+   )
+   delete from account where id = $1`,
+)
+
+/** Leaving for good. Nothing of the account is kept but an id in ledgers, which then names nobody. */
+export class AccountDeletion {
+  readonly #database: Database
+  readonly #bus: Pick<Bus, 'nudge'>
+  readonly #clock: Clock
+  readonly #accounts: Accounts
+  readonly #audit: Audit
+  readonly #reproofs: Reproofs
+  readonly #revocations: Revocations
+  readonly #secrets: MailedSecrets
+
+  constructor(options: {
+    readonly database: Database
+    readonly bus: Pick<Bus, 'nudge'>
+    readonly clock: Clock
+    readonly accounts: Accounts
+    readonly audit: Audit
+    readonly reproofs: Reproofs
+    readonly revocations: Revocations
+    readonly secrets: MailedSecrets
+  }) {
+    this.#database = options.database
+    this.#bus = options.bus
+    this.#clock = options.clock
+    this.#accounts = options.accounts
+    this.#audit = options.audit
+    this.#reproofs = options.reproofs
+    this.#revocations = options.revocations
+    this.#secrets = options.secrets
+  }
+
+  /**
+   * The last event about an account is its deletion, and everybody who keeps anything about the person forgets it then. The
+   * address may register anew at once.
+   *
+   * @throws {ProblemError} `wrong-credentials`, `reauthentication-required`, `last-administrator`, `too-many-requests`
+   */
+  async delete(
+    { userId: accountId, sessionId }: { readonly userId: string; readonly sessionId: string },
+    reproof: Reproof,
+    client: Client,
+    traceParent: string,
+  ): Promise<void> {
+    await this.#reproofs.require(await this.#accounts.byId(accountId), sessionId, reproof, client)
+    await this.#database.transaction(async (tx) => {
+      await lockAdministrators(tx)
+      const [account] = await tx.query(lockAccount, [accountId])
+      if (account === undefined) throw new ProblemError(problems.notFound)
+      await refuseLastAdministrator(tx, account)
+      const now = this.#clock.now()
+      await endAndRevokeSessions(tx, accountId, {}, 'revoked', now)
+      await revokeOlderTokens(tx, { id: accountId, securityVersion: account.securityVersion + 1 }, undefined, now)
+      await this.#secrets.voidCodes(tx, account.email)
+      await this.#audit.record(tx, { action: 'account-deleted', accountId, byId: accountId, client })
+      const deleted = emission(authEvents.userDeleted, { userId: accountId, deletedAt: now.toISOString() })
+      await emit(tx, accountId, [sessionRevoked(accountId, null), deleted], traceParent)
+      await tx.query(deleteAccount, [accountId, now])
+    })
+    this.#bus.nudge()
+    await this.#revocations.read()
+  }
+}

@@ -1,0 +1,148 @@
+import { ProblemError, problems, type AuditAction, type AuditEntry } from '@saas/contracts'
+import { sql, type Database, type Transaction } from '@saas/state'
+import type { Clock } from '@saas/config'
+import { v7 as uuidv7 } from 'uuid'
+import type { Client } from './client.ts'
+import { hmac, type DerivedKeys } from './derived-keys.ts'
+
+const ITEMS_DEFAULT = 24
+const FAILURE_WINDOW_MS = 60_000
+const SIGN_INS_MAX = 1_000
+const SEQUENCE_END = 2 ** 31
+
+const insertEntry = sql(
+  'auth.insert_audit_entry',
+  `insert into audit_entry (id, at, action, account_id, by_id, network, device, detail, once_key)
+   values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+   on conflict (once_key) do nothing`,
+)
+
+interface EntryRow extends Omit<AuditEntry, 'at'> {
+  readonly at: Date
+}
+
+const selectEntries = sql<EntryRow>(
+  'auth.audit_entries',
+  `select entry.id, entry.at, entry.action, entry.account_id as "accountId", concerned.email as account,
+     entry.by_id as "byId", author.email as by, entry.network, entry.device, entry.detail
+   from audit_entry as entry
+   left join account as concerned on concerned.id = entry.account_id
+   left join account as author on author.id = entry.by_id
+   where ($1::uuid is null or entry.id < $1)
+     and ($2::text is null or entry.action = $2)
+     and ($3::uuid is null or entry.account_id = $3)
+     and ($4::uuid is null or entry.by_id = $4)
+     and ($5::timestamptz is null or entry.at >= $5)
+     and ($6::timestamptz is null or entry.at < $6)
+   order by entry.id desc
+   limit $7`,
+)
+
+const selectSignIns = sql<{ at: Date; action: string; network: string | null; device: string | null }>(
+  'auth.sign_ins',
+  `select at, action, network, device
+   from audit_entry
+   where account_id = $1 and action in ('sign-in', 'sign-in-failed')
+   order by id desc
+   limit ${SIGN_INS_MAX}`,
+)
+
+/** What an entry says beyond its time. */
+export interface AuditFact {
+  readonly action: AuditAction
+  readonly accountId: string
+  /** Whoever did it; left out where nobody was signed in. */
+  readonly byId?: string
+  readonly client?: Client
+  readonly detail?: Readonly<Record<string, unknown>>
+}
+
+/** What administrators look for. */
+export interface AuditFilter {
+  readonly limit?: number
+  readonly cursor?: string
+  readonly action?: AuditAction
+  readonly accountId?: string
+  readonly byId?: string
+  readonly from?: string
+  readonly until?: string
+}
+
+/**
+ * Who did what to which account. The table takes no change and no deletion from the role the service runs as; entries are
+ * written in the transaction that does what they say, so neither is there without the other.
+ */
+export class Audit {
+  readonly #database: Database
+  readonly #clock: Clock
+  readonly #keys: DerivedKeys
+  #sequence = 0
+
+  constructor(options: { readonly database: Database; readonly clock: Clock; readonly keys: DerivedKeys }) {
+    this.#database = options.database
+    this.#clock = options.clock
+    this.#keys = options.keys
+  }
+
+  async record(tx: Transaction, { action, accountId, byId, client, detail = {} }: AuditFact): Promise<void> {
+    const now = this.#clock.now()
+    const where = [client?.network ?? null, client?.device ?? null]
+    await tx.query(insertEntry, [
+      this.#idAt(now),
+      now,
+      action,
+      accountId,
+      byId ?? null,
+      ...where,
+      JSON.stringify(detail),
+      null,
+    ])
+  }
+
+  /**
+   * Writes a failed sign-in down, at most one a minute for an address that was tried and a place it was tried from. It is
+   * the same work whether the address has an account or not.
+   */
+  async recordFailure(emailKey: string, accountId: string | undefined, client: Client, by: string): Promise<void> {
+    const now = this.#clock.now()
+    const minute = String(Math.floor(now.getTime() / FAILURE_WINDOW_MS))
+    const onceKey = hmac(this.#keys.lookup, 'failed sign-in', emailKey, client.network, minute).toString('base64url')
+    const values = [this.#idAt(now), now, 'sign-in-failed', accountId ?? null, null, client.network, client.device]
+    await this.#database.write(insertEntry, [...values, JSON.stringify({ by }), onceKey])
+  }
+
+  /** Newest first. */
+  async list(filter: AuditFilter): Promise<{ items: AuditEntry[]; next: string | null }> {
+    const limit = filter.limit ?? ITEMS_DEFAULT
+    const rows = await this.#database.read(selectEntries, [
+      filter.cursor === undefined ? null : readCursor(filter.cursor),
+      filter.action ?? null,
+      filter.accountId ?? null,
+      filter.byId ?? null,
+      filter.from ?? null,
+      filter.until ?? null,
+      limit + 1,
+    ])
+    const items = rows.slice(0, limit).map((row) => Object.assign({}, row, { at: row.at.toISOString() }))
+    return { items, next: rows.length > limit ? (items.at(-1)?.id ?? null) : null }
+  }
+
+  /** By the service's clock, and counted within it, so that pages are in the order in which a replica wrote. */
+  #idAt(now: Date): string {
+    this.#sequence = (this.#sequence + 1) % SEQUENCE_END
+    return uuidv7({ msecs: now.getTime(), seq: this.#sequence })
+  }
+
+  /** For whoever asks what is kept about them. */
+  async signInsOf(accountId: string): Promise<Record<string, unknown>[]> {
+    const rows = await this.#database.read(selectSignIns, [accountId])
+    return rows.map(({ at, action, network, device }) => ({ at: at.toISOString(), action, network, device }))
+  }
+}
+
+function readCursor(cursor: string): string {
+  if (/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(cursor)) return cursor
+  throw new ProblemError(problems.invalidRequest, {
+    errors: [{ pointer: '/query/cursor', detail: 'must be the `next` of an earlier answer' }],
+  })
+}

@@ -1,0 +1,134 @@
+import { authRoutes, type AuditEntry, type QueryOf } from '@saas/contracts'
+import type { TestService } from '@saas/testing'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { administrator, newUser, PASSWORD, signIn, startedAuth, type SignedInUser } from './harness.ts'
+
+let auth: TestService
+let admin: SignedInUser
+let user: SignedInUser
+let email: string
+beforeAll(async () => {
+  auth = await startedAuth()
+  admin = await administrator(auth)
+})
+beforeEach(async () => {
+  email = `${crypto.randomUUID()}@example.com`
+  user = await newUser(auth, email)
+})
+afterAll(async () => {
+  await auth[Symbol.asyncDispose]()
+})
+
+const entries = async (query: QueryOf<typeof authRoutes.listAudit> = {}): Promise<AuditEntry[]> =>
+  (await auth.call(authRoutes.listAudit, { as: admin.as, query })).body.items
+const about = async (): Promise<string[]> => (await entries({ accountId: user.userId })).map(({ action }) => action)
+
+describe('the audit log', () => {
+  test('says who changed which role, who shut whom out, and who signed in from where', async () => {
+    const params = { id: user.userId }
+    await auth.call(authRoutes.setRoles, { as: admin.as, params, body: { roles: ['manager'] } })
+    await auth.call(authRoutes.setDisabled, { as: admin.as, params, body: { disabled: true } })
+    await auth.call(authRoutes.setDisabled, { as: admin.as, params, body: { disabled: false } })
+    expect(await about()).toEqual(['enabled', 'disabled', 'roles-changed', 'sign-in'])
+    const [, , roles, signedIn] = await entries({ accountId: user.userId })
+    expect(roles).toMatchObject({
+      account: email,
+      byId: admin.userId,
+      by: 'root@example.com',
+      detail: { before: ['customer'], after: ['manager'] },
+    })
+    expect(signedIn).toMatchObject({ byId: user.userId, network: '127.0.0.1', detail: { sessionId: user.sessionId } })
+  })
+
+  test('has nothing of what was refused or changed nothing', async () => {
+    const params = { id: user.userId }
+    await auth.call(authRoutes.setRoles, { as: admin.as, params, body: { roles: ['customer'] } })
+    await auth.call(authRoutes.setRoles, { as: admin.as, params: { id: admin.userId }, body: { roles: ['customer'] } })
+    expect(await about()).toEqual(['sign-in'])
+    const own = await entries({ accountId: admin.userId, action: 'roles-changed' })
+    expect(own).toEqual([])
+  })
+
+  test('counts failures once a minute, alike for addresses that are known and that are not', async () => {
+    const stranger = `${crypto.randomUUID()}@example.com`
+    const before = (await entries({ action: 'sign-in-failed', limit: 100 })).length
+    for (const address of [email, stranger, email, stranger]) {
+      await auth.call(authRoutes.login, { body: { email: address, password: 'a guess that is wrong' } })
+    }
+    const failures = await entries({ action: 'sign-in-failed', limit: 100 })
+    expect(failures.length - before).toBe(2)
+    expect(failures.slice(0, 2).map(({ accountId }) => accountId)).toEqual([null, user.userId])
+    auth.clock.advance(60_000)
+    await auth.call(authRoutes.login, { body: { email, password: 'a guess that is wrong' } })
+    expect(await about()).toEqual(['sign-in-failed', 'sign-in-failed', 'sign-in'])
+    expect(JSON.stringify(failures)).not.toContain(stranger)
+  })
+
+  test('takes no change and no deletion, from the service’s role or its owner', async () => {
+    for (const statement of [
+      `update audit_entry set action = 'sign-in'`,
+      'delete from audit_entry',
+      'truncate audit_entry',
+    ]) {
+      await expect(auth.database.query(statement)).rejects.toThrow(/append-only|permission denied/)
+    }
+    const [granted] = await auth.database.query<{ rights: string[] }>(
+      `select array_agg(distinct privilege_type order by privilege_type) as rights
+       from pg_class cross join aclexplode(relacl) as acl
+       where oid = 'audit_entry'::regclass and acl.grantee <> relowner`,
+    )
+    expect(granted?.rights).toEqual(['INSERT', 'SELECT'])
+  })
+
+  test('is read page by page, the newest first, without gap or repetition while entries are added', async () => {
+    for (let n = 0; n < 4; n += 1) await signIn(auth, email)
+    const first = await auth.call(authRoutes.listAudit, { as: admin.as, query: { accountId: user.userId, limit: 2 } })
+    await signIn(auth, email)
+    const query = { accountId: user.userId, limit: 100, cursor: first.body.next }
+    const rest = await auth.call(authRoutes.listAudit, { as: admin.as, query })
+    const ids = [...first.body.items, ...rest.body.items].map(({ id }: AuditEntry) => id)
+    // The newest of all came after the first page was read.
+    expect(ids).toHaveLength(5)
+    expect(ids).toEqual(ids.toSorted().toReversed())
+    expect(rest.body.next).toBeNull()
+  })
+
+  test('is searched by time, by action and by author', async () => {
+    auth.clock.advance(1_000)
+    const from = auth.clock.now().toISOString()
+    await signIn(auth, email)
+    expect(await entries({ from, action: 'sign-in' })).toHaveLength(1)
+    expect(await entries({ until: from, accountId: user.userId })).toHaveLength(1)
+    expect((await entries({ byId: user.userId })).length).toBe(2)
+    expect(await entries({ byId: user.userId, action: 'disabled' })).toEqual([])
+    const wrong = await auth.call(authRoutes.listAudit, { as: admin.as, query: { cursor: 'x' } })
+    expect(wrong).toMatchObject({ status: 400, body: { errors: [{ pointer: '/query/cursor' }] } })
+  })
+
+  test('forgets names with the account and keeps what was done', async () => {
+    await auth.call(authRoutes.deleteProfile, { as: user.as, body: { currentPassword: PASSWORD } })
+    const all = await entries({ accountId: user.userId })
+    expect(all.map(({ action, account, by }) => [action, account, by])).toEqual([
+      ['account-deleted', null, null],
+      ['sign-in', null, null],
+    ])
+  })
+})
+
+test('an entry is there exactly when what it says was done', async () => {
+  await auth.database.query(
+    `create function refuse_entries() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$`,
+  )
+  await auth.database.query(
+    'create trigger refuse before insert on audit_entry for each row execute function refuse_entries()',
+  )
+  const params = { id: user.userId }
+  const answer = await auth.call(authRoutes.setDisabled, { as: admin.as, params, body: { disabled: true } })
+  await auth.database.query('drop trigger refuse on audit_entry')
+  expect(answer.status).toBe(500)
+  const [row] = await auth.database.query<{ disabled: Date | null }>(
+    'select disabled_at as disabled from account where id = $1',
+    [user.userId],
+  )
+  expect(row?.disabled).toBeNull()
+})

@@ -1,0 +1,69 @@
+import { authEvents, authRoutes, exportEvents } from '@saas/contracts'
+import { eventually, type TestService } from '@saas/testing'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { newUser, startedAuth, type SignedInUser } from './harness.ts'
+
+let auth: TestService
+let user: SignedInUser
+beforeAll(async () => {
+  auth = await startedAuth()
+})
+beforeEach(async () => {
+  user = await newUser(auth)
+})
+afterAll(async () => {
+  await auth[Symbol.asyncDispose]()
+})
+
+const ask = async () => await auth.call(authRoutes.exportProfile, { as: user.as })
+
+/** The request for parts that went out, once it did. */
+async function requested(): Promise<{ exportId: string; userId: string }> {
+  return await eventually(async () => {
+    const [row] = await auth.database.query<{ data: { exportId: string; userId: string } }>(
+      `select data from outbox where subject = $1 and data ->> 'userId' = $2 order by id desc limit 1`,
+      [authEvents.exportRequested.subject, user.userId],
+    )
+    return row?.data ?? false
+  })
+}
+
+/** What another service would have sent, as auth's consumer stores it. */
+async function answer(service: string, part: number, parts: number, items: object[]): Promise<void> {
+  const { exportId } = await requested()
+  await auth.database.query(
+    'insert into data_export_part (export_id, service, part, parts, items) values ($1, $2, $3, $4, $5)',
+    [exportId, service, part, parts, JSON.stringify(items)],
+  )
+}
+
+test('an export is whole: it waits for every part of every service, and holds what auth knows', async () => {
+  const asked = ask()
+  await answer('notifications', 1, 1, [{ kind: 'verify-address' }])
+  await answer('orders', 2, 2, [{ id: 'b' }])
+  await answer('orders', 1, 2, [{ id: 'a' }])
+  const { status, body, headers } = await asked
+  expect([status, headers['content-disposition']]).toEqual([200, 'attachment; filename="account.json"'])
+  expect(body).toMatchObject({
+    profile: { id: user.userId },
+    preferences: { digest: true },
+    sessions: [{ id: user.sessionId, device: expect.any(String), address: '127.0.0.1' }],
+    signIns: [{ action: 'sign-in', network: '127.0.0.1' }],
+    orders: [{ id: 'a' }, { id: 'b' }],
+    mails: [{ kind: 'verify-address' }],
+  })
+})
+
+test('asked again a moment later, it is the same export: no service works twice', async () => {
+  const asked = ask()
+  await answer('notifications', 1, 1, [])
+  await answer('orders', 1, 1, [])
+  await asked
+  const { exportId } = await requested()
+  expect((await ask()).status).toBe(200)
+  expect((await requested()).exportId).toBe(exportId)
+})
+
+test('the services’ events and nobody else’s make up the parts', () => {
+  expect(Object.values(exportEvents).map(({ publishedBy }) => publishedBy)).toEqual(['orders', 'notifications'])
+})

@@ -1,0 +1,57 @@
+import { EXPORT_ITEMS_MAX, exportEvents, exportParts, type DataOf, type authEvents } from '@saas/contracts'
+import { sql, type Transaction } from '@saas/state'
+import { v7 as uuidv7 } from 'uuid'
+import { orderColumns, toOrder, type OrderRow } from './order-row.ts'
+
+// What was bought stays for the books, under an id that nobody has: no two of a person's orders can be told to be theirs
+// by it any more than by looking, and no name or address was ever here.
+const forget = sql(
+  'orders.forget_customer',
+  `with carts as (
+     delete from cart where user_id = $1
+   ),
+   keys as (
+     delete from idempotency where user_id = $1
+   )
+   update orders
+   set user_id = $2
+   where user_id = $1`,
+)
+
+const selectOrders = sql<OrderRow>(
+  'orders.orders_to_export',
+  `select ${orderColumns}
+   from orders
+   where user_id = $1
+   order by order_id desc
+   limit ${EXPORT_ITEMS_MAX}`,
+)
+
+const insertParts = sql(
+  'orders.insert_export_parts',
+  `insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data, trace_parent)
+   select p.id, $2, $3, p.version, $4, p.data, $5
+   from jsonb_to_recordset($1::jsonb) as p (id uuid, version bigint, data jsonb)`,
+)
+
+/** Forgets somebody whose account is gone: the cart, the keys, and whose the orders were. */
+export async function forgetCustomer(tx: Transaction, userId: string): Promise<void> {
+  await tx.query(forget, [userId, crypto.randomUUID()])
+}
+
+/** Answers with all orders of somebody, the newest first. */
+export async function exportOrders(
+  tx: Transaction,
+  { exportId, userId }: DataOf<typeof authEvents.exportRequested>,
+  traceParent: string | undefined,
+): Promise<void> {
+  const rows = await tx.query(selectOrders, [userId])
+  const parts = exportParts(rows.map((row) => toOrder(row).order))
+  const made = parts.map((items, index) => ({
+    id: uuidv7(),
+    version: index + 1,
+    data: { exportId, userId, part: index + 1, parts: parts.length, items },
+  }))
+  const { aggregate, subject } = exportEvents.ordersExportPartMade
+  await tx.query(insertParts, [JSON.stringify(made), aggregate, exportId, subject, traceParent ?? null])
+}
