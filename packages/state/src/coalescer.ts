@@ -5,10 +5,7 @@ import type { Statement } from './statement.ts'
 
 type Run = <Row>(statement: Statement<Row>, values: readonly unknown[]) => Promise<Row[]>
 
-/**
- * While Postgres works on one batch, the program reads and answers the calls of the other: with one batch under way each waited for
- * the other half of the time.
- */
+/** While Postgres works on one batch, the program reads and answers the calls of the other. */
 const BATCHES_UNDER_WAY_MAX = 2
 
 /** Batches that are sent again piece by piece beside the one under way; further ones hold it up. */

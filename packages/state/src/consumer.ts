@@ -304,8 +304,7 @@ export class Consumer implements AsyncDisposable {
   }
 
   /**
-   * The stream takes the acknowledgements of a connection in their order, so the answer to the last one stands for all: an answer
-   * each cost a third of the consumer's CPU.
+   * The stream takes the acknowledgements of a connection in their order, so the answer to the last one stands for all.
    */
   async #acknowledgeAll(batch: readonly Delivery[]): Promise<void> {
     try {

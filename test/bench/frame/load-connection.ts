@@ -20,8 +20,7 @@ const LAST_CHUNK = Buffer.from('\r\n0\r\n\r\n')
 
 /**
  * One kept connection that has one request under way at a time. It reads of an answer what it must to find its end: the load
- * generator shares the machine with what it measures, so each microsecond it spends is taken from there (a general client
- * took three times as long).
+ * generator shares the machine with what it measures, so each microsecond it spends is taken from there.
  */
 export class LoadConnection {
   readonly done: Promise<void>

@@ -148,7 +148,7 @@ export class Stage implements AsyncDisposable {
     return (await client.query(text, [...values])).rows as Row[]
   }
 
-  /** One connection a database: making one for each question took more CPU than some of what is measured. */
+  /** One connection a database: making one for each question would take CPU from what is measured. */
   async #client(service: ServiceName): Promise<Client> {
     let connecting = this.#clients.get(service)
     if (connecting === undefined) {

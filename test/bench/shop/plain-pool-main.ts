@@ -6,7 +6,7 @@ import { ordersVariables, type OrdersConfig } from '../../../services/orders/src
 import { Orders } from '../../../services/orders/src/orders.ts'
 import { Products } from '../../../services/products/src/products.ts'
 
-/** More made it slower on two cores. */
+/** Twice what `pg` takes unless it is told otherwise. */
 const CONNECTIONS_MAX = 20
 
 /**
