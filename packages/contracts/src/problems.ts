@@ -120,6 +120,13 @@ export const reauthenticationRequired = problem({
   explanation:
     'What can open an account is changed only shortly after signing in. Prove who you are with `POST /auth/reauthenticate`, then repeat the request.',
 })
+export const passkeyNotAccepted = problem({
+  name: 'passkey-not-accepted',
+  title: 'The passkey cannot be used',
+  status: 422,
+  explanation:
+    'It was made for another site, too late, or without unlocking it; or the account has as many passkeys as it may have. Begin again.',
+})
 export const wrongToken = problem({
   name: 'wrong-token',
   title: 'The link or code is not valid',
@@ -270,6 +277,7 @@ export const problems: readonly Problem[] = [
   accountDisabled,
   secondFactorRequired,
   reauthenticationRequired,
+  passkeyNotAccepted,
   wrongToken,
   addressTaken,
   weakPassword,

@@ -22,7 +22,11 @@ import { DataExports } from './data-export.ts'
 import { deriveKeys } from './derived-keys.ts'
 import { Authenticators } from './factors/authenticators.ts'
 import { FactorChanges } from './factors/factor-changes.ts'
+import { FactorReset } from './factors/factor-reset.ts'
 import { Factors } from './factors/factors.ts'
+import { PasskeyChallenges } from './factors/passkey-challenges.ts'
+import { PasskeySignIn } from './factors/passkey-sign-in.ts'
+import { Passkeys } from './factors/passkeys.ts'
 import { PendingSignIns } from './factors/pending-sign-ins.ts'
 import { Reauthentication } from './factors/reauthentication.ts'
 import { RecoveryCodes } from './factors/recovery-codes.ts'
@@ -69,7 +73,9 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
 
   const authenticators = new Authenticators({ keys, publicUrl: config.publicUrl })
   const recoveryCodes = new RecoveryCodes(keys)
-  const secondFactors = new SecondFactors({ authenticators, recoveryCodes })
+  const challenges = new PasskeyChallenges(database, clock)
+  const passkeys = new Passkeys({ ...basics, challenges, publicUrl: config.publicUrl })
+  const secondFactors = new SecondFactors({ authenticators, recoveryCodes, passkeys })
   const reproofs = new Reproofs({ ...basics, hashing, secrets, throttle, secondFactors })
   const changes = new FactorChanges({ ...basics, audit, revocations, secondFactors, recoveryCodes })
   const pendingSignIns = new PendingSignIns({ ...basics, secondFactors, sessions, throttle })
@@ -104,6 +110,9 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
         secrets,
         throttle,
       }),
+      factors: new Factors({ ...basics, throttle, authenticators, recoveryCodes, passkeys, secondFactors, changes }),
+      factorReset: new FactorReset({ ...basics, revocations }),
+      passkeySignIn: new PasskeySignIn({ ...basics, passkeys, sessions, throttle }),
       gate,
       passwords: new Passwords({ ...basics, accounts, audit, hashing, secrets, revocations, throttle }),
       preferences: new Preferences({ ...basics, accounts, ...config }),

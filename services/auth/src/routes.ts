@@ -10,6 +10,8 @@ import type { Audit } from './audit.ts'
 import type { Avatars } from './avatars.ts'
 import { clientOf, type Client } from './client.ts'
 import { factorHandlers } from './factors/routes.ts'
+import type { FactorReset } from './factors/factor-reset.ts'
+import type { PasskeySignIn } from './factors/passkey-sign-in.ts'
 import type { Factors } from './factors/factors.ts'
 import type { PendingSignIns } from './factors/pending-sign-ins.ts'
 import type { Reauthentication } from './factors/reauthentication.ts'
@@ -39,6 +41,8 @@ export interface AuthParts {
   readonly emailChanges: EmailChanges
   readonly gate: Gate
   readonly factors: Factors
+  readonly factorReset: FactorReset
+  readonly passkeySignIn: PasskeySignIn
   readonly pendingSignIns: PendingSignIns
   readonly reauthentication: Reauthentication
   readonly passwords: Passwords

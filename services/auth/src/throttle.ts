@@ -22,6 +22,8 @@ const limits = {
   reauthenticate: { account: guessing, address: manyFromOneAddress },
   /** Codes of authenticator apps and recovery codes, of whoever has passed the first factor. */
   'second-factor': { account: guessing, address: manyFromOneAddress },
+  /** What passkeys are to sign. Each is a row until it is used or has expired. */
+  challenge: { account: manyFromOneAddress, address: manyFromOneAddress },
   /** Mailed codes and tokens; a code itself bears five tries. */
   prove: { account: { free: 10, firstSeconds: 1, maxSeconds: 60, leakSeconds: 60 }, address: manyFromOneAddress },
   /** Whatever ends in a mail to the address. */

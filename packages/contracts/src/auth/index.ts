@@ -2,6 +2,7 @@ import { auditRoutes } from './audit.ts'
 import { decisionRoutes } from './decisions.ts'
 import { factorRoutes } from './factors.ts'
 import { emailRoutes } from './email.ts'
+import { passkeyRoutes } from './passkeys.ts'
 import { passwordRoutes } from './passwords.ts'
 import { profileRoutes } from './profile.ts'
 import { registrationRoutes } from './registration.ts'
@@ -26,6 +27,10 @@ export {
   TotpProposal,
   RecoveryCodes,
   Factors,
+  Passkey,
+  PasskeyAssertion,
+  PasskeyAttestation,
+  PASSKEYS_MAX,
   MFA_LIFETIME_MINUTES,
   RECOVERY_CODES,
   type SecondFactorMethod,
@@ -37,6 +42,7 @@ export const authRoutes = {
   ...registrationRoutes,
   ...signInRoutes,
   ...factorRoutes,
+  ...passkeyRoutes,
   ...passwordRoutes,
   ...emailRoutes,
   ...sessionRoutes,

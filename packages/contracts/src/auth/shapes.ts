@@ -60,7 +60,7 @@ export const RECOVERY_CODES = 10
 /** With or without the dash and in either case, as people type it. */
 export const RecoveryCode = Type.String({ minLength: 10, maxLength: 20, pattern: '^[A-Za-z0-9 -]+$' })
 
-const secondFactorMethods = ['totp', 'recovery-code'] as const
+const secondFactorMethods = ['totp', 'passkey', 'recovery-code'] as const
 export type SecondFactorMethod = (typeof secondFactorMethods)[number]
 
 /** The password or code was right, and a second factor is due. */
@@ -85,8 +85,59 @@ export const RecoveryCodes = Type.Object({
 })
 export type RecoveryCodes = Static<typeof RecoveryCodes>
 
+export const PASSKEYS_MAX = 20
+export const PasskeyName = Type.String({ minLength: 1, maxLength: 60 })
+export const Passkey = Type.Object({
+  id: Id,
+  name: PasskeyName,
+  createdAt: Time,
+  lastUsedAt: Type.Union([Time, Type.Null()]),
+  synced: Type.Boolean({ description: 'Kept by a provider for several devices' }),
+})
+export type Passkey = Static<typeof Passkey>
+
+/** For `navigator.credentials`, as WebAuthn level 3 writes it in JSON. */
+export const PasskeyOptions = Type.Object({ options: Type.Unknown() })
+
+const Base64Url = (maxLength: number) => Type.String({ minLength: 1, maxLength, pattern: '^[A-Za-z0-9_-]+$' })
+const credential = {
+  id: Base64Url(1_400),
+  rawId: Base64Url(1_400),
+  type: Type.Literal('public-key'),
+  authenticatorAttachment: Type.Optional(Type.Union([Type.Literal('platform'), Type.Literal('cross-platform')])),
+  clientExtensionResults: Type.Object({}),
+}
+/** A new credential as browsers write it (WebAuthn level 3, RegistrationResponseJSON). */
+export const PasskeyAttestation = Type.Object(
+  {
+    ...credential,
+    response: Type.Object({
+      clientDataJSON: Base64Url(4_096),
+      attestationObject: Base64Url(16_384),
+      transports: Type.Optional(Type.Array(Type.String({ maxLength: 20 }), { maxItems: 8 })),
+    }),
+  },
+  { additionalProperties: false },
+)
+export type PasskeyAttestation = Static<typeof PasskeyAttestation>
+/** A signature of a credential as browsers write it (AuthenticationResponseJSON). */
+export const PasskeyAssertion = Type.Object(
+  {
+    ...credential,
+    response: Type.Object({
+      clientDataJSON: Base64Url(4_096),
+      authenticatorData: Base64Url(4_096),
+      signature: Base64Url(2_048),
+      userHandle: Type.Optional(Base64Url(128)),
+    }),
+  },
+  { additionalProperties: false },
+)
+export type PasskeyAssertion = Static<typeof PasskeyAssertion>
+
 export const Factors = Type.Object({
   totp: Type.Union([Type.Object({ createdAt: Time }), Type.Null()]),
+  passkeys: Type.Array(Passkey),
   recoveryCodesLeft: Type.Integer(),
 })
 export type Factors = Static<typeof Factors>

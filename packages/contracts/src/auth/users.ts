@@ -3,7 +3,7 @@ import { roles } from '../access.ts'
 import * as problems from '../problems.ts'
 import { route } from '../route.ts'
 import { IdParams, Page, Strict, pageQuery } from '../shapes.ts'
-import { User, RoleName } from './shapes.ts'
+import { none, User, RoleName } from './shapes.ts'
 
 export const userRoutes = {
   listUsers: route({
@@ -27,6 +27,17 @@ export const userRoutes = {
     body: Strict({ roles: Type.Array(RoleName, { minItems: 1, maxItems: roles.length, uniqueItems: true }) }),
     responses: { 200: User },
     problems: [problems.lastAdministrator],
+  }),
+  resetFactors: route({
+    id: 'auth.resetFactors',
+    service: 'auth',
+    method: 'DELETE',
+    path: '/auth/users/{id}/factors',
+    access: 'admin',
+    summary: 'Take away the second factors of somebody who has lost them; ends their sessions and tells them',
+    params: IdParams,
+    responses: { 204: none },
+    problems: [problems.secondFactorRequired],
   }),
   setDisabled: route({
     id: 'auth.setDisabled',

@@ -1,9 +1,12 @@
-import { ProblemError, problems, type Factors as FactorList, type TotpProposal } from '@saas/contracts'
+import { ProblemError, problems } from '@saas/contracts'
+import type { Factors as FactorList, Passkey, PasskeyAttestation, TotpProposal } from '@saas/contracts'
 import type { Database } from '@saas/state'
+import { usableName } from '../accounts.ts'
 import type { Client } from '../client.ts'
 import type { Throttle } from '../throttle.ts'
 import type { Authenticators } from './authenticators.ts'
 import type { Caller, FactorChanges } from './factor-changes.ts'
+import type { Passkeys } from './passkeys.ts'
 import type { RecoveryCodes } from './recovery-codes.ts'
 import { hasFactor, selectFactors, type SecondFactors } from './second-factors.ts'
 
@@ -13,6 +16,7 @@ export class Factors {
   readonly #throttle: Throttle
   readonly #authenticators: Authenticators
   readonly #recoveryCodes: RecoveryCodes
+  readonly #passkeys: Passkeys
   readonly #secondFactors: SecondFactors
   readonly #changes: FactorChanges
 
@@ -21,6 +25,7 @@ export class Factors {
     readonly throttle: Throttle
     readonly authenticators: Authenticators
     readonly recoveryCodes: RecoveryCodes
+    readonly passkeys: Passkeys
     readonly secondFactors: SecondFactors
     readonly changes: FactorChanges
   }) {
@@ -28,15 +33,20 @@ export class Factors {
     this.#throttle = options.throttle
     this.#authenticators = options.authenticators
     this.#recoveryCodes = options.recoveryCodes
+    this.#passkeys = options.passkeys
     this.#secondFactors = options.secondFactors
     this.#changes = options.changes
   }
 
   async list(accountId: string): Promise<FactorList> {
-    const [factors] = await this.#database.read(selectFactors, [accountId])
+    const [[factors], passkeys] = await Promise.all([
+      this.#database.read(selectFactors, [accountId]),
+      this.#passkeys.list(accountId),
+    ])
     const createdAt = factors?.totpCreatedAt?.toISOString()
     return {
       totp: createdAt === undefined ? null : { createdAt },
+      passkeys,
       recoveryCodesLeft: factors?.recoveryCodesLeft ?? 0,
     }
   }
@@ -85,5 +95,49 @@ export class Factors {
       await this.#changes.tell(change, { factor: 'recovery-codes', change: 'renewed' })
       return codes
     })
+  }
+
+  /** @throws {ProblemError} `passkey-not-accepted`, `reauthentication-required` */
+  async offerPasskey(caller: Caller): Promise<unknown> {
+    return await this.#changes.make(caller, ({ account }) => this.#passkeys.registrationOptions(account))
+  }
+
+  /** @throws {ProblemError} `passkey-not-accepted`, `reauthentication-required` */
+  async addPasskey(
+    caller: Caller,
+    given: { readonly name: string; readonly passkey: PasskeyAttestation },
+  ): Promise<{ passkey: Passkey; recoveryCodes: string[] }> {
+    const label = usableName(given.name)
+    return await this.#changes.make(caller, async (change) => {
+      const { tx, account, now } = change
+      const wasFirst = !hasFactor(await this.#secondFactors.of(tx, account.id))
+      const passkey = await this.#passkeys.register(tx, account.id, label, given.passkey, now)
+      const what = { factor: 'passkey', change: 'added', label } as const
+      return { passkey, recoveryCodes: await this.#changes.added(change, what, wasFirst) }
+    })
+  }
+
+  /** @throws {ProblemError} `not-found`, `invalid-request` */
+  async renamePasskey(accountId: string, id: string, name: string): Promise<Passkey> {
+    return await this.#passkeys.rename(accountId, id, usableName(name))
+  }
+
+  /** @throws {ProblemError} `not-found`, `second-factor-required`, `reauthentication-required` */
+  async removePasskey(caller: Caller, id: string): Promise<void> {
+    await this.#changes.make(caller, async (change) => {
+      const label = await this.#passkeys.remove(change.tx, change.account.id, id)
+      if (label === undefined) throw new ProblemError(problems.notFound)
+      await this.#changes.removed(change, { factor: 'passkey', change: 'removed', label })
+    })
+  }
+
+  /** What a passkey of the account is to sign. @throws {ProblemError} `too-many-requests` */
+  async offerAssertion(
+    purpose: 'second-factor' | 'reauthentication',
+    accountId: string,
+    client: Client,
+  ): Promise<unknown> {
+    await this.#throttle.take('challenge', accountId, client.network)
+    return await this.#passkeys.assertionOptions(purpose, accountId)
   }
 }

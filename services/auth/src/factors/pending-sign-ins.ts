@@ -90,7 +90,7 @@ export class PendingSignIns {
       const now = this.#clock.now()
       const [account] = await tx.query(lockAccount, [accountId, sha256(mfaToken), now])
       if (account === undefined) throw ended()
-      const emissions = await this.#secondFactors.prove(tx, account, proof, now)
+      const emissions = await this.#secondFactors.prove(tx, account, proof, 'second-factor', now)
       // Nothing is used up by a wrong proof: the owner may type again.
       if (emissions === undefined) throw new ProblemError(problems.wrongCredentials)
       if ((await tx.query(usePending, [sha256(mfaToken)])).length === 0) throw ended()

@@ -71,7 +71,7 @@ export class Reauthentication {
       if (locked === undefined) throw new ProblemError(problems.wrongCredentials)
       const methods = await this.#secondFactors.methodsOf(tx, account.id)
       if (isFirstFactor && methods.length > 0) throw new ProblemError(problems.secondFactorRequired)
-      const emissions = isFirstFactor ? [] : await this.#secondFactors.prove(tx, locked, proof, now)
+      const emissions = isFirstFactor ? [] : await this.#secondFactors.prove(tx, locked, proof, 'reauthentication', now)
       if (emissions === undefined) throw new ProblemError(problems.wrongCredentials)
       await this.#throttle.forgive(tx, attempt)
       const isMarked = await this.#changes.markProven(tx, caller, !isFirstFactor, now)

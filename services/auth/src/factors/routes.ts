@@ -18,11 +18,20 @@ type FactorRoutes = Pick<
   | 'confirmTotp'
   | 'removeTotp'
   | 'renewRecoveryCodes'
+  | 'offerPasskeySignIn'
+  | 'signInWithPasskey'
+  | 'offerPasskeyAsFactor'
+  | 'offerPasskeyAsProof'
+  | 'offerPasskey'
+  | 'addPasskey'
+  | 'renamePasskey'
+  | 'removePasskey'
+  | 'resetFactors'
 >
 
 /** The routes of second factors. */
 export function factorHandlers(
-  { factors, pendingSignIns, reauthentication, transport }: AuthParts,
+  { factors, factorReset, passkeySignIn, pendingSignIns, reauthentication, transport }: AuthParts,
   client: (request: Request) => Client,
 ): Handlers<FactorRoutes> {
   return {
@@ -57,9 +66,41 @@ export function factorHandlers(
       body: { recoveryCodes: await factors.renewRecoveryCodes(callerOf(identity, traceParent)) },
       headers: unstored,
     }),
+    offerPasskeySignIn: async ({ request }) => offered(await passkeySignIn.options(client(request))),
+    signInWithPasskey: async ({ body, headers, request, traceParent }) =>
+      transport.signedIn(await passkeySignIn.signIn(body.passkey, client(request), traceParent), isByCookie(headers)),
+    offerPasskeyAsFactor: async ({ body, request }) => {
+      const accountId = await pendingSignIns.accountOf(body.mfaToken)
+      return offered(await factors.offerAssertion('second-factor', accountId, client(request)))
+    },
+    offerPasskeyAsProof: async ({ identity, request }) =>
+      offered(await factors.offerAssertion('reauthentication', identity.userId, client(request))),
+    offerPasskey: async ({ identity, traceParent }) =>
+      offered(await factors.offerPasskey(callerOf(identity, traceParent))),
+    addPasskey: async ({ body, identity, traceParent }) => ({
+      status: 201,
+      body: await factors.addPasskey(callerOf(identity, traceParent), body),
+      headers: unstored,
+    }),
+    renamePasskey: async ({ body, identity, params }) => ({
+      status: 200,
+      body: await factors.renamePasskey(identity.userId, params.id, body.name),
+    }),
+    removePasskey: async ({ identity, params, traceParent }) => {
+      await factors.removePasskey(callerOf(identity, traceParent), params.id)
+      return done
+    },
+    resetFactors: async ({ identity, params, traceParent }) => {
+      await factorReset.reset(params.id, identity.userId, traceParent)
+      return done
+    },
   }
 }
 
 function callerOf(identity: { readonly userId: string; readonly sessionId: string }, traceParent: string): Caller {
   return { userId: identity.userId, sessionId: identity.sessionId, traceParent }
+}
+
+function offered(options: unknown): { status: 200; body: { options: unknown }; headers: typeof unstored } {
+  return { status: 200, body: { options }, headers: unstored }
 }

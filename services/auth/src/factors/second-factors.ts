@@ -3,6 +3,7 @@ import { sql, type Transaction } from '@saas/state'
 import { emission, recipientOf, type Emission } from '../account-events.ts'
 import type { Account } from '../accounts.ts'
 import type { Authenticators } from './authenticators.ts'
+import type { Passkeys } from './passkeys.ts'
 import type { FactorProof } from './proof.ts'
 import type { RecoveryCodes } from './recovery-codes.ts'
 
@@ -30,10 +31,16 @@ export function hasFactor({ totpCreatedAt, passkeys }: FactorsOn): boolean {
 export class SecondFactors {
   readonly #authenticators: Authenticators
   readonly #recoveryCodes: RecoveryCodes
+  readonly #passkeys: Passkeys
 
-  constructor(parts: { readonly authenticators: Authenticators; readonly recoveryCodes: RecoveryCodes }) {
+  constructor(parts: {
+    readonly authenticators: Authenticators
+    readonly recoveryCodes: RecoveryCodes
+    readonly passkeys: Passkeys
+  }) {
     this.#authenticators = parts.authenticators
     this.#recoveryCodes = parts.recoveryCodes
+    this.#passkeys = parts.passkeys
   }
 
   async of(tx: Transaction, accountId: string): Promise<FactorsOn> {
@@ -47,6 +54,7 @@ export class SecondFactors {
     if (!hasFactor(factors)) return []
     return [
       ...(factors.totpCreatedAt === null ? [] : ['totp' as const]),
+      ...(factors.passkeys === 0 ? [] : ['passkey' as const]),
       ...(factors.recoveryCodesLeft === 0 ? [] : ['recovery-code' as const]),
     ]
   }
@@ -56,8 +64,13 @@ export class SecondFactors {
     tx: Transaction,
     account: Account,
     proof: FactorProof,
+    purpose: 'second-factor' | 'reauthentication',
     now: Date,
   ): Promise<readonly Emission[] | undefined> {
+    if ('passkey' in proof) {
+      const verified = await this.#passkeys.verify(purpose, account.id, proof.passkey)
+      return verified !== undefined && (await this.#passkeys.use(tx, verified, now)) ? [] : undefined
+    }
     if ('code' in proof) {
       return (await this.#authenticators.isRightCode(tx, account.id, proof.code, now)) ? [] : undefined
     }

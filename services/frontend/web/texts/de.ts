@@ -530,6 +530,7 @@ export const de: Texts = {
     'address-not-verified': 'Die Adresse ist noch nicht bestätigt',
     'account-disabled': 'Das Konto ist gesperrt',
     'second-factor-required': 'Dafür braucht es einen zweiten Faktor',
+    'passkey-not-accepted': 'Dieser Passkey geht nicht',
     'reauthentication-required': 'Weise noch einmal nach, wer du bist',
     'wrong-token': 'Der Link oder Code gilt nicht mehr',
     'address-taken': 'Die Adresse gehört zu einem anderen Konto',

@@ -1,0 +1,69 @@
+import { ProblemError, problems } from '@saas/contracts'
+import { sql, type Bus, type Database } from '@saas/state'
+import type { Clock } from '@saas/config'
+import type { Logger } from '@saas/http'
+import { emit, sessionRevoked } from '../account-events.ts'
+import { accountColumns, type Account } from '../accounts.ts'
+import type { Revocations } from '../revocations.ts'
+import { endAndRevokeSessions, revokeOlderTokens } from '../session-end.ts'
+import { factorChanged } from './second-factors.ts'
+
+// Its parts run on one snapshot, and each deletes from a table of its own.
+const resetFactors = sql<Account>(
+  'auth.reset_factors',
+  `with no_totp as (delete from totp where account_id = $1),
+     no_proposal as (delete from totp_proposal where account_id = $1),
+     no_passkey as (delete from passkey where account_id = $1),
+     no_recovery_code as (delete from recovery_code where account_id = $1)
+   update account
+   set security_version = security_version + 1, updated_at = $2
+   where id = $1
+   returning ${accountColumns}`,
+)
+
+const lockAccount = sql('auth.lock_account_to_reset', 'select from account where id = $1 for no key update')
+
+/** For people who have lost every second factor and every recovery code. */
+export class FactorReset {
+  readonly #database: Database
+  readonly #bus: Pick<Bus, 'nudge'>
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #revocations: Revocations
+
+  constructor(options: {
+    readonly database: Database
+    readonly bus: Pick<Bus, 'nudge'>
+    readonly clock: Clock
+    readonly logger: Logger
+    readonly revocations: Revocations
+  }) {
+    this.#database = options.database
+    this.#bus = options.bus
+    this.#clock = options.clock
+    this.#logger = options.logger
+    this.#revocations = options.revocations
+  }
+
+  /** @throws {ProblemError} `not-found`, `second-factor-required` for the administrator's own */
+  async reset(accountId: string, by: string, traceParent: string): Promise<void> {
+    if (accountId === by) {
+      const detail = 'Your own second factors you change on the account page.'
+      throw new ProblemError(problems.secondFactorRequired, { detail })
+    }
+    await this.#database.transaction(async (tx) => {
+      const now = this.#clock.now()
+      // The account is locked before its other rows, as everywhere.
+      await tx.query(lockAccount, [accountId])
+      const [account] = await tx.query(resetFactors, [accountId, now])
+      if (account === undefined) throw new ProblemError(problems.notFound)
+      await endAndRevokeSessions(tx, accountId, {}, 'factor-changed', now)
+      await revokeOlderTokens(tx, account, undefined, now)
+      const told = factorChanged(account, { factor: 'recovery-codes', change: 'removed' }, now)
+      await emit(tx, accountId, [told, sessionRevoked(accountId, null)], traceParent)
+    })
+    this.#bus.nudge()
+    await this.#revocations.read()
+    this.#logger.warn({ userId: accountId, by }, 'second factors were taken away')
+  }
+}
