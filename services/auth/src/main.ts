@@ -97,7 +97,6 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
       administration: new Administration({ ...basics, audit, hashing, revocations, throttle, ...config }),
       audit,
       avatars,
-      factors: new Factors({ ...basics, throttle, authenticators, recoveryCodes, secondFactors, changes }),
       dataExports,
       deletion: new AccountDeletion({ ...basics, accounts, audit, reproofs, revocations, secrets }),
       emailChanges: new EmailChanges({
@@ -111,7 +110,7 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
         throttle,
       }),
       factors: new Factors({ ...basics, throttle, authenticators, recoveryCodes, passkeys, secondFactors, changes }),
-      factorReset: new FactorReset({ ...basics, revocations }),
+      factorReset: new FactorReset({ ...basics, audit, revocations }),
       passkeySignIn: new PasskeySignIn({ ...basics, passkeys, sessions, throttle }),
       gate,
       passwords: new Passwords({ ...basics, accounts, audit, hashing, secrets, revocations, throttle }),

@@ -15,8 +15,8 @@ import { RegisterPage } from './pages/register.tsx'
 import { ResetPage } from './pages/reset.tsx'
 import { ShopPage } from './pages/shop.tsx'
 import { VerifyPage } from './pages/verify.tsx'
-import { place } from './router.ts'
-import { sessionInDoubt, user } from './session.ts'
+import { linkTo, place } from './router.ts'
+import { secondFactorRequired, sessionInDoubt, user } from './session.ts'
 import { saveLanguage } from './profile.ts'
 
 /** A page that is loaded when it is first visited: shoppers do not pay for the office. */
@@ -67,6 +67,11 @@ export function App() {
       {sessionInDoubt.value && (
         <p class="banner" role="status">
           {texts.value.failure.inDoubt}
+        </p>
+      )}
+      {secondFactorRequired.value && page !== 'account' && (
+        <p class="banner" role="status">
+          {texts.value.security.required} <a href={linkTo('account')}>{texts.value.security.setUp}</a>
         </p>
       )}
       <main id="main" tabIndex={-1}>

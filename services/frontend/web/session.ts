@@ -7,6 +7,7 @@ import {
   type SecondFactorDue,
   type SignedIn,
 } from '@saas/contracts'
+import { signWithPasskey } from './passkeys.ts'
 import { Refused, answerOf, isTemporary, send, type Input } from './send.ts'
 
 /**
@@ -45,7 +46,9 @@ export const user = computed(() => (current.value.state === 'signed-in' ? curren
 export const sessionInDoubt = signal(false)
 
 /** True while the roles are withheld, because they need a second factor and none is set up. */
-const secondFactorRequired = computed(() => current.value.state === 'signed-in' && current.value.secondFactorRequired)
+export const secondFactorRequired = computed(
+  () => current.value.state === 'signed-in' && current.value.secondFactorRequired,
+)
 
 export function may(permission: Permission): boolean {
   return !secondFactorRequired.value && isAllowed(permission, user.value?.roles)
@@ -113,6 +116,19 @@ export function forgetSession(): void {
 /** After the profile was changed. */
 export function rememberUser(changed: Profile): void {
   tell({ user: changed })
+}
+
+/** Signs in with nothing but a passkey of this browser. */
+export async function signInWithPasskey(): Promise<void> {
+  const offered = await answerOf<typeof authRoutes.offerPasskeySignIn>(await send(authRoutes.offerPasskeySignIn, {}))
+  const passkey = await signWithPasskey(offered.body.options)
+  const response = await send(authRoutes.signInWithPasskey, { ...byCookie, body: { passkey } })
+  accept((await answerOf<typeof authRoutes.signInWithPasskey>(response)).body)
+}
+
+/** After what the session may do has changed: the next access token says so. */
+export async function renewToken(): Promise<void> {
+  await refresh(token?.accessToken)
 }
 
 /** A token for the next request, refreshed when needed; undefined when nobody is signed in. */

@@ -4,6 +4,7 @@ import type { Clock } from '@saas/config'
 import type { Logger } from '@saas/http'
 import { emit, sessionRevoked } from '../account-events.ts'
 import { accountColumns, type Account } from '../accounts.ts'
+import type { Audit } from '../audit.ts'
 import type { Revocations } from '../revocations.ts'
 import { endAndRevokeSessions, revokeOlderTokens } from '../session-end.ts'
 import { factorChanged } from './second-factors.ts'
@@ -29,6 +30,7 @@ export class FactorReset {
   readonly #bus: Pick<Bus, 'nudge'>
   readonly #clock: Clock
   readonly #logger: Logger
+  readonly #audit: Audit
   readonly #revocations: Revocations
 
   constructor(options: {
@@ -36,12 +38,14 @@ export class FactorReset {
     readonly bus: Pick<Bus, 'nudge'>
     readonly clock: Clock
     readonly logger: Logger
+    readonly audit: Audit
     readonly revocations: Revocations
   }) {
     this.#database = options.database
     this.#bus = options.bus
     this.#clock = options.clock
     this.#logger = options.logger
+    this.#audit = options.audit
     this.#revocations = options.revocations
   }
 
@@ -59,6 +63,8 @@ export class FactorReset {
       if (account === undefined) throw new ProblemError(problems.notFound)
       await endAndRevokeSessions(tx, accountId, {}, 'factor-changed', now)
       await revokeOlderTokens(tx, account, undefined, now)
+      const detail = { factor: 'every', change: 'removed' }
+      await this.#audit.record(tx, { action: 'factor-removed', accountId, byId: by, detail })
       const told = factorChanged(account, { factor: 'recovery-codes', change: 'removed' }, now)
       await emit(tx, accountId, [told, sessionRevoked(accountId, null)], traceParent)
     })

@@ -199,7 +199,7 @@ export class Passkeys {
     const { verifyRegistrationResponse } = await webAuthn()
     try {
       const { registrationInfo } = await verifyRegistrationResponse({
-        response: response as Parameters<typeof verifyRegistrationResponse>[0]['response'],
+        response,
         expectedChallenge,
         expectedOrigin: this.#origin,
         expectedRPID: this.#rpId,
@@ -220,7 +220,7 @@ export class Passkeys {
     const { verifyAuthenticationResponse } = await webAuthn()
     try {
       const { verified, authenticationInfo } = await verifyAuthenticationResponse({
-        response: response as Parameters<typeof verifyAuthenticationResponse>[0]['response'],
+        response,
         expectedChallenge,
         expectedOrigin: this.#origin,
         expectedRPID: this.#rpId,

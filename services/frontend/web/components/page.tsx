@@ -3,7 +3,7 @@ import type { ComponentChildren } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
 import { texts } from '../language.ts'
 import { go, linkTo, place } from '../router.ts'
-import { may, session, sessionInDoubt } from '../session.ts'
+import { may, secondFactorRequired, session, sessionInDoubt } from '../session.ts'
 import { Empty, Loading } from './states.tsx'
 
 let isFirstPage = true
@@ -39,6 +39,19 @@ export function SignedInOnly({ permission, children }: { permission?: Permission
   }, [state])
   if (state !== 'signed-in') {
     return sessionInDoubt.value ? <Empty title={texts.value.failure.inDoubt} /> : <Loading />
+  }
+  if (permission !== undefined && secondFactorRequired.value) {
+    const { requiredTitle, required, setUp } = texts.value.security
+    return (
+      <Page title={requiredTitle}>
+        <p>{required}</p>
+        <p>
+          <a class="button" href={linkTo('account')}>
+            {setUp}
+          </a>
+        </p>
+      </Page>
+    )
   }
   if (permission !== undefined && !may(permission)) {
     const { title, hint } = texts.value.forbidden

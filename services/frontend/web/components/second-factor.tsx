@@ -1,7 +1,10 @@
 import { useSignal } from '@preact/signals'
-import type { SecondFactorDue } from '@saas/contracts'
+import { authRoutes, type SecondFactorDue } from '@saas/contracts'
+import { call } from '../client.ts'
 import { describe } from '../errors.ts'
 import { texts } from '../language.ts'
+import { sayTrouble } from '../notices.ts'
+import { canUsePasskeys, signWithPasskey } from '../passkeys.ts'
 import { Refused } from '../send.ts'
 import { passSecondFactor } from '../session.ts'
 import { Field, Form, entry } from './form.tsx'
@@ -25,8 +28,17 @@ export function SecondFactorStep({ due, begin }: { due: SecondFactorDue; begin: 
     }
   }
   const failure = (error: unknown) => (hasEnded.value ? <p>{secondFactor.ended}</p> : <p>{describe(error)}</p>)
+  const byPasskey = async (): Promise<void> => {
+    const { options } = (await call(authRoutes.offerPasskeyAsFactor, { body: { mfaToken } })).body
+    await passSecondFactor({ mfaToken, passkey: await signWithPasskey(options) })
+  }
   return (
     <>
+      {methods.includes('passkey') && canUsePasskeys() && (
+        <button type="button" class="button wide" onClick={() => void byPasskey().catch(sayTrouble)}>
+          {secondFactor.usePasskey}
+        </button>
+      )}
       <Form
         key={String(byRecoveryCode.value)}
         submit={secondFactor.submit}
@@ -56,7 +68,7 @@ export function SecondFactorStep({ due, begin }: { due: SecondFactorDue; begin: 
   )
 }
 
-function AppCodeField() {
+export function AppCodeField() {
   const { secondFactor } = texts.value
   return (
     <Field
@@ -74,7 +86,7 @@ function AppCodeField() {
   )
 }
 
-function RecoveryCodeField() {
+export function RecoveryCodeField() {
   const { secondFactor } = texts.value
   return (
     <Field
@@ -85,7 +97,7 @@ function RecoveryCodeField() {
       autocomplete="off"
       autocapitalize="none"
       spellcheck={false}
-      pattern="[A-Za-z0-9 \\-]{10,20}"
+      minLength={10}
       required
       maxLength={20}
       autofocus

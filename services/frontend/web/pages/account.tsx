@@ -9,6 +9,7 @@ import { AvatarSection } from './account-avatar.tsx'
 import { EmailSection } from './account-email.tsx'
 import { LeavingSection } from './account-leaving.tsx'
 import { PreferencesSection } from './account-preferences.tsx'
+import { SecuritySection } from './account-security.tsx'
 import { SessionsSection } from './account-sessions.tsx'
 
 export function AccountPage() {
@@ -30,6 +31,7 @@ function Account() {
       <EmailSection person={person} />
       <PreferencesSection />
       <SessionsSection />
+      <SecuritySection />
       <PasswordSection />
       <LeavingSection person={person} />
       <button type="button" class="button quiet" onClick={() => void signOut().catch(sayTrouble)}>

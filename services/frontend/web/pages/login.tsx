@@ -8,8 +8,10 @@ import { SecondFactorStep } from '../components/second-factor.tsx'
 import { describe } from '../errors.ts'
 import { texts } from '../language.ts'
 import { go, linkTo, place, safeNext } from '../router.ts'
+import { sayTrouble } from '../notices.ts'
+import { canUsePasskeys } from '../passkeys.ts'
 import { Refused } from '../send.ts'
-import { session, signIn } from '../session.ts'
+import { session, signIn, signInWithPasskey } from '../session.ts'
 
 export function LogInPage() {
   const { logIn, nav, secondFactor } = texts.value
@@ -45,6 +47,11 @@ export function LogInPage() {
         {tab('code', logIn.byCode, byCode)}
       </nav>
       {byCode ? <ByCode ask={ask} /> : <ByPassword ask={ask} />}
+      {canUsePasskeys() && (
+        <button type="button" class="button quiet wide" onClick={() => void signInWithPasskey().catch(sayTrouble)}>
+          {logIn.byPasskey}
+        </button>
+      )}
       <p class="aside">
         {logIn.newHere} <a href={linkTo('register')}>{nav.register}</a>
       </p>

@@ -1,0 +1,119 @@
+import { Authenticator } from '@saas/devstack'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Person, newCustomer, type Credentials } from './src/person.ts'
+import { openStage, type Stage } from './src/stage.ts'
+import { Visitor } from './src/visitor.ts'
+
+let stage: Stage
+
+beforeAll(async () => {
+  stage = await openStage()
+})
+afterAll(async () => await stage[Symbol.asyncDispose]())
+
+/** A browser with an authenticator of its own, which its owner unlocks at once. */
+async function withPasskeys(visitor: Visitor): Promise<void> {
+  const session = await visitor.page.context().newCDPSession(visitor.page)
+  await session.send('WebAuthn.enable')
+  await session.send('WebAuthn.addVirtualAuthenticator', {
+    options: {
+      protocol: 'ctap2',
+      transport: 'internal',
+      hasResidentKey: true,
+      hasUserVerification: true,
+      isUserVerified: true,
+      automaticPresenceSimulation: true,
+    },
+  })
+}
+
+/** Sets an app up on the account page, by what a person can read there. */
+async function setUpApp(visitor: Visitor): Promise<Authenticator> {
+  const { page } = visitor
+  await page.getByRole('button', { name: 'Set up an app' }).click()
+  await page.getByRole('img', { name: 'QR code for the authenticator app' }).waitFor()
+  const secret = ((await page.locator('code.secret').textContent()) ?? '').replaceAll(' ', '')
+  const app = new Authenticator(secret, [])
+  await visitor.photograph('50-authenticator')
+  const proof = await app.proof()
+  await page.getByLabel('Code of the app').fill('code' in proof ? proof.code : '')
+  await page.getByRole('button', { name: 'Confirm' }).click()
+  await page.getByRole('heading', { name: 'Your recovery codes' }).waitFor()
+  await visitor.photograph('51-recovery-codes')
+  app.recoveryCodes.push(...(await page.locator('.recovery-codes li').allTextContents()))
+  await page.getByRole('button', { name: 'I have kept them' }).click()
+  return app
+}
+
+describe('ways to sign in, in a real browser', () => {
+  test('an authenticator app is set up, asked for at the next sign-in, and a recovery code stands in for it', async () => {
+    const { credentials } = await newCustomer(stage.shop, 'Tina Totp')
+    await using visitor = await Visitor.arrive(stage)
+    const { page } = visitor
+    await visitor.logIn(credentials)
+    await visitor.openFromMenu('Account')
+    const authenticator = await setUpApp(visitor)
+    expect(authenticator.recoveryCodes).toHaveLength(10)
+    await page.getByText('10 codes are left.').waitFor()
+    await page.getByRole('main').getByRole('button', { name: 'Log out', exact: true }).click()
+    await visitor.seeHeading('Log in')
+    await visitor.fillLogIn(credentials)
+    await visitor.seeHeading('One more step')
+    await visitor.photograph('52-second-factor')
+    await page.getByRole('button', { name: 'Cancel' }).click()
+    await visitor.logIn({ ...credentials, authenticator })
+    await visitor.openFromMenu('Account')
+    await page.getByRole('main').getByRole('button', { name: 'Log out', exact: true }).click()
+    await visitor.seeHeading('Log in')
+    // Both codes of this half minute are used, so this is a recovery code.
+    await visitor.logIn({ ...credentials, authenticator })
+    await visitor.openFromMenu('Account')
+    await page.getByText('9 codes are left.').waitFor()
+  })
+
+  test('a passkey is added, renamed, signs in alone and is removed', async () => {
+    const { credentials } = await newCustomer(stage.shop, 'Paul Passkey')
+    await using visitor = await Visitor.arrive(stage)
+    const { page } = visitor
+    await withPasskeys(visitor)
+    await visitor.logIn(credentials)
+    await visitor.openFromMenu('Account')
+    await page.getByRole('button', { name: 'Add a passkey' }).click()
+    await page.getByLabel('Name').last().fill('My laptop')
+    await page.getByRole('button', { name: 'Make the passkey' }).click()
+    await page.getByRole('button', { name: 'I have kept them' }).click()
+    await page.getByRole('button', { name: 'Rename: My laptop' }).waitFor()
+    await visitor.photograph('53-passkeys')
+    await page.getByRole('main').getByRole('button', { name: 'Log out', exact: true }).click()
+    await visitor.seeHeading('Log in')
+    await visitor.photograph('54-log-in')
+    await page.getByRole('button', { name: 'Use a passkey' }).click()
+    await visitor.openFromMenu('Account')
+    await page.getByRole('button', { name: 'Rename: My laptop' }).waitFor()
+    await page.getByRole('listitem').getByRole('button', { name: 'Remove' }).first().click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click()
+    await page.getByText('The passkey is removed.').waitFor()
+    expect(await page.getByRole('button', { name: 'Rename: My laptop' }).count()).toBe(0)
+  })
+
+  test('a new administrator can do what customers can until a second factor is set up', async () => {
+    const { credentials } = await newCustomer(stage.shop, 'Nina New')
+    const boss = new Person(stage.shop)
+    await boss.signIn(stage.admin)
+    const found = await boss.get(`/auth/users?q=${encodeURIComponent(credentials.email)}`)
+    await boss.request('PUT', `/auth/users/${found.body.items[0].id}/roles`, { body: { roles: ['admin'] } })
+    const novice = new Person(stage.shop)
+    await novice.signIn(credentials satisfies Credentials)
+    const refused = await novice.get('/auth/users')
+    expect(refused).toMatchObject({ status: 403, body: { type: '/problems/second-factor-required' } })
+    await using visitor = await Visitor.arrive(stage)
+    const { page } = visitor
+    await visitor.logIn(credentials)
+    await page.goto('/operate')
+    await visitor.seeHeading('One more thing to set up')
+    await page.getByRole('main').getByRole('link', { name: 'Set it up' }).click()
+    await setUpApp(visitor)
+    await page.goto('/operate')
+    await page.getByRole('link', { name: 'Users' }).waitFor()
+  })
+})
