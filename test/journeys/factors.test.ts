@@ -1,3 +1,4 @@
+import { CLIENT, startIdentityProvider, type IdentityProvider } from '@saas/auth/test/identity-provider.ts'
 import { Authenticator } from '@saas/devstack'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Person, newCustomer, type Credentials } from './src/person.ts'
@@ -6,10 +7,18 @@ import { Visitor } from './src/visitor.ts'
 
 let stage: Stage
 
+let provider: IdentityProvider
+
 beforeAll(async () => {
-  stage = await openStage()
+  stage = await openStage(async (publicUrl) => {
+    provider = await startIdentityProvider([`${publicUrl}/oidc/example`])
+    return [{ ...CLIENT, id: 'example', name: 'Example', issuer: provider.issuer, trustEmail: true }]
+  })
 })
-afterAll(async () => await stage[Symbol.asyncDispose]())
+afterAll(async () => {
+  await stage[Symbol.asyncDispose]()
+  await provider[Symbol.asyncDispose]()
+})
 
 /** A browser with an authenticator of its own, which its owner unlocks at once. */
 async function withPasskeys(visitor: Visitor): Promise<void> {
@@ -94,6 +103,30 @@ describe('ways to sign in, in a real browser', () => {
     await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click()
     await page.getByText('The passkey is removed.').waitFor()
     expect(await page.getByRole('button', { name: 'Rename: My laptop' }).count()).toBe(0)
+  })
+
+  test('a provider signs somebody new in, and another one is linked on the account page and unlinked', async () => {
+    provider.user = { sub: 'olga', email: 'olga@example.com', email_verified: true, name: 'Olga OpenID' }
+    await using visitor = await Visitor.arrive(stage)
+    const { page } = visitor
+    await page.goto('/login')
+    await page.getByRole('button', { name: 'Continue with Example' }).waitFor()
+    await visitor.photograph('55-providers')
+    await page.getByRole('button', { name: 'Continue with Example' }).click()
+    await page.getByRole('button', { name: 'Your menu' }).waitFor()
+    expect(new URL(page.url()).search).toBe('')
+    await visitor.openFromMenu('Account')
+    expect(await page.getByLabel('Name').first().inputValue()).toBe('Olga OpenID')
+    const { credentials } = await newCustomer(stage.shop, 'Lena Link')
+    provider.user = { sub: 'lena', email: 'lena@example.org', email_verified: false }
+    await using other = await Visitor.arrive(stage)
+    await other.logIn(credentials)
+    await other.openFromMenu('Account')
+    await other.page.getByRole('button', { name: 'Link Example' }).click()
+    await other.page.getByText('lena@example.org').waitFor()
+    await other.photograph('56-linked')
+    await other.page.getByRole('button', { name: 'Unlink: Example' }).click()
+    await other.page.getByText('The link is gone.').waitFor()
   })
 
   test('a new administrator can do what customers can until a second factor is set up', async () => {

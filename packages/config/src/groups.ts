@@ -1,6 +1,8 @@
+import { readOidcProviders } from './oidc-providers.ts'
 import {
   base64urlKey,
   integer,
+  json,
   keysByName,
   oneOf,
   optionalText,
@@ -121,6 +123,13 @@ export const auth = {
     description: 'Makes the first admin, once; leave it unset afterwards',
     secret: true,
     example: '',
+  }),
+  oidcProviders: json('OIDC_PROVIDERS', readOidcProviders, {
+    description:
+      'OpenID providers as JSON: [{"id","name","issuer","clientId","clientSecret","trustEmail"?}]; their redirect URI is PUBLIC_URL/oidc/<id>',
+    secret: true,
+    default: '[]',
+    example: '[]',
   }),
   edge: oneOf('EDGE', ['nginx', 'envoy', 'traefik'], {
     description: 'The proxy in front, which decides where the original request is read from',

@@ -1,3 +1,4 @@
+export type { OidcProvider } from './oidc-providers.ts'
 export { systemClock, type Clock } from './clock.ts'
 export { envExample } from './env-example.ts'
 export { auth, bus, common, database, internalToken, mailSecret, objectStore, smtp } from './groups.ts'

@@ -131,6 +131,19 @@ export function keysByName(
   })
 }
 
+/** A JSON text, given to `read` as it was parsed. Like any value, a wrong one is refused without being repeated. */
+export function json<T>(name: string, read: (value: unknown) => T, options: VariableOptions): Variable<T> {
+  return variable(name, options, (value) => {
+    let parsed: unknown
+    try {
+      parsed = JSON.parse(value)
+    } catch {
+      throw new Error('must be JSON')
+    }
+    return read(parsed)
+  })
+}
+
 function splitList(value: string): readonly string[] {
   const items = value.split(',').map((item) => item.trim())
   if (items.some((item) => item === '')) throw new Error('must be a comma-separated list without empty items')

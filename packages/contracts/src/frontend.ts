@@ -11,6 +11,7 @@ export const pages = {
   order: '/my/orders/{id}',
   account: '/account',
   login: '/login',
+  provider: '/oidc/{provider}',
   register: '/register',
   verify: '/verify',
   reset: '/reset',

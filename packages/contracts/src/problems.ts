@@ -127,6 +127,24 @@ export const passkeyNotAccepted = problem({
   explanation:
     'It was made for another site, too late, or without unlocking it; or the account has as many passkeys as it may have. Begin again.',
 })
+export const providerRefused = problem({
+  name: 'provider-refused',
+  title: 'The provider did not sign you in',
+  status: 403,
+  explanation: 'You declined, or what the provider sent does not fit what was asked. Begin again.',
+})
+export const identityNotLinked = problem({
+  name: 'identity-not-linked',
+  title: 'This account at the provider is not linked yet',
+  status: 403,
+  explanation: 'Sign in as you did before, then link the provider on the account page.',
+})
+export const identityTaken = problem({
+  name: 'identity-taken',
+  title: 'This account at the provider is linked to another account',
+  status: 409,
+  explanation: 'Unlink it there first.',
+})
 export const wrongToken = problem({
   name: 'wrong-token',
   title: 'The link or code is not valid',
@@ -278,6 +296,9 @@ export const problems: readonly Problem[] = [
   secondFactorRequired,
   reauthenticationRequired,
   passkeyNotAccepted,
+  providerRefused,
+  identityNotLinked,
+  identityTaken,
   wrongToken,
   addressTaken,
   weakPassword,

@@ -36,6 +36,9 @@ import { Gate } from './gate.ts'
 import { PasswordHashing } from './hashing.ts'
 import { authJobs } from './jobs.ts'
 import { MailedSecrets } from './mailed-secrets.ts'
+import { Departures } from './oidc/departures.ts'
+import { Identities } from './oidc/identities.ts'
+import { ProviderSignIn } from './oidc/provider-sign-in.ts'
 import { Passwords } from './passwords.ts'
 import { Policy } from './policy.ts'
 import { Preferences } from './preferences.ts'
@@ -78,6 +81,7 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
   const secondFactors = new SecondFactors({ authenticators, recoveryCodes, passkeys })
   const reproofs = new Reproofs({ ...basics, hashing, secrets, throttle, secondFactors })
   const changes = new FactorChanges({ ...basics, audit, revocations, secondFactors, recoveryCodes })
+  const identities = new Identities(database)
   const pendingSignIns = new PendingSignIns({ ...basics, secondFactors, sessions, throttle })
 
   const app = createApp({
@@ -109,13 +113,32 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
         secrets,
         throttle,
       }),
-      factors: new Factors({ ...basics, throttle, authenticators, recoveryCodes, passkeys, secondFactors, changes }),
+      factors: new Factors({
+        ...basics,
+        throttle,
+        authenticators,
+        recoveryCodes,
+        passkeys,
+        identities,
+        secondFactors,
+        changes,
+      }),
       factorReset: new FactorReset({ ...basics, audit, revocations }),
       passkeySignIn: new PasskeySignIn({ ...basics, passkeys, sessions, throttle }),
       gate,
       passwords: new Passwords({ ...basics, accounts, audit, hashing, secrets, revocations, throttle }),
       preferences: new Preferences({ ...basics, accounts, ...config }),
       pendingSignIns,
+      providerSignIn: new ProviderSignIn({
+        ...basics,
+        throttle,
+        departures: new Departures({ ...basics, publicUrl: config.publicUrl }),
+        identities,
+        pending: pendingSignIns,
+        changes,
+        providers: config.oidcProviders,
+        publicUrl: config.publicUrl,
+      }),
       reauthentication: new Reauthentication({
         ...basics,
         accounts,

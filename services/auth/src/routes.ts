@@ -17,6 +17,7 @@ import type { PendingSignIns } from './factors/pending-sign-ins.ts'
 import type { Reauthentication } from './factors/reauthentication.ts'
 import type { DataExports } from './data-export.ts'
 import type { EmailChanges } from './email-change.ts'
+import type { ProviderSignIn } from './oidc/provider-sign-in.ts'
 import type { Gate } from './gate.ts'
 import type { Passwords } from './passwords.ts'
 import type { Preferences } from './preferences.ts'
@@ -43,6 +44,7 @@ export interface AuthParts {
   readonly factors: Factors
   readonly factorReset: FactorReset
   readonly passkeySignIn: PasskeySignIn
+  readonly providerSignIn: ProviderSignIn
   readonly pendingSignIns: PendingSignIns
   readonly reauthentication: Reauthentication
   readonly passwords: Passwords

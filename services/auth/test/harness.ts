@@ -26,6 +26,7 @@ export async function startedAuth(
       bootstrapToken: BOOTSTRAP_TOKEN,
       edge: 'nginx',
       trustedHops: 0,
+      oidcProviders: [],
       ...config,
     },
   })

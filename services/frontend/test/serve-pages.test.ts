@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startFrontend } from '../src/main.ts'
 
 const SHOPPERS_SCRIPT_BYTES_MAX = 60_000
-const params = { id: '01977c1e-6a00-7000-8000-000000000010', name: 'not-found' }
+const params = { id: '01977c1e-6a00-7000-8000-000000000010', name: 'not-found', provider: 'example' }
 const config = {
   listenHost: '127.0.0.1',
   listenPort: 0,

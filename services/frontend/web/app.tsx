@@ -45,6 +45,7 @@ const views: Readonly<Record<PageName, ComponentType>> = {
   unsubscribe: later(async () => (await import('./pages/unsubscribe.tsx')).UnsubscribePage),
   email: later(async () => (await import('./pages/email.tsx')).EmailPage),
   emailUndo: later(async () => (await import('./pages/email.tsx')).EmailUndoPage),
+  provider: later(async () => (await import('./pages/provider.tsx')).ProviderPage),
   account: later(async () => (await import('./pages/account.tsx')).AccountPage),
   manageProducts: later(async () => (await import('./pages/manage-products.tsx')).ManageProductsPage),
   manageProduct: later(async () => (await import('./pages/manage-product.tsx')).ManageProductPage),

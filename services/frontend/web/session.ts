@@ -4,6 +4,7 @@ import {
   isAllowed,
   type Permission,
   type Profile,
+  type ProviderAnswer,
   type SecondFactorDue,
   type SignedIn,
 } from '@saas/contracts'
@@ -116,6 +117,15 @@ export function forgetSession(): void {
 /** After the profile was changed. */
 export function rememberUser(changed: Profile): void {
   tell({ user: changed })
+}
+
+/** Signs in with what a provider sent the browser back with, or answers what else is to be proven. */
+export async function arriveFromProvider(provider: string, body: ProviderAnswer): Promise<SecondFactorDue | undefined> {
+  const response = await send(authRoutes.returnFromProvider, { ...byCookie, params: { provider }, body })
+  const answer = (await answerOf<typeof authRoutes.returnFromProvider>(response)).body
+  if ('mfaToken' in answer) return answer
+  accept(answer)
+  return undefined
 }
 
 /** Signs in with nothing but a passkey of this browser. */

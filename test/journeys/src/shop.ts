@@ -1,5 +1,5 @@
 import { startAuth } from '@saas/auth/src/main.ts'
-import { systemClock } from '@saas/config'
+import { systemClock, type OidcProvider } from '@saas/config'
 import type { ServiceName } from '@saas/contracts'
 import { cloneDirectory, freePort } from '@saas/devstack'
 import { startFrontend } from '@saas/frontend/src/main.ts'
@@ -39,7 +39,10 @@ export interface Shop extends AsyncDisposable {
   freezeBus(): () => void
 }
 
-export async function startShop(): Promise<Shop> {
+/** Makes what the shop is configured with, once it is known where people reach it. */
+export type ProvidersAt = (publicUrl: string) => Promise<readonly OidcProvider[]>
+
+export async function startShop(providersAt: ProvidersAt = async () => []): Promise<Shop> {
   await using resources = new AsyncDisposableStack()
   const port = await freePort()
   const publicUrl = `http://localhost:${port}`
@@ -64,6 +67,7 @@ export async function startShop(): Promise<Shop> {
         bootstrapToken,
         edge: 'nginx',
         trustedHops: 0,
+        oidcProviders: await providersAt(publicUrl),
       },
     }),
   )

@@ -1,7 +1,7 @@
 import type { Browser } from 'playwright-core'
 import { launchBrowser } from './browser.ts'
 import { newStaff, type Credentials } from './person.ts'
-import { startShop, type Shop } from './shop.ts'
+import { startShop, type ProvidersAt, type Shop } from './shop.ts'
 
 /** What a journey in a browser needs. */
 export interface Stage extends AsyncDisposable {
@@ -11,9 +11,9 @@ export interface Stage extends AsyncDisposable {
   readonly manager: Credentials
 }
 
-export async function openStage(): Promise<Stage> {
+export async function openStage(providersAt?: ProvidersAt): Promise<Stage> {
   await using resources = new AsyncDisposableStack()
-  const shop = resources.use(await startShop())
+  const shop = resources.use(await startShop(providersAt))
   const browser = await launchBrowser()
   resources.defer(async () => await browser.close())
   const staff = await newStaff(shop)

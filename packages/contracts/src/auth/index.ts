@@ -2,6 +2,7 @@ import { auditRoutes } from './audit.ts'
 import { decisionRoutes } from './decisions.ts'
 import { factorRoutes } from './factors.ts'
 import { emailRoutes } from './email.ts'
+import { oidcRoutes } from './oidc.ts'
 import { passkeyRoutes } from './passkeys.ts'
 import { passwordRoutes } from './passwords.ts'
 import { profileRoutes } from './profile.ts'
@@ -27,6 +28,8 @@ export {
   TotpProposal,
   RecoveryCodes,
   Factors,
+  LinkedIdentity,
+  ProviderAnswer,
   Passkey,
   PasskeyAssertion,
   PasskeyAttestation,
@@ -43,6 +46,7 @@ export const authRoutes = {
   ...signInRoutes,
   ...factorRoutes,
   ...passkeyRoutes,
+  ...oidcRoutes,
   ...passwordRoutes,
   ...emailRoutes,
   ...sessionRoutes,

@@ -2,7 +2,7 @@ import type { Static } from 'typebox'
 import { Type } from '../schema.ts'
 import { roles } from '../access.ts'
 import { MailPreferences } from '../preferences.ts'
-import { Email, Id, Language, Time, Zone } from '../shapes.ts'
+import { Email, Id, Language, Strict, Time, Zone } from '../shapes.ts'
 
 export const AVATAR_BYTES_MAX = 2_000_000
 export const PASSWORD_CHARACTERS_MIN = 15
@@ -105,37 +105,55 @@ const credential = {
   rawId: Base64Url(1_400),
   type: Type.Literal('public-key'),
   authenticatorAttachment: Type.Optional(Type.Union([Type.Literal('platform'), Type.Literal('cross-platform')])),
-  clientExtensionResults: Type.Object({}),
+  // The one extension that is asked for.
+  clientExtensionResults: Strict({ credProps: Type.Optional(Strict({ rk: Type.Optional(Type.Boolean()) })) }),
 }
 /** A new credential as browsers write it (WebAuthn level 3, RegistrationResponseJSON). */
-export const PasskeyAttestation = Type.Object(
-  {
-    ...credential,
-    response: Type.Object({
-      clientDataJSON: Base64Url(4_096),
-      attestationObject: Base64Url(16_384),
-      transports: Type.Optional(Type.Array(Type.String({ maxLength: 20 }), { maxItems: 8 })),
-    }),
-  },
-  { additionalProperties: false },
-)
+export const PasskeyAttestation = Strict({
+  ...credential,
+  response: Strict({
+    clientDataJSON: Base64Url(4_096),
+    attestationObject: Base64Url(16_384),
+    authenticatorData: Type.Optional(Base64Url(16_384)),
+    publicKey: Type.Optional(Base64Url(4_096)),
+    publicKeyAlgorithm: Type.Optional(Type.Integer()),
+    transports: Type.Optional(Type.Array(Type.String({ maxLength: 20 }), { maxItems: 8 })),
+  }),
+})
 export type PasskeyAttestation = Static<typeof PasskeyAttestation>
 /** A signature of a credential as browsers write it (AuthenticationResponseJSON). */
-export const PasskeyAssertion = Type.Object(
-  {
-    ...credential,
-    response: Type.Object({
-      clientDataJSON: Base64Url(4_096),
-      authenticatorData: Base64Url(4_096),
-      signature: Base64Url(2_048),
-      userHandle: Type.Optional(Base64Url(128)),
-    }),
-  },
-  { additionalProperties: false },
-)
+export const PasskeyAssertion = Strict({
+  ...credential,
+  response: Strict({
+    clientDataJSON: Base64Url(4_096),
+    authenticatorData: Base64Url(4_096),
+    signature: Base64Url(2_048),
+    userHandle: Type.Optional(Base64Url(128)),
+  }),
+})
 export type PasskeyAssertion = Static<typeof PasskeyAssertion>
 
+const PROVIDER_ID = '^[a-z][a-z0-9-]{0,31}$'
+export const Provider = Type.Object({ id: Type.String({ pattern: PROVIDER_ID }), name: Type.String() })
+export const ProviderParams = Strict({ provider: Type.String({ pattern: PROVIDER_ID }) })
+/** What a provider adds to the address that it sends the browser back to (OpenID Connect Core 3.1.2.5, RFC 9207). */
+export const ProviderAnswer = Strict({
+  state: Type.String({ minLength: 1, maxLength: 128 }),
+  code: Type.Optional(Type.String({ minLength: 1, maxLength: 2_048 })),
+  iss: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
+  error: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
+})
+export type ProviderAnswer = Static<typeof ProviderAnswer>
+export const LinkedIdentity = Type.Object({
+  id: Id,
+  provider: Type.String(),
+  email: Type.Union([Type.String(), Type.Null()]),
+  createdAt: Time,
+})
+export type LinkedIdentity = Static<typeof LinkedIdentity>
+
 export const Factors = Type.Object({
+  identities: Type.Array(LinkedIdentity),
   totp: Type.Union([Type.Object({ createdAt: Time }), Type.Null()]),
   passkeys: Type.Array(Passkey),
   recoveryCodesLeft: Type.Integer(),

@@ -139,6 +139,12 @@ export class FactorChanges {
     await this.tell(change, what)
   }
 
+  /** After an account at a provider was unlinked: what it opened is closed. */
+  async unlinked(change: Change, what: FactorChange): Promise<void> {
+    await this.#endOthers(change)
+    await this.tell(change, what)
+  }
+
   /** Mails the owner a notice. */
   async tell({ tx, account, caller, now }: Change, what: FactorChange): Promise<void> {
     const { factor, change, label } = what

@@ -3,6 +3,7 @@ import type { Factors as FactorList, Passkey, PasskeyAttestation, TotpProposal }
 import type { Database } from '@saas/state'
 import { usableName } from '../accounts.ts'
 import type { Client } from '../client.ts'
+import type { Identities } from '../oidc/identities.ts'
 import type { Throttle } from '../throttle.ts'
 import type { Authenticators } from './authenticators.ts'
 import type { Caller, FactorChanges } from './factor-changes.ts'
@@ -17,6 +18,7 @@ export class Factors {
   readonly #authenticators: Authenticators
   readonly #recoveryCodes: RecoveryCodes
   readonly #passkeys: Passkeys
+  readonly #identities: Identities
   readonly #secondFactors: SecondFactors
   readonly #changes: FactorChanges
 
@@ -26,6 +28,7 @@ export class Factors {
     readonly authenticators: Authenticators
     readonly recoveryCodes: RecoveryCodes
     readonly passkeys: Passkeys
+    readonly identities: Identities
     readonly secondFactors: SecondFactors
     readonly changes: FactorChanges
   }) {
@@ -34,18 +37,21 @@ export class Factors {
     this.#authenticators = options.authenticators
     this.#recoveryCodes = options.recoveryCodes
     this.#passkeys = options.passkeys
+    this.#identities = options.identities
     this.#secondFactors = options.secondFactors
     this.#changes = options.changes
   }
 
   async list(accountId: string): Promise<FactorList> {
-    const [[factors], passkeys] = await Promise.all([
+    const [[factors], passkeys, identities] = await Promise.all([
       this.#database.read(selectFactors, [accountId]),
       this.#passkeys.list(accountId),
+      this.#identities.list(accountId),
     ])
     const createdAt = factors?.totpCreatedAt?.toISOString()
     return {
       totp: createdAt === undefined ? null : { createdAt },
+      identities,
       passkeys,
       recoveryCodesLeft: factors?.recoveryCodesLeft ?? 0,
     }

@@ -4,6 +4,7 @@ import type { Client } from '../client.ts'
 import type { Request } from '../request.ts'
 import type { AuthParts } from '../routes.ts'
 import { isByCookie } from '../session-transport.ts'
+import type { Departure } from '../oidc/provider-sign-in.ts'
 import type { Caller } from './factor-changes.ts'
 
 const done = { status: 204 } as const
@@ -27,11 +28,17 @@ type FactorRoutes = Pick<
   | 'renamePasskey'
   | 'removePasskey'
   | 'resetFactors'
+  | 'listProviders'
+  | 'departToProvider'
+  | 'returnFromProvider'
+  | 'departToLink'
+  | 'returnToLink'
+  | 'unlinkIdentity'
 >
 
 /** The routes of second factors. */
 export function factorHandlers(
-  { factors, factorReset, passkeySignIn, pendingSignIns, reauthentication, transport }: AuthParts,
+  { factors, factorReset, passkeySignIn, pendingSignIns, providerSignIn, reauthentication, transport }: AuthParts,
   client: (request: Request) => Client,
 ): Handlers<FactorRoutes> {
   return {
@@ -94,6 +101,26 @@ export function factorHandlers(
       await factorReset.reset(params.id, identity.userId, traceParent)
       return done
     },
+    listProviders: () => ({ status: 200, body: { items: providerSignIn.providers } }),
+    departToProvider: async ({ params, request }) =>
+      departed(await providerSignIn.depart(params.provider, client(request))),
+    returnFromProvider: async ({ body, headers, params, request, traceParent }) => {
+      const { cookie } = request.headers
+      const outcome = await providerSignIn.arrive(params.provider, body, cookie, client(request), traceParent)
+      const answer = transport.outcome(outcome, isByCookie(headers))
+      const cookies = 'cookies' in answer ? (answer.cookies ?? []) : []
+      return { ...answer, cookies: [...cookies, providerSignIn.forgotten] }
+    },
+    departToLink: async ({ identity, params, traceParent }) =>
+      departed(await providerSignIn.departToLink(params.provider, callerOf(identity, traceParent))),
+    returnToLink: async ({ body, identity, params, request, traceParent }) => {
+      await providerSignIn.link(params.provider, body, request.headers.cookie, callerOf(identity, traceParent))
+      return { ...done, cookies: [providerSignIn.forgotten] }
+    },
+    unlinkIdentity: async ({ identity, params, traceParent }) => {
+      await providerSignIn.unlink(params.id, callerOf(identity, traceParent))
+      return done
+    },
   }
 }
 
@@ -103,4 +130,8 @@ function callerOf(identity: { readonly userId: string; readonly sessionId: strin
 
 function offered(options: unknown): { status: 200; body: { options: unknown }; headers: typeof unstored } {
   return { status: 200, body: { options }, headers: unstored }
+}
+
+function departed({ url, cookie }: Departure) {
+  return { status: 200, body: { url }, headers: unstored, cookies: [cookie] } as const
 }

@@ -11,6 +11,7 @@ import { say, sayTrouble } from '../notices.ts'
 import { canUsePasskeys, makePasskey } from '../passkeys.ts'
 import { Refused } from '../send.ts'
 import { renewToken, secondFactorRequired } from '../session.ts'
+import { ProviderPart } from './account-providers.tsx'
 import { ProveAgain, RecoveryCodesShown, TotpSetup } from './account-security-steps.tsx'
 
 /** What can open the account. Whatever changes it may first ask who is there. */
@@ -57,6 +58,7 @@ export function SecuritySection() {
         <>
           <AuthenticatorPart factors={body.value} proposal={proposal} parts={parts} />
           {canUsePasskeys() && <PasskeyPart passkeys={body.value.passkeys} parts={parts} />}
+          <ProviderPart identities={body.value.identities} parts={parts} />
           {(body.value.totp !== null || body.value.passkeys.length > 0) && (
             <RecoveryPart left={body.value.recoveryCodesLeft} parts={parts} />
           )}
@@ -66,7 +68,7 @@ export function SecuritySection() {
   )
 }
 
-interface Parts {
+export interface Parts {
   readonly act: (work: () => Promise<void>) => void
   readonly attempt: (work: () => Promise<void>) => Promise<void>
   readonly changed: (message: string, recoveryCodes?: readonly string[]) => Promise<void>

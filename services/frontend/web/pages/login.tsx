@@ -7,6 +7,7 @@ import { Page } from '../components/page.tsx'
 import { SecondFactorStep } from '../components/second-factor.tsx'
 import { describe } from '../errors.ts'
 import { texts } from '../language.ts'
+import { useLoaded } from '../loaded.ts'
 import { go, linkTo, place, safeNext } from '../router.ts'
 import { sayTrouble } from '../notices.ts'
 import { canUsePasskeys } from '../passkeys.ts'
@@ -52,10 +53,31 @@ export function LogInPage() {
           {logIn.byPasskey}
         </button>
       )}
+      <Providers />
       <p class="aside">
         {logIn.newHere} <a href={linkTo('register')}>{nav.register}</a>
       </p>
     </Page>
+  )
+}
+
+/** A button for each provider; without any, or while they are not known, nothing. */
+function Providers() {
+  const { logIn } = texts.value
+  const { loaded } = useLoaded(async (signal) => (await call(authRoutes.listProviders, { signal })).body.items, [])
+  if (loaded.value.state !== 'ready') return null
+  const depart = async (provider: string): Promise<void> => {
+    const { url } = (await call(authRoutes.departToProvider, { params: { provider } })).body
+    location.assign(url)
+  }
+  return (
+    <>
+      {loaded.value.value.map(({ id, name }) => (
+        <button key={id} type="button" class="button quiet wide" onClick={() => void depart(id).catch(sayTrouble)}>
+          {logIn.byProvider(name)}
+        </button>
+      ))}
+    </>
   )
 }
 

@@ -1,0 +1,168 @@
+import type { Clock, OidcProvider } from '@saas/config'
+import { ProblemError, problems, type ProviderAnswer, type SecondFactorDue } from '@saas/contracts'
+import type { Logger } from '@saas/http'
+import type { Bus, Database, Transaction } from '@saas/state'
+import { emit, userChanged } from '../account-events.ts'
+import type { Account } from '../accounts.ts'
+import type { Client } from '../client.ts'
+import { factorChanged } from '../factors/second-factors.ts'
+import type { Caller, FactorChanges } from '../factors/factor-changes.ts'
+import type { PendingSignIns } from '../factors/pending-sign-ins.ts'
+import type { OpenSession } from '../sessions.ts'
+import type { Throttle } from '../throttle.ts'
+import type { Departures } from './departures.ts'
+import type { Identities } from './identities.ts'
+import { ProviderClient, type ProvidedIdentity } from './provider-client.ts'
+
+export interface Departure {
+  readonly url: string
+  readonly cookie: string
+}
+
+/** Signing in with an account at an OpenID provider, and linking one. */
+export class ProviderSignIn {
+  readonly #database: Database
+  readonly #bus: Pick<Bus, 'nudge'>
+  readonly #clock: Clock
+  readonly #throttle: Throttle
+  readonly #departures: Departures
+  readonly #identities: Identities
+  readonly #pending: PendingSignIns
+  readonly #changes: FactorChanges
+  readonly #clients: ReadonlyMap<string, ProviderClient>
+
+  constructor(options: {
+    readonly database: Database
+    readonly bus: Pick<Bus, 'nudge'>
+    readonly clock: Clock
+    readonly logger: Logger
+    readonly throttle: Throttle
+    readonly departures: Departures
+    readonly identities: Identities
+    readonly pending: PendingSignIns
+    readonly changes: FactorChanges
+    readonly providers: readonly OidcProvider[]
+    readonly publicUrl: string
+  }) {
+    this.#database = options.database
+    this.#bus = options.bus
+    this.#clock = options.clock
+    this.#throttle = options.throttle
+    this.#departures = options.departures
+    this.#identities = options.identities
+    this.#pending = options.pending
+    this.#changes = options.changes
+    const { providers, publicUrl, logger } = options
+    this.#clients = new Map(providers.map((provider) => [provider.id, new ProviderClient(provider, publicUrl, logger)]))
+  }
+
+  get providers(): { id: string; name: string }[] {
+    return [...this.#clients.values()].map(({ provider: { id, name } }) => ({ id, name }))
+  }
+
+  /** @throws {ProblemError} `not-found`, `too-many-requests`, `dependency-unavailable` */
+  async depart(provider: string, client: Client): Promise<Departure> {
+    await this.#throttle.take('challenge', client.network, client.network)
+    return await this.#begin(provider, null)
+  }
+
+  /** @throws {ProblemError} `wrong-token`, `provider-refused`, `identity-not-linked`, `account-disabled` */
+  async arrive(
+    provider: string,
+    answer: ProviderAnswer,
+    cookies: string | undefined,
+    client: Client,
+    traceParent: string,
+  ): Promise<OpenSession | SecondFactorDue> {
+    const identity = await this.#identityIn(provider, answer, cookies, null)
+    const outcome = await this.#database.transaction(async (tx) => {
+      const known = await this.#identities.ownerOf(tx, identity, this.#clock.now())
+      const account = known ?? (await this.#adopt(tx, provider, identity, traceParent))
+      if (account.disabledAt !== null) throw new ProblemError(problems.accountDisabled)
+      return await this.#pending.openOrAsk(tx, account, client, traceParent)
+    })
+    this.#bus.nudge()
+    return outcome
+  }
+
+  /** @throws {ProblemError} `not-found`, `reauthentication-required`, `dependency-unavailable` */
+  async departToLink(provider: string, caller: Caller): Promise<Departure> {
+    await this.#changes.make(caller, async () => undefined)
+    return await this.#begin(provider, caller.userId)
+  }
+
+  /** @throws {ProblemError} `wrong-token`, `provider-refused`, `identity-taken`, `reauthentication-required` */
+  async link(provider: string, answer: ProviderAnswer, cookies: string | undefined, caller: Caller): Promise<void> {
+    const identity = await this.#identityIn(provider, answer, cookies, caller.userId)
+    await this.#changes.make(caller, async (change) => {
+      const { tx, account, now } = change
+      const owner = await this.#identities.ownerOf(tx, identity, now)
+      if (owner?.id === account.id) return
+      const isLinked = owner === undefined && (await this.#identities.link(tx, account.id, provider, identity, now))
+      if (!isLinked) throw new ProblemError(problems.identityTaken)
+      await this.#changes.tell(change, { factor: 'identity', change: 'added', label: this.#nameOf(provider) })
+    })
+  }
+
+  /** @throws {ProblemError} `not-found`, `reauthentication-required` */
+  async unlink(id: string, caller: Caller): Promise<void> {
+    await this.#changes.make(caller, async (change) => {
+      const provider = await this.#identities.unlink(change.tx, change.account.id, id)
+      if (provider === undefined) throw new ProblemError(problems.notFound)
+      const what = { factor: 'identity', change: 'removed', label: this.#nameOf(provider) } as const
+      await this.#changes.unlinked(change, what)
+    })
+  }
+
+  get forgotten(): string {
+    return this.#departures.forgotten
+  }
+
+  /**
+   * Somebody whom nobody here knows yet. Their address counts only where the operator trusts the provider with addresses; then it opens the customer's account
+   * that has proven the same address, or a new one. Whoever has more to lose links by hand.
+   */
+  async #adopt(tx: Transaction, provider: string, identity: ProvidedIdentity, traceParent: string): Promise<Account> {
+    const { email, isEmailVerified, name } = identity
+    const isTrusted = this.#clientOf(provider).provider.trustEmail && isEmailVerified
+    if (!isTrusted || email === null) throw new ProblemError(problems.identityNotLinked)
+    const now = this.#clock.now()
+    const present = await this.#identities.byEmail(tx, email)
+    const account = present ?? (await this.#identities.newAccount(tx, email, name, now))
+    const mayAdopt = account !== undefined && account.verifiedAt !== null && account.roles.join() === 'customer'
+    if (!mayAdopt) throw new ProblemError(problems.identityNotLinked)
+    if (account.disabledAt !== null) throw new ProblemError(problems.accountDisabled)
+    const isLinked = await this.#identities.link(tx, account.id, provider, identity, now)
+    if (!isLinked) throw new ProblemError(problems.identityTaken)
+    const change = { factor: 'identity', change: 'added', label: this.#nameOf(provider) } as const
+    const told = present === undefined ? userChanged(account) : factorChanged(account, change, now)
+    await emit(tx, account.id, [told], traceParent)
+    return account
+  }
+
+  async #begin(provider: string, accountId: string | null): Promise<Departure> {
+    const { url, exchange } = await this.#clientOf(provider).depart()
+    return { url, cookie: await this.#departures.begin(provider, exchange, accountId) }
+  }
+
+  async #identityIn(
+    provider: string,
+    answer: ProviderAnswer,
+    cookies: string | undefined,
+    accountId: string | null,
+  ): Promise<ProvidedIdentity> {
+    const client = this.#clientOf(provider)
+    const exchange = await this.#departures.take(provider, answer.state, accountId, cookies)
+    return await client.arrive(answer, exchange)
+  }
+
+  #nameOf(provider: string): string {
+    return this.#clients.get(provider)?.provider.name ?? provider
+  }
+
+  #clientOf(provider: string): ProviderClient {
+    const client = this.#clients.get(provider)
+    if (client === undefined) throw new ProblemError(problems.notFound)
+    return client
+  }
+}

@@ -1,0 +1,208 @@
+import { authEvents, authRoutes, type ProviderAnswer } from '@saas/contracts'
+import { Authenticator } from '@saas/devstack'
+import type { TestService } from '@saas/testing'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import {
+  decision,
+  eventsTo,
+  newUser,
+  PASSWORD,
+  sendTo,
+  signIn,
+  startedAuth,
+  userOf,
+  type SignedInUser,
+} from './harness.ts'
+import { CLIENT, startIdentityProvider, type IdentityProvider, type ProviderUser } from './identity-provider.ts'
+
+let auth: TestService
+let provider: IdentityProvider
+beforeAll(async () => {
+  const pages = ['trusted', 'plain'].map((id) => `http://localhost:8080/oidc/${id}`)
+  provider = await startIdentityProvider(pages)
+  const { issuer } = provider
+  auth = await startedAuth({
+    oidcProviders: [
+      { ...CLIENT, id: 'trusted', name: 'The trusted one', issuer, trustEmail: true },
+      { ...CLIENT, id: 'plain', name: 'The plain one', issuer, trustEmail: false },
+      { ...CLIENT, id: 'down', name: 'The one that is down', issuer: 'http://localhost:9', trustEmail: true },
+    ],
+  })
+})
+afterAll(async () => {
+  await auth[Symbol.asyncDispose]()
+  await provider[Symbol.asyncDispose]()
+})
+
+type Answer = Awaited<ReturnType<TestService['call']>>
+
+const someone = (): string => `${crypto.randomUUID()}@example.com`
+const person = (email: string, verified = true): ProviderUser => ({
+  sub: crypto.randomUUID(),
+  email,
+  email_verified: verified,
+  name: 'Ada at the provider',
+})
+
+interface Arrival {
+  readonly answer: ProviderAnswer
+  readonly cookie: string
+}
+
+async function travelled(user: ProviderUser, id = 'trusted'): Promise<Arrival> {
+  provider.user = user
+  const departure = await auth.call(authRoutes.departToProvider, { params: { provider: id } })
+  if (departure.status !== 200) throw new Error(JSON.stringify(departure.body))
+  const cookie = departure.headers['set-cookie']?.split(';')[0] ?? ''
+  return { cookie, answer: (await provider.visit(departure.body.url)) as ProviderAnswer }
+}
+
+const arrive = async ({ answer, cookie }: Arrival, id = 'trusted'): Promise<Answer> =>
+  await auth.call(authRoutes.returnFromProvider, { params: { provider: id }, body: answer, headers: { cookie } })
+
+describe('signing in with a provider', () => {
+  test('makes an account for a new address and finds it again, whatever the address is then', async () => {
+    const user = person(someone())
+    const first = await arrive(await travelled(user))
+    expect(first).toMatchObject({ status: 200, body: { user: { email: user.email, name: user.name } } })
+    const again = await arrive(await travelled({ ...user, email: someone(), email_verified: false }))
+    expect(userOf(again.body).userId).toBe(userOf(first.body).userId)
+    const body = { email: user.email ?? '', password: PASSWORD }
+    expect((await auth.call(authRoutes.login, { body })).status).toBe(401)
+  })
+
+  test('opens the customer’s account that has proven the same address, and tells its owner', async () => {
+    const email = someone()
+    const { userId } = await newUser(auth, email)
+    const answer = await arrive(await travelled(person(email.toUpperCase().replace('EXAMPLE.COM', 'example.com'))))
+    expect(userOf(answer.body).userId).toBe(userId)
+    const told = await eventsTo(auth, authEvents.factorChanged, email)
+    expect(told.map(({ data }) => `${data.factor} ${data.change} ${data.label}`)).toEqual([
+      'identity added The trusted one',
+    ])
+  })
+
+  test.each([
+    ['an address that the provider has not verified', 'trusted', false],
+    ['a provider that is not trusted with addresses', 'plain', true],
+  ])('by %s opens and makes nothing, and says the same of known and unknown addresses', async (_, id, verified) => {
+    const known = someone()
+    await newUser(auth, known)
+    const answers = await Promise.all(
+      [known, someone()].map(async (email) => {
+        const { status, body } = await arrive(await travelled(person(email, verified), id), id)
+        return { status, type: body.type, detail: body.detail }
+      }),
+    )
+    expect(answers[0]).toEqual(answers[1])
+    expect(answers[0]).toMatchObject({ status: 403, type: '/problems/identity-not-linked' })
+  })
+
+  test('never opens the account of somebody with a role by its address alone', async () => {
+    const email = someone()
+    const { userId } = await newUser(auth, email)
+    await auth.database.query(`update account set roles = '{manager}' where id = $1`, [userId])
+    expect((await arrive(await travelled(person(email)))).body.type).toBe('/problems/identity-not-linked')
+  })
+
+  test('leads to the second factor where one is on', async () => {
+    const email = someone()
+    const user = await newUser(auth, email)
+    await Authenticator.enrol(sendTo(auth), user.accessToken, () => auth.clock.now())
+    const answer = await arrive(await travelled(person(email)))
+    expect(answer.body.methods).toEqual(['totp', 'recovery-code'])
+    expect(answer.body.accessToken).toBeUndefined()
+  })
+
+  test('of a disabled account says so', async () => {
+    const user = person(someone())
+    const { userId } = userOf((await arrive(await travelled(user))).body)
+    await auth.database.query('update account set disabled_at = now() where id = $1', [userId])
+    expect((await arrive(await travelled(user))).body.type).toBe('/problems/account-disabled')
+  })
+
+  test('counts once, within ten minutes, in the browser that began it, at the provider it was begun with', async () => {
+    const user = person(someone())
+    const used = await travelled(user)
+    expect((await arrive(used)).status).toBe(200)
+    expect((await arrive(used)).body.type).toBe('/problems/wrong-token')
+    const [mine, theirs] = [await travelled(user), await travelled(user)]
+    const swapped = await arrive({ ...mine, cookie: theirs.cookie })
+    expect(swapped.body.type).toBe('/problems/wrong-token')
+    expect((await arrive(await travelled(user), 'plain')).body.type).toBe('/problems/wrong-token')
+    const late = await travelled(user)
+    auth.clock.advance(600_000)
+    expect((await arrive(late)).body.type).toBe('/problems/wrong-token')
+  })
+
+  test('refuses a code that was put in, and the provider’s own refusal', async () => {
+    const user = person(someone())
+    const [mine, stolen] = [await travelled(user), await travelled(user)]
+    const injected = { ...mine, answer: { ...mine.answer, code: stolen.answer.code ?? '' } }
+    expect((await arrive(injected)).body.type).toBe('/problems/provider-refused')
+    const { cookie, answer } = await travelled(user)
+    const declined = { cookie, answer: { state: answer.state, error: 'access_denied' } }
+    expect((await arrive(declined)).body.type).toBe('/problems/provider-refused')
+  })
+
+  test('says so when the provider is down, and knows no other', async () => {
+    const down = await auth.call(authRoutes.departToProvider, { params: { provider: 'down' } })
+    expect([down.status, down.headers['retry-after']]).toEqual([503, '5'])
+    expect((await auth.call(authRoutes.departToProvider, { params: { provider: 'other' } })).status).toBe(404)
+    const { body } = await auth.call(authRoutes.listProviders)
+    expect(body.items.map(({ id }: { id: string }) => id)).toEqual(['trusted', 'plain', 'down'])
+  })
+
+  test('its secrets are sealed at rest', async () => {
+    await travelled(person(someone()))
+    const rows = await auth.database.query<{ sealed: Uint8Array }>(
+      'select sealed_secrets as sealed from provider_sign_in',
+    )
+    for (const { sealed } of rows) expect(Buffer.from(sealed).toString('latin1')).not.toMatch(/\["/)
+  })
+})
+
+describe('linking a provider', () => {
+  const linked = async (as: SignedInUser['as'], user: ProviderUser, id: string): Promise<Answer> => {
+    provider.user = user
+    const params = { provider: id }
+    const departure = await auth.call(authRoutes.departToLink, { params, as })
+    if (departure.status !== 200) return departure
+    const cookie = departure.headers['set-cookie']?.split(';')[0] ?? ''
+    const body = (await provider.visit(departure.body.url)) as ProviderAnswer
+    return await auth.call(authRoutes.returnToLink, { params, body, as, headers: { cookie } })
+  }
+
+  test('by hand works with any provider, needs a recent sign-in, and the link opens the account', async () => {
+    const email = someone()
+    const ada = await newUser(auth, email)
+    const user = person(someone(), false)
+    auth.clock.advance(600_000)
+    expect((await linked(ada.as, user, 'plain')).body.type).toBe('/problems/reauthentication-required')
+    await auth.call(authRoutes.reauthenticate, { as: ada.as, body: { password: PASSWORD } })
+    expect((await linked(ada.as, user, 'plain')).status).toBe(204)
+    const opened = userOf((await arrive(await travelled(user, 'plain'), 'plain')).body)
+    expect(opened.userId).toBe(ada.userId)
+    const bob = await newUser(auth)
+    expect((await linked(bob.as, user, 'plain')).body.type).toBe('/problems/identity-taken')
+    const { identities } = (await auth.call(authRoutes.listFactors, { as: ada.as })).body
+    expect(identities).toMatchObject([{ provider: 'plain', email: user.email }])
+    const params = { id: identities[0].id }
+    expect((await auth.call(authRoutes.unlinkIdentity, { as: bob.as, params })).status).toBe(404)
+    expect((await auth.call(authRoutes.unlinkIdentity, { as: ada.as, params })).status).toBe(204)
+    expect((await decision(auth, 'GET', '/profile', opened.accessToken)).status).toBe(401)
+    expect((await arrive(await travelled(user, 'plain'), 'plain')).body.type).toBe('/problems/identity-not-linked')
+    await signIn(auth, email)
+  })
+
+  test('what one account began another does not finish', async () => {
+    const [ada, bob] = [await newUser(auth), await newUser(auth)]
+    provider.user = person(someone())
+    const params = { provider: 'plain' }
+    const departure = await auth.call(authRoutes.departToLink, { params, as: ada.as })
+    const cookie = departure.headers['set-cookie']?.split(';')[0] ?? ''
+    const body = (await provider.visit(departure.body.url)) as ProviderAnswer
+    const other = await auth.call(authRoutes.returnToLink, { params, body, as: bob.as, headers: { cookie } })
+    expect(other.body.type).toBe('/problems/wrong-token')
+  })
+})
