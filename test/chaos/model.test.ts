@@ -5,7 +5,7 @@ import { brokenPromises, Ledger, readStream } from './checkers/index.ts'
 import { commandsOf } from './model/commands.ts'
 import { Run } from './model/run.ts'
 import { startSystem, type System } from './model/system.ts'
-import { sized } from './stage/size.ts'
+import { chaosSeed, sized } from './stage/size.ts'
 
 /** So many runs go on at once, over the same services. */
 const CONCURRENT_RUNS = sized(4, 8)
@@ -30,13 +30,12 @@ test(
     timeout: TIMEOUT_MS,
   },
   async () => {
-    const seed = process.env['CHAOS_SEED']
     const outcome = await fc.check(
       fc.asyncProperty(rounds, async (round) => {
         const problems = await Promise.all(round.map((commands) => Run.of(commands, system, ledger)))
         expect(problems.flat()).toEqual([])
       }),
-      { numRuns: ROUNDS, endOnFailure: true, ...(seed === undefined ? {} : { seed: Number(seed) }) },
+      { numRuns: ROUNDS, endOnFailure: true, seed: chaosSeed() },
     )
     // The commands of a round fill pages; the seed brings them back.
     const failure = outcome.failed ? String(outcome.errorInstance) : ''

@@ -1,3 +1,5 @@
+import { chaosSeed } from './size.ts'
+
 /** Chance that comes again under the same seed (mulberry32). */
 export class Dice {
   readonly seed: number
@@ -35,8 +37,6 @@ export class Dice {
   }
 }
 
-/** CHAOS_SEED repeats a run; without it each run is another one. */
 export function newDice(): Dice {
-  const seed = process.env['CHAOS_SEED']
-  return new Dice(seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(seed))
+  return new Dice(chaosSeed())
 }
