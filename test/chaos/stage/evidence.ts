@@ -6,6 +6,7 @@ import type { StatefulService } from './service-child.ts'
 import type { Stack } from './stack.ts'
 
 const DRAINED_WITHIN_MS = 60_000
+const LAST_LINES = 12
 
 /** Everything there is to look at, now. */
 export async function evidenceOf(stack: Stack, ledger: Ledger): Promise<Evidence> {
@@ -18,6 +19,14 @@ export async function evidenceOf(stack: Stack, ledger: Ledger): Promise<Evidence
       .filter((name) => name.endsWith('.log'))
       .map((name) => ({ name, text: readFileSync(join(stack.directory, name), 'utf8') })),
   }
+}
+
+/** The end of each log of a service, for a failure that only it explains. */
+export function lastWords(stack: Stack, service: string): string {
+  return readdirSync(stack.directory)
+    .filter((name) => name.startsWith(service) && name.endsWith('.log'))
+    .map((name) => readFileSync(join(stack.directory, name), 'utf8').split('\n').slice(-LAST_LINES).join('\n'))
+    .join('\n')
 }
 
 /** What is still on its way, in words; empty when everything has arrived. */
