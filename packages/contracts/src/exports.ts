@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from './schema.ts'
 import { event } from './event.ts'
 import type { ServiceName } from './route.ts'
 import { Id } from './shapes.ts'

@@ -1,3 +1,5 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
 import { describe, expect, test } from 'vitest'
@@ -64,6 +66,15 @@ describe('routes', () => {
     expect(isAllowed('admin', ['manager'])).toBe(false)
     expect(isAllowed('user', undefined)).toBe(false)
   })
+})
+
+test('every schema is made by one maker: those of two do not tell each other what is optional', async () => {
+  const directory = fileURLToPath(new URL('../src/', import.meta.url))
+  const files = (await readdir(directory, { recursive: true })).filter((name) => name.endsWith('.ts'))
+  expect(files.length).toBeGreaterThan(20)
+  for (const name of files) {
+    expect(await readFile(directory + name, 'utf8'), name).not.toMatch(/^import (?!type )[^\n]*'typebox'/m)
+  }
 })
 
 describe('events', () => {

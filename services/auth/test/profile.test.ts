@@ -92,24 +92,22 @@ describe('the profile picture', () => {
     return [...data.subarray((y * info.width + x) * info.channels).subarray(0, 3)]
   }
   /** Black on the left, white on the right, and above all of it what Exif says about how it was held. */
-  const halves = async (orientation = '1'): Promise<Buffer> =>
+  const halves = async (orientation = 1): Promise<Buffer> =>
     await sharp({ create: { width: 200, height: 100, channels: 3, background: 'white' } })
       .composite([
         { input: { create: { width: 100, height: 100, channels: 3, background: 'black' } }, left: 0, top: 0 },
       ])
-      .withExif({ IFD0: { Orientation: orientation } })
+      .withMetadata({ orientation })
       .jpeg()
       .toBuffer()
 
   test('is the square that was asked for, in pixels of the upright picture', async () => {
     const right = await put(await halves(), 'image/jpeg', user.as, '?left=100&top=0&size=100')
+    expect(await pixelOf(right.body, 256, 256)).toEqual([255, 255, 255])
     const left = await put(await halves(), 'image/jpeg', user.as, '?left=0&top=0&size=90')
-    expect([await pixelOf(right.body, 256, 256), await pixelOf(left.body, 256, 256)]).toEqual([
-      [255, 255, 255],
-      [0, 0, 0],
-    ])
+    expect(await pixelOf(left.body, 256, 256)).toEqual([0, 0, 0])
     // Turned a quarter, the white half is below the black one.
-    const below = await put(await halves('6'), 'image/jpeg', user.as, '?left=0&top=100&size=100')
+    const below = await put(await halves(6), 'image/jpeg', user.as, '?left=0&top=100&size=100')
     expect([below.status, await pixelOf(below.body, 256, 256)]).toEqual([200, [255, 255, 255]])
   })
 

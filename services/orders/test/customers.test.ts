@@ -16,7 +16,7 @@ afterAll(async () => {
 
 async function place(userId: string): Promise<Order> {
   const body = { lines: [{ productId, quantity: 1 }] }
-  const headers = { 'idempotency-key': uuidv7() }
+  const headers = { prefer: 'wait=0', 'idempotency-key': uuidv7() }
   return (await orders.call<Order>(ordersRoutes.placeOrder, { userId, body, headers })).body
 }
 

@@ -32,6 +32,8 @@ export interface Shop extends AsyncDisposable {
   readonly url: string
   readonly mailbox: TestMailbox
   readonly bootstrapToken: string
+  /** What links of mails are signed with. */
+  readonly mailSecretKey: Uint8Array
   /** Each service's own address, past the edge. */
   readonly directUrls: Readonly<Record<ServiceName, string>>
   readonly logs: Readonly<Record<ServiceName, TestLog>>
@@ -115,6 +117,7 @@ export async function startShop(providersAt: ProvidersAt = async () => []): Prom
     url: publicUrl,
     mailbox,
     bootstrapToken,
+    mailSecretKey: secret,
     directUrls: {
       auth: auth.url,
       products: products.url,

@@ -1,4 +1,5 @@
-import { Type, type Static } from 'typebox'
+import type { Static } from 'typebox'
+import { Type } from '../schema.ts'
 import { route } from '../route.ts'
 import { Id, Page, Strict, Time, pageQuery } from '../shapes.ts'
 

@@ -79,9 +79,10 @@ function Leave({ person, beside }: { person: Profile; beside: ComponentChildren 
       ? { code: entry(entries, 'code') }
       : { currentPassword: secretEntry(entries, 'currentPassword') }
     await call(authRoutes.deleteProfile, { body })
+    // This page is for those who are signed in: it would send its visitor to the login page.
+    go(linkTo('shop'))
     forgetSession()
     say(leaving.done)
-    go(linkTo('shop'))
   }
   return (
     <Form submit={leaving.confirm} send={send} beside={beside} danger>

@@ -29,8 +29,8 @@ function Confirm({ token }: { token: Signal<string | undefined> }) {
     const { body } = await call(authRoutes.confirmEmail, { body: { token: token.value ?? '' } })
     sessionStorage.removeItem(signInReturns)
     rememberUser(body)
-    say(email.done(body.email))
     go(linkTo('account'))
+    say(email.done(body.email))
   }
   return (
     <Page title={email.confirm} kind="narrow" lead={<p class="lead">{email.confirmIntro}</p>}>
