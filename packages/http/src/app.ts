@@ -1,7 +1,7 @@
 import { colonPath, PARAM_LENGTH_MAX, problems, ProblemError, type Route, type ServiceName } from '@saas/contracts'
 import { newId, type Clock } from '@saas/config'
 import Fastify, { LogController, type FastifyInstance } from 'fastify'
-import type { IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Histogram, Registry } from 'prom-client'
 import type { Identity } from './identity.ts'
@@ -39,6 +39,18 @@ export interface AppOptions {
   /** One, or two during rotation. Empty only where every route is for anyone. */
   readonly internalTokenKeys: readonly Uint8Array[]
   readonly checks: Checks
+  readonly shortcut?: Shortcut
+}
+
+/**
+ * Answers some requests before the framework sees them, for a route that is asked with every other request. It must answer only
+ * what needs no log line, no body and no waiting, and leave the rest to the route itself.
+ */
+export interface Shortcut {
+  /** The route whose requests are counted as answered. */
+  readonly route: Route
+  /** Ends the response and says so, or leaves both as they are. */
+  readonly answer: (request: IncomingMessage, response: ServerResponse) => boolean
 }
 
 /** The HTTP side of a service; `registerRoutes` fills it and `listen` opens it. Tests call `fastify.inject`. */
@@ -58,6 +70,9 @@ const HISTOGRAM_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
  */
 export function createApp(options: AppOptions): App {
   const stopping = new AbortController()
+  const metrics = new Registry()
+  const durations = requestDurations(metrics)
+  const { shortcut } = options
   const fastify = Fastify({
     loggerInstance: options.logger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
@@ -65,7 +80,9 @@ export function createApp(options: AppOptions): App {
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: RECEIVE_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    http: { maxHeaderSize: HEADER_BYTES_MAX },
+    ...(shortcut === undefined
+      ? { http: { maxHeaderSize: HEADER_BYTES_MAX } }
+      : { serverFactory: serverWith(shortcut, durations, stopping.signal) }),
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
     // A request that arrives on an open connection while we stop is still served; see `listen`.
     return503OnClosing: false,
@@ -86,8 +103,7 @@ export function createApp(options: AppOptions): App {
       done(error as Error)
     }
   })
-  const metrics = new Registry()
-  reportRequests(fastify, metrics, stopping.signal)
+  reportRequests(fastify, durations, stopping.signal)
   answerProblems(fastify)
   fastify.addHook('onReady', async () => {
     refuseUnservedRoutes(options, fastify)
@@ -112,15 +128,35 @@ function answerProblems(fastify: FastifyInstance): void {
   })
 }
 
-/** One line and one measurement a request. The path is the contract's, because ids and tokens stand in real ones. */
-function reportRequests(fastify: FastifyInstance, metrics: Registry, stopping: AbortSignal): void {
-  const durations = new Histogram({
+type Durations = Histogram<'route' | 'method' | 'status'>
+
+function requestDurations(metrics: Registry): Durations {
+  return new Histogram({
     name: 'http_request_duration_seconds',
     help: 'Time from the request to the end of its answer, by route id',
     labelNames: ['route', 'method', 'status'],
     buckets: HISTOGRAM_BUCKETS_SECONDS,
     registers: [metrics],
   })
+}
+
+/** A server as Fastify makes one, but that asks the shortcut first. */
+function serverWith({ route, answer }: Shortcut, durations: Durations, stopping: AbortSignal) {
+  const answered = durations.labels({ route: route.id, method: route.method, status: 200 })
+  return (onRequest: (request: IncomingMessage, response: ServerResponse) => void): Server => {
+    const server = createServer({ maxHeaderSize: HEADER_BYTES_MAX }, (request, response) => {
+      const startedAtMs = performance.now()
+      if (!stopping.aborted && answer(request, response)) answered.observe((performance.now() - startedAtMs) / 1_000)
+      else onRequest(request, response)
+    })
+    server.keepAliveTimeout = KEEP_ALIVE_MS
+    server.requestTimeout = RECEIVE_TIMEOUT_MS
+    return server
+  }
+}
+
+/** One line and one measurement a request. The path is the contract's, because ids and tokens stand in real ones. */
+function reportRequests(fastify: FastifyInstance, durations: Durations, stopping: AbortSignal): void {
   fastify.addHook('onSend', (request, reply, payload, done) => {
     reply.header('x-request-id', request.id)
     if (stopping.aborted) reply.header('connection', 'close')

@@ -1,4 +1,4 @@
-export { createApp, type App, type AppOptions, type Checks } from './app.ts'
+export { createApp, type App, type AppOptions, type Checks, type Shortcut } from './app.ts'
 export type { Answer, AnswerExtras, Call, Handler, Handlers } from './call.ts'
 export { etag, isNotModified, parseIfMatch, requireIfMatch, type EntityTags } from './conditional.ts'
 export { streamEvents, type ServerSentEvent } from './event-stream.ts'

@@ -1,6 +1,7 @@
 import { isAllowed, problems, REFUSAL_HEADER, type Route, type ServiceName } from '@saas/contracts'
 import { INTERNAL_TOKEN_HEADER, signInternalToken } from '@saas/http'
 import type { Clock } from '@saas/config'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Reply, Request } from './request.ts'
 import type { AccessClaims, AccessTokens } from './access-token.ts'
 import { originalRequest, type Edge } from './original-request.ts'
@@ -10,12 +11,27 @@ import type { Revocations } from './revocations.ts'
 /** Who is calling: somebody, nobody we know, or we cannot say. */
 type Caller = AccessClaims | 'nobody' | 'unknowable'
 
+/** An internal token that was signed for a route. */
+interface Issued {
+  readonly routeId: string
+  readonly token: string
+  readonly signedAtMs: number
+}
+
 /** What the edge is answered. */
 interface Decision {
   readonly status: 200 | 401 | 403 | 503
   readonly reason: string
   readonly headers?: Readonly<Record<string, string>>
 }
+
+const AUTHORIZATION = 'authorization'
+const BEARER = 'Bearer '
+const AUTHZ = '/authz'
+/** An internal token lives for 60 seconds, so one that is handed out again lives for 50 at least. */
+const REUSED_MS = 10_000
+/** For one access token. Who walks through all routes has each signed anew. */
+const ROUTES_KEPT_MAX = 4
 
 const notSignedIn: Decision = { status: 401, reason: 'not-signed-in', headers: { 'www-authenticate': 'Bearer' } }
 const unknowable: Decision = { status: 503, reason: 'unknowable', headers: { 'retry-after': '1' } }
@@ -40,6 +56,8 @@ export class Gate {
   readonly #clock: Clock
   readonly #edge: Edge
   readonly #signingKeys: ReadonlyMap<string, readonly Uint8Array[]>
+  /** By what a verified access token says; goes when that is forgotten. */
+  readonly #issued = new WeakMap<AccessClaims, readonly Issued[]>()
 
   constructor(options: {
     readonly policy: Policy
@@ -57,6 +75,29 @@ export class Gate {
     this.#signingKeys = options.internalTokenKeysByService
   }
 
+  /**
+   * Answers what is asked most, at once and without a line in the log: yes, for a token that was verified before. Whatever is not that
+   * simple it leaves to `authorise`. Revocation is looked at each time; only signatures are kept.
+   */
+  admitAtOnce(request: IncomingMessage, response: ServerResponse): boolean {
+    const { headers, url } = request
+    const isAsked = this.#edge === 'envoy' ? url?.startsWith(`${AUTHZ}/`) === true : url === AUTHZ
+    if (!isAsked || !isBodiless(request)) return false
+    const { authorization } = headers
+    if (authorization?.startsWith(BEARER) !== true || isSaidTwice(request)) return false
+    const claims = this.#accessTokens.cached(authorization.slice(BEARER.length))
+    if (claims === undefined || !this.#revocations.isCurrent || this.#revocations.isRevoked(claims)) return false
+    const original = originalRequest(request, this.#edge)
+    const route = original === undefined ? undefined : this.#policy.routeOf(original.method, original.url)
+    if (route === undefined || route.access === 'anyone' || !isAllowed(route.access, claims.roles)) return false
+    const token = this.#internalToken(route, claims)
+    if (token === undefined) return false
+    response.sendDate = false
+    response.writeHead(200, [INTERNAL_TOKEN_HEADER, token, 'content-length', '0'])
+    response.end()
+    return true
+  }
+
   /** Answers `/authn`: the identity in headers, 401, or 503. */
   async authenticate(request: Request, reply: Reply): Promise<'sent'> {
     const caller = await this.#callerOf(request)
@@ -71,7 +112,7 @@ export class Gate {
 
   /** Answers `/authz`: an internal token for the original request's route, 401, 403, or 503. */
   async authorise(request: Request, reply: Reply): Promise<'sent'> {
-    const original = originalRequest(request, this.#edge)
+    const original = originalRequest(request.raw, this.#edge)
     const route = original === undefined ? undefined : this.#policy.routeOf(original.method, original.url)
     const caller = route === undefined || route.access === 'anyone' ? 'nobody' : await this.#callerOf(request)
     const decision = this.#decide(route, caller)
@@ -95,15 +136,30 @@ export class Gate {
     return caller.isSecondFactorRequired ? secondFactorDue : wrongRole
   }
 
-  #admit(route: Route, { userId, roles, sessionId }: AccessClaims): Decision {
+  #admit(route: Route, claims: AccessClaims): Decision {
+    const token = this.#internalToken(route, claims)
+    if (token === undefined) return unknowable
+    return { status: 200, reason: 'allowed', headers: { [INTERNAL_TOKEN_HEADER]: token } }
+  }
+
+  /** Signed anew for each route of each access token, but no more often than every few seconds: it says the same each time. */
+  #internalToken(route: Route, claims: AccessClaims): string | undefined {
+    const nowMs = this.#clock.now().getTime()
+    const issued = this.#issued.get(claims)
+    const known = issued?.find(({ routeId }) => routeId === route.id)
+    // Neither later than that nor from the future: the clock of a machine may be set back.
+    if (known !== undefined && nowMs - known.signedAtMs < REUSED_MS && nowMs >= known.signedAtMs) return known.token
     const key = this.#signingKeyOf(route.service)
-    if (key === undefined) return unknowable
-    const claims = { audience: route.service, userId, roles, sessionId, routeId: route.id }
-    return {
-      status: 200,
-      reason: 'allowed',
-      headers: { [INTERNAL_TOKEN_HEADER]: signInternalToken(claims, key, this.#clock.now()) },
-    }
+    if (key === undefined) return undefined
+    const { userId, roles, sessionId } = claims
+    const token = signInternalToken(
+      { audience: route.service, userId, roles, sessionId, routeId: route.id },
+      key,
+      new Date(nowMs),
+    )
+    const others = issued?.filter(({ routeId }) => routeId !== route.id).slice(0, ROUTES_KEPT_MAX - 1) ?? []
+    this.#issued.set(claims, [{ routeId: route.id, token, signedAtMs: nowMs }, ...others])
+    return token
   }
 
   #signingKeyOf(service: ServiceName): Uint8Array | undefined {
@@ -112,7 +168,7 @@ export class Gate {
 
   async #callerOf(request: Request): Promise<Caller> {
     const token = bearerToken(request.headers.authorization)
-    if (token === undefined) return 'nobody'
+    if (token === undefined || isSaidTwice(request.raw)) return 'nobody'
     try {
       const claims = this.#accessTokens.cached(token) ?? (await this.#accessTokens.verify(token))
       if (claims === undefined) return 'nobody'
@@ -123,6 +179,21 @@ export class Gate {
       return 'unknowable'
     }
   }
+}
+
+function isBodiless({ headers }: IncomingMessage): boolean {
+  const length = headers['content-length']
+  return headers['transfer-encoding'] === undefined && (length === undefined || length === '0')
+}
+
+/** Node keeps the first of several, others may keep the last; nginx joins them, which is no token. */
+function isSaidTwice({ rawHeaders }: IncomingMessage): boolean {
+  let count = 0
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]
+    if (name?.length === AUTHORIZATION.length && name.toLowerCase() === AUTHORIZATION) count += 1
+  }
+  return count > 1
 }
 
 function bearerToken(authorization: string | undefined): string | undefined {

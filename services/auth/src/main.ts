@@ -90,6 +90,7 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
     logger,
     clock,
     internalTokenKeys: config.internalTokenKeysByService.get('auth') ?? [],
+    shortcut: { route: authRoutes.authz, answer: (request, response) => gate.admitAtOnce(request, response) },
     checks: { ...state.checks, keys: () => signingKeys.check(), revocations: () => revocations.check() },
   })
   state.exposeMetrics(app.metrics)

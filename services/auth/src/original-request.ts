@@ -1,4 +1,4 @@
-import type { Request } from './request.ts'
+import type { IncomingMessage } from 'node:http'
 
 /** The request that the edge asks about. */
 export interface OriginalRequest {
@@ -7,7 +7,7 @@ export interface OriginalRequest {
   readonly url: string
 }
 
-export type Edge = 'nginx' | 'envoy' | 'traefik'
+export type Edge = 'nginx' | 'envoy' | 'traefik' | 'caddy'
 
 /** Where Envoy puts the original path behind. */
 const ENVOY_PREFIX = '/authz'
@@ -16,11 +16,12 @@ const ENVOY_PREFIX = '/authz'
  * Reads the original request from the one place where this edge puts it, and from nowhere else: a client may have sent the
  * headers of the others. A header that was sent twice arrives joined by a comma and a space, which no method and no path has.
  */
-export function originalRequest(request: Request, edge: Edge): OriginalRequest | undefined {
+export function originalRequest(request: IncomingMessage, edge: Edge): OriginalRequest | undefined {
   if (edge === 'envoy') {
-    const url = request.url.startsWith(ENVOY_PREFIX) ? request.url.slice(ENVOY_PREFIX.length) : ''
-    return { method: request.method, url }
+    const { method = '', url = '' } = request
+    return { method, url: url.startsWith(ENVOY_PREFIX) ? url.slice(ENVOY_PREFIX.length) : '' }
   }
+  // Caddy's forward_auth names them as Traefik's ForwardAuth does.
   const prefix = edge === 'nginx' ? 'x-original' : 'x-forwarded'
   const method = request.headers[`${prefix}-method`]
   const url = request.headers[`${prefix}-uri`]
