@@ -45,6 +45,7 @@ test.each([
     { 'edge.ingress.enabled': true, 'edge.httpRoute': { enabled: true, parentRefs: [{ name: 'gateway' }] } },
     ['choose one'],
   ],
+  ['a proxy in front that nobody counted', { 'edge.ingress.enabled': true }, ['set global.trustedHops']],
   ['a route without a Gateway', { 'edge.httpRoute.enabled': true }, ['set edge.httpRoute.parentRefs']],
   [
     'a floor above the ceiling',

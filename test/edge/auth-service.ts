@@ -32,7 +32,7 @@ export interface AuthService extends AsyncDisposable {
   readonly tokens: Readonly<Record<Person, string>>
 }
 
-export async function startAuthService(publicUrl: string): Promise<AuthService> {
+export async function startAuthService(publicUrl: string, edge = 'nginx'): Promise<AuthService> {
   await using stack = new AsyncDisposableStack()
   const database = stack.use(await cloneDatabase('auth'))
   const bus = stack.use(await testBus())
@@ -63,6 +63,8 @@ export async function startAuthService(publicUrl: string): Promise<AuthService> 
         KEY_ENCRYPTION_KEY: keyEncryptionKey.toString('base64url'),
         MAIL_SECRET_KEY: randomBytes(32).toString('base64url'),
         BOOTSTRAP_TOKEN,
+        TRUSTED_HOPS: '0',
+        EDGE: edge,
       },
       isReady: async (signal) => (await fetch(`http://127.0.0.1:${opsPort}/readyz`, { signal })).ok,
     }),

@@ -40,8 +40,8 @@ export class Echo implements AsyncDisposable {
   /** Begins to listen: on the same port again after `kill`. */
   async listen(): Promise<void> {
     this.#server = createServer((request, response) => {
-      // Only the edge can send this header: it passes nobody else's.
-      if (this.#asked !== undefined && request.url === '/authz' && 'x-original-uri' in request.headers) {
+      // Only the edge asks: it passes nobody else's header of this name.
+      if (this.#asked !== undefined && isQuestion(request)) {
         this.#passOn(request, response, this.#asked)
         return
       }
@@ -69,7 +69,11 @@ export class Echo implements AsyncDisposable {
   }
 
   #passOn(request: IncomingMessage, response: ServerResponse, address: string): void {
-    const { method, url, headers } = request
+    // As they came: what is said twice has to be said twice to auth.
+    const { method, url, headersDistinct } = request
+    const headers = Object.fromEntries(
+      Object.entries(headersDistinct).map(([name, values = []]) => [name, values.length === 1 ? values[0] : values]),
+    )
     const onward = ask(`http://${address}${url}`, { method, headers, agent: this.#agent }, (answer) => {
       response.writeHead(answer.statusCode ?? 500, answer.headers)
       answer.pipe(response)
@@ -93,4 +97,9 @@ export class Echo implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill()
   }
+}
+
+/** As nginx asks, or as Caddy does, which leaves the query. */
+function isQuestion({ url, headers }: IncomingMessage): boolean {
+  return url?.split('?', 1)[0] === '/authz' && ('x-original-uri' in headers || 'x-forwarded-uri' in headers)
 }

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { pageRoutes, statefulServices, type Permission } from '@saas/contracts'
 import { BOOTSTRAP_TOKEN, PASSWORD, type Person, type Shop } from './shop.ts'
 
@@ -21,6 +21,8 @@ export interface Fixture {
   readonly readableWith?: Permission
   /** The answer to who may. */
   readonly status: number
+  /** Or this one, while something has still to be done. */
+  readonly pending?: number
   /** Makes what has to be there, and says how it is called. */
   readonly sent: (shop: Shop, owner: Person) => Promise<Sent> | Sent
 }
@@ -44,13 +46,19 @@ const schedule = {
   roles: null,
   announcement: announced,
 }
+/** Another one each time: guessing at one is slowed down. */
+const unknownToken = (): string => randomBytes(32).toString('base64url')
+const credential = { id: 'AAAA', rawId: 'AAAA', type: 'public-key', clientExtensionResults: {} }
+const clientDataJSON = Buffer.from('{}').toString('base64url')
+const assertion = { ...credential, response: { clientDataJSON, authenticatorData: 'AAAA', signature: 'AAAA' } }
+const attestation = { ...credential, response: { clientDataJSON, attestationObject: 'AAAA', transports: [] } }
 const someId = (): Sent => ({ params: { id: randomUUID() } })
 
 const authFixtures: Readonly<Record<string, Fixture>> = {
   'auth.register': shared(202, () => ({
     body: { email: `${randomUUID()}@example.com`, password: PASSWORD, name: 'Cleo' },
   })),
-  'auth.verify': shared(400, () => ({ body: { token: 'A'.repeat(43) } })),
+  'auth.verify': shared(400, () => ({ body: { token: unknownToken() } })),
   'auth.resendVerification': shared(202, (_shop, { email }) => ({ body: { email } })),
   'auth.bootstrap': shared(409, (_shop, { email }) => ({
     body: { bootstrapToken: BOOTSTRAP_TOKEN, email, password: PASSWORD, name: 'Cleo' },
@@ -60,12 +68,17 @@ const authFixtures: Readonly<Record<string, Fixture>> = {
   'auth.refresh': shared(401, () => ({ body: { refreshToken: 'A'.repeat(43) } })),
   'auth.logout': shared(204, () => ({ body: {} })),
   'auth.forgotPassword': shared(202, (_shop, { email }) => ({ body: { email } })),
-  'auth.resetPassword': shared(400, () => ({ body: { token: 'A'.repeat(43), password: PASSWORD } })),
+  'auth.resetPassword': shared(400, () => ({ body: { token: unknownToken(), password: PASSWORD } })),
   'auth.jwks': shared(200),
   'auth.getAvatar': shared(404, () => ({ params: { key: `${'A'.repeat(22)}-small` } })),
   'auth.changePassword': implied(204, () => ({
     body: { currentPassword: PASSWORD, newPassword: `${PASSWORD} again` },
   })),
+  'auth.changeEmail': implied(202, () => ({
+    body: { email: `${randomUUID()}@example.com`, currentPassword: PASSWORD },
+  })),
+  'auth.confirmEmail': implied(400, () => ({ body: { token: unknownToken() } })),
+  'auth.undoEmail': shared(400, () => ({ body: { token: unknownToken() } })),
   'auth.listSessions': implied(200),
   'auth.revokeOtherSessions': implied(204),
   'auth.revokeSession': named(204, async (shop, owner) => ({ params: { id: await shop.session(owner.userId) } })),
@@ -73,6 +86,9 @@ const authFixtures: Readonly<Record<string, Fixture>> = {
   'auth.changeProfile': implied(200, () => ({ body: { name: 'Cleopatra' } })),
   'auth.putAvatar': implied(422, () => ({ body: { text: 'no picture', mediaType: 'image/png' } })),
   'auth.deleteAvatar': implied(200),
+  'auth.deleteProfile': implied(204, () => ({ body: { currentPassword: PASSWORD } })),
+  'auth.exportProfile': { ...implied(200), pending: 202 },
+  'auth.listAudit': shared(200, (_shop, { userId }) => ({ query: `accountId=${userId}` })),
   'auth.getPreferences': implied(200),
   'auth.changePreferences': implied(200, () => ({ body: { digest: false } })),
   'auth.unsubscribe': shared(200, (shop, owner) => ({
@@ -80,6 +96,38 @@ const authFixtures: Readonly<Record<string, Fixture>> = {
     body: { text: 'List-Unsubscribe=One-Click', mediaType: 'application/x-www-form-urlencoded' },
   })),
   'auth.showUnsubscribe': shared(303, (shop, owner) => ({ params: { token: shop.unsubscribeToken(owner) } })),
+  'auth.passSecondFactor': shared(400, () => ({ body: { mfaToken: unknownToken(), code: '000000' } })),
+  'auth.reauthenticate': implied(204, () => ({ body: { password: PASSWORD } })),
+  'auth.listFactors': implied(200),
+  'auth.proposeTotp': implied(200),
+  'auth.confirmTotp': implied(400, () => ({ body: { code: '000000' } })),
+  'auth.removeTotp': implied(404),
+  'auth.renewRecoveryCodes': implied(403),
+  'auth.offerPasskeySignIn': shared(200),
+  'auth.signInWithPasskey': shared(401, () => ({ body: { passkey: assertion } })),
+  'auth.offerPasskeyAsFactor': shared(400, () => ({ body: { mfaToken: unknownToken() } })),
+  'auth.offerPasskeyAsProof': implied(200),
+  'auth.offerPasskey': implied(200),
+  'auth.addPasskey': implied(422, () => ({ body: { name: 'A key', passkey: attestation } })),
+  'auth.renamePasskey': named(200, async (shop, owner) => ({
+    params: { id: await shop.passkey(owner) },
+    body: { name: 'Another name' },
+  })),
+  'auth.removePasskey': named(204, async (shop, owner) => {
+    // Not the last factor, which an administrator has to keep.
+    await shop.passkey(owner)
+    return { params: { id: await shop.passkey(owner) } }
+  }),
+  'auth.resetFactors': shared(204, async (shop) => {
+    const [somebody] = await shop.people(['customer'])
+    return { params: { id: somebody.userId } }
+  }),
+  'auth.listProviders': shared(200),
+  'auth.departToProvider': shared(404, () => ({ params: { provider: 'nobody' } })),
+  'auth.returnFromProvider': shared(404, () => ({ params: { provider: 'nobody' }, body: { state: 'x' } })),
+  'auth.departToLink': implied(404, () => ({ params: { provider: 'nobody' } })),
+  'auth.returnToLink': implied(404, () => ({ params: { provider: 'nobody' }, body: { state: 'x' } })),
+  'auth.unlinkIdentity': named(204, async (shop, owner) => ({ params: { id: await shop.linkedIdentity(owner) } })),
   'auth.listUsers': shared(200),
   'auth.setRoles': shared(200, (_shop, { userId }) => ({ params: { id: userId }, body: { roles: ['manager'] } })),
   'auth.setDisabled': shared(200, (_shop, { userId }) => ({ params: { id: userId }, body: { disabled: true } })),
@@ -170,9 +218,11 @@ const frontendFixtures = Object.fromEntries([
   ['frontend.getAsset', shared(200, () => ({ params: { file: 'index.js' } }))],
   ['frontend.getIcon', shared(200)],
   ['frontend.getRobots', shared(200)],
-  ...pageRoutes.map(
-    ({ id }) => [id, shared(200, () => ({ params: { id: randomUUID(), name: 'not-found' } }))] as const,
-  ),
+  // A page answers the same document whatever its path names.
+  ...pageRoutes.map(({ id, path }): [string, Fixture] => {
+    const names = Array.from(path.matchAll(/\{(\w+)\}/g), ([, name = '']) => name)
+    return [id, shared(200, () => ({ params: Object.fromEntries(names.map((name) => [name, randomUUID()])) }))]
+  }),
 ])
 
 /** How each route of the contract is called. A route that is not here fails the tests. */

@@ -56,6 +56,7 @@ async function ownCell({ route, fixture, caller, person }: Cell): Promise<readon
   cells += 1
   const answer = await call(route, signedIn(caller, person), await fixture.sent(shop, person))
   const expected = expectedStatus(route, fixture, caller)
+  if (expected === fixture.status && answer.status === fixture.pending) return []
   return answer.status === expected ? [] : [`${caller}, own: ${answer.status}, not ${expected}: ${answer.body}`]
 }
 

@@ -93,6 +93,7 @@ export class Shop implements AsyncDisposable {
           mailSecretKey,
           bootstrapToken: BOOTSTRAP_TOKEN,
           edge: 'nginx',
+          oidcProviders: [],
           trustedHops: 0,
         },
       }),
@@ -190,6 +191,28 @@ export class Shop implements AsyncDisposable {
       [sessionId, userId, randomBytes(32)],
     )
     return sessionId
+  }
+
+  /** A passkey of theirs that nobody has the private half of. */
+  async passkey({ userId }: Person): Promise<string> {
+    const id = randomUUID()
+    await this.auth.database.query(
+      `insert into passkey (id, account_id, credential_id, public_key, counter, transports, name, is_synced, created_at)
+       values ($1, $2, $3, '', 0, '{}', 'A key', false, now())`,
+      [id, userId, id],
+    )
+    return id
+  }
+
+  /** An account of theirs at a provider. */
+  async linkedIdentity({ userId, email }: Person): Promise<string> {
+    const id = randomUUID()
+    await this.auth.database.query(
+      `insert into linked_identity (id, account_id, issuer, subject, provider, email, created_at, last_used_at)
+       values ($1::uuid, $2, 'https://provider.example', $1::uuid::text, 'provider', $3, now(), now())`,
+      [id, userId, email],
+    )
+    return id
   }
 
   /** As it stands in a mail to them. */

@@ -17,6 +17,8 @@ export interface Variant {
   readonly target: string
   readonly credential: Credential
   readonly form: Form
+  /** The lines after the first. */
+  readonly headers: readonly string[]
   /** Latin-1: a character is a byte. */
   readonly text: string
 }
@@ -155,6 +157,7 @@ function variant(number: number, random: Random, credentials: readonly Presented
     method,
     target: target.text,
     credential,
+    headers: head.slice(1),
     form: forms.includes('broken') ? 'broken' : forms.includes('doubtful') ? 'doubtful' : 'sound',
     text,
   }

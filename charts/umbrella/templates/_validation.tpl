@@ -29,6 +29,9 @@
 {{- if and .Values.edge.httpRoute.enabled (not .Values.edge.httpRoute.parentRefs) -}}
   {{- fail "edge.httpRoute.enabled is true, but it belongs to no Gateway: set edge.httpRoute.parentRefs." -}}
 {{- end -}}
+{{- if and (or .Values.edge.ingress.enabled .Values.edge.httpRoute.enabled) (eq (int $global.trustedHops) 0) -}}
+  {{- fail "A proxy stands in front of the edge (edge.ingress or edge.httpRoute), but global.trustedHops is 0, so every client would count as that proxy: set global.trustedHops to the number of proxies." -}}
+{{- end -}}
 {{- range $service, $need := $needs -}}
   {{- $autoscaling := (index $.Values $service).autoscaling -}}
   {{- if and $autoscaling.enabled (gt (int $autoscaling.minReplicas) (int $autoscaling.maxReplicas)) -}}

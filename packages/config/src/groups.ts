@@ -131,14 +131,14 @@ export const auth = {
     default: '[]',
     example: '[]',
   }),
-  edge: oneOf('EDGE', ['nginx', 'envoy', 'traefik'], {
+  edge: oneOf('EDGE', ['nginx', 'envoy', 'traefik', 'caddy'], {
     description: 'The proxy in front, which decides where the original request is read from',
     default: 'nginx',
     example: 'nginx',
   }),
+  // Without a default: guessed too low, all clients are one; too high, each may say who it is.
   trustedHops: integer('TRUSTED_HOPS', 0, 10, {
-    description: 'Proxies in front of the edge whose X-Forwarded-For is believed',
-    default: '0',
+    description: 'Proxies in front of the edge whose X-Forwarded-For is believed; 0 when clients reach the edge itself',
     example: '0',
   }),
 }

@@ -25,6 +25,8 @@ export class Policy {
 
   /** The route of a request, or `undefined` when no route has this method and path. HEAD is its GET. */
   routeOf(method: string, url: string): Route | undefined {
+    // No request has a fragment, and a proxy that lets one pass may cut it off where another does not.
+    if (url.includes('#')) return undefined
     const queryAt = url.indexOf('?')
     const path = queryAt < 0 ? url : url.slice(0, queryAt)
     if (!isCanonical(path)) return undefined

@@ -1,8 +1,13 @@
 import { authEvents, authRoutes } from '@saas/contracts'
-import type { TestService } from '@saas/testing'
+import { readConfig } from '@saas/config'
+import { cloneDatabase, FakeClock, testBus, type TestService } from '@saas/testing'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { hash } from '@node-rs/argon2'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { clientOf } from '../src/client.ts'
+import { authVariables } from '../src/config.ts'
+import { PasswordHashing } from '../src/hashing.ts'
+import type { Request } from '../src/request.ts'
 import {
   eventsTo,
   inOrder,
@@ -259,4 +264,68 @@ describe('guessing', () => {
     const other = { 'x-forwarded-for': '198.51.100.78, 10.0.0.1' }
     expect((await auth.call(authRoutes.verify, { body: { token: 'y'.repeat(43) }, headers: other })).status).toBe(400)
   })
+})
+
+describe('guessing at several replicas', () => {
+  test('is counted together, by account and by address, before any of them hashes', async () => {
+    await using database = await cloneDatabase('auth')
+    await using bus = await testBus()
+    const clock = new FakeClock(new Date())
+    await using first = await startedAuth({}, { database, bus, clock })
+    await using second = await startedAuth({}, { database, bus, clock })
+    await using third = await startedAuth({}, { database, bus, clock })
+    const replicas = [first, second, third]
+    const verify = vi.spyOn(PasswordHashing.prototype, 'verify')
+    onTestFinished(() => {
+      verify.mockRestore()
+    })
+    const guess = async (index: number, email: string, address: string): Promise<number> => {
+      const replica = replicas[index % replicas.length] ?? first
+      const headers = { 'x-forwarded-for': address }
+      return (await replica.call(authRoutes.login, { body: { email, password: 'guess' }, headers })).status
+    }
+    const email = someone()
+    const byAccount = await Promise.all(
+      Array.from({ length: 30 }, (_, index) => guess(index, email, `198.51.100.${index}`)),
+    )
+    expect(inOrder(byAccount)).toEqual([
+      ...Array.from({ length: 5 }, () => 401),
+      ...Array.from({ length: 25 }, () => 429),
+    ])
+    expect(verify).toHaveBeenCalledTimes(5)
+    verify.mockClear()
+    const byAddress: number[] = []
+    for (let index = 0; index < 103; index += 1) byAddress.push(await guess(index, someone(), '203.0.113.1'))
+    expect(byAddress.filter((status) => status === 429)).toHaveLength(3)
+    expect(verify).toHaveBeenCalledTimes(100)
+  }, 60_000)
+})
+
+test.each([
+  ['is missing', undefined, 'is not set'],
+  ['is empty', '', 'is not set'],
+  ['is no number', 'one', 'must be a whole number'],
+  ['is a list of networks', '10.0.0.0/8', 'must be a whole number'],
+  ['is negative', '-1', 'must be a whole number'],
+])('auth refuses to start when TRUSTED_HOPS %s: it could not know whom it counts', (_what, value, problem) => {
+  const environment = value === undefined ? {} : { TRUSTED_HOPS: value }
+  expect(() => readConfig({ trustedHops: authVariables.trustedHops }, environment)).toThrow(`TRUSTED_HOPS ${problem}`)
+})
+
+test.each([
+  [0, '203.0.113.7', '203.0.113.7'],
+  [0, '6.6.6.6, 203.0.113.7', '203.0.113.7'],
+  [0, ['6.6.6.6', '203.0.113.7'], '203.0.113.7'],
+  [1, '6.6.6.6, 203.0.113.7, 10.0.0.1', '203.0.113.7'],
+  [2, '6.6.6.6, 203.0.113.7, 10.0.0.2, 10.0.0.1', '203.0.113.7'],
+  [1, '203.0.113.7', '203.0.113.7'],
+  [0, '203.0.113.7, not an address', '127.0.0.1'],
+  [0, undefined, '127.0.0.1'],
+  [0, '::ffff:203.0.113.7', '203.0.113.7'],
+])('behind %i proxies a client that says %j is %s', (trustedHops, forwarded, address) => {
+  const request = {
+    headers: forwarded === undefined ? {} : { 'x-forwarded-for': forwarded },
+    socket: { remoteAddress: '127.0.0.1' },
+  }
+  expect(clientOf(request as unknown as Request, trustedHops).address).toBe(address)
 })
