@@ -50,10 +50,12 @@ describe('reading the environment', () => {
           INTERNAL_TOKEN_KEYS: `orders=${secret}`,
           KEY_ENCRYPTION_KEY: secret,
           SMTP_URL: `http://user:${secret}@mail`,
+          OIDC_PROVIDERS: `[{"clientSecret":"${secret}"}]`,
+          TRUSTED_HOPS: '0',
         },
       ),
     )
-    expect(error.problems).toHaveLength(6)
+    expect(error.problems).toHaveLength(7)
     expect(JSON.stringify(error.problems) + error.message + String(error.stack)).not.toContain(secret)
   })
 
