@@ -56,6 +56,7 @@ export async function startServiceChild(service: StatefulService, parts: Service
       KEY_ENCRYPTION_KEY: key(9),
       MAIL_SECRET_KEY: key(7),
       BOOTSTRAP_TOKEN,
+      TRUSTED_HOPS: '0',
       CHAOS_MUTATIONS: JSON.stringify(mutations),
       ...parts.environment,
     },
