@@ -158,13 +158,16 @@ test.for(isFull ? operations : dice.shuffled(operations).slice(0, OPERATIONS_SMA
   async (operation, { annotate }) => {
     const moments = await momentsOf(operation)
     expect(moments.length).toBeGreaterThan(3)
-    const chosen = isFull ? moments : [dice.pick(moments)]
     let kills = 0
-    for (const moment of chosen) {
+    let tried = 0
+    // What waits for what depends on who is faster: a moment that came once need not come again.
+    for (const moment of isFull ? moments : dice.shuffled(moments)) {
+      tried += 1
       if (await killedAt(moment, operation)) kills += 1
       expect(await brokenPromises(await evidenceOf(stack, ledger)), moment).toBe('')
+      if (!isFull && kills > 0) break
     }
     expect(kills).toBeGreaterThan(0)
-    await annotate(`${kills} kills at ${chosen.length} of ${moments.length} moments`)
+    await annotate(`${kills} kills at ${tried} of ${moments.length} moments`)
   },
 )

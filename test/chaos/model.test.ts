@@ -1,10 +1,10 @@
-import { eventually } from '@saas/testing'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { brokenPromises, Ledger, readStream } from './checkers/index.ts'
 import { commandsOf } from './model/commands.ts'
 import { Run } from './model/run.ts'
 import { startSystem, type System } from './model/system.ts'
+import { drained } from './stage/evidence.ts'
 import { chaosSeed, sized } from './stage/size.ts'
 
 /** So many runs go on at once, over the same services. */
@@ -40,11 +40,7 @@ test(
     // The commands of a round fill pages; the seed brings them back.
     const failure = outcome.failed ? String(outcome.errorInstance) : ''
     expect(failure, `CHAOS_SEED=${outcome.seed}`).toBe('')
-    await eventually(async () => {
-      for (const database of Object.values(system.databases)) {
-        expect(await database.query('select 1 from outbox where published_at is null')).toEqual([])
-      }
-    })
+    await drained(system)
     const evidence = { ledger, databases: system.databases, stream: await readStream(system.bus) }
     expect(await brokenPromises(evidence)).toBe('')
   },

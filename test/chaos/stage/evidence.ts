@@ -1,4 +1,4 @@
-import { eventually } from '@saas/testing'
+import { eventually, type TestBus } from '@saas/testing'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readStream, type Evidence, type Ledger } from '../checkers/index.ts'
@@ -29,26 +29,29 @@ export function lastWords(stack: Stack, service: string): string {
     .join('\n')
 }
 
+/** Where something may be on its way: the databases, and the bus between them. */
+type Ways = Pick<Evidence, 'databases'> & { readonly bus: TestBus }
+
 /** What is still on its way, in words; empty when everything has arrived. */
-async function unfinished(stack: Stack): Promise<string[]> {
+async function unfinished({ databases, bus }: Ways): Promise<string[]> {
   const left: string[] = []
-  for (const [service, database] of Object.entries(stack.databases)) {
+  for (const [service, database] of Object.entries(databases)) {
     const [pending] = await database.query<{ count: number }>(
       'select count(*)::int as count from outbox where published_at is null',
     )
     if (pending !== undefined && pending.count > 0) left.push(`${pending.count} messages of ${service} are unpublished`)
   }
   if (left.length > 0) return left
-  const manager = await stack.bus.manager()
-  for (const service of Object.keys(stack.databases) as StatefulService[]) {
+  const manager = await bus.manager()
+  for (const service of Object.keys(databases) as StatefulService[]) {
     const info = await manager.consumers.info('messages', service).catch(() => undefined)
     if (info !== undefined && info.num_pending + info.num_ack_pending > 0) left.push(`${service} has messages to apply`)
   }
-  const orders = await stack.databases.orders?.query<{ count: number }>(
+  const orders = await databases.orders?.query<{ count: number }>(
     `select count(*)::int as count from orders where status = 'pending'`,
   )
   if ((orders?.[0]?.count ?? 0) > 0) left.push(`${orders?.[0]?.count} orders wait`)
-  const mails = await stack.databases.notifications?.query<{ count: number }>(
+  const mails = await databases.notifications?.query<{ count: number }>(
     `select count(*)::int as count from mail where status = 'due'`,
   )
   if ((mails?.[0]?.count ?? 0) > 0) left.push(`${mails?.[0]?.count} mails are due`)
@@ -56,11 +59,11 @@ async function unfinished(stack: Stack): Promise<string[]> {
 }
 
 /** Resolves when nothing is on its way any more: twice in a row, because what one applies another may answer. */
-export async function drained(stack: Stack, timeoutMs = DRAINED_WITHIN_MS): Promise<void> {
+export async function drained(ways: Ways, timeoutMs = DRAINED_WITHIN_MS): Promise<void> {
   let quiet = 0
   await eventually(
     async () => {
-      const left = await unfinished(stack)
+      const left = await unfinished(ways)
       quiet = left.length === 0 ? quiet + 1 : 0
       if (left.length > 0) throw new Error(left.join('; '))
       return quiet >= 2
