@@ -32,7 +32,26 @@ revoke all on schema public from public;
 grant usage on schema public to "{{ $service }}";
 alter default privileges for role "{{ $service }}_migrator" in schema public grant select, insert, update, delete on tables to "{{ $service }}";
 alter default privileges for role "{{ $service }}_migrator" in schema public grant usage, select on sequences to "{{ $service }}";
-grant select, insert, update, delete on all tables in schema public to "{{ $service }}";
+-- What is written into a ledger stays: a table whose comment begins with `append-only` is for reading and adding.
+do $$
+declare
+  found record;
+begin
+  for found in
+    select oid::regclass as name, obj_description(oid, 'pg_class') like 'append-only%' as is_ledger
+    from pg_class
+    where relnamespace = 'public'::regnamespace
+      and relkind in ('r', 'p', 'v', 'm', 'f')
+  loop
+    execute format('grant select, insert on %s to {{ $service }}', found.name);
+    if found.is_ledger then
+      execute format('revoke update, delete, truncate on %s from {{ $service }}', found.name);
+    else
+      execute format('grant update, delete on %s to {{ $service }}', found.name);
+    end if;
+  end loop;
+end
+$$;
 grant usage, select on all sequences in schema public to "{{ $service }}";
 {{- end }}
 {{ end -}}

@@ -20,6 +20,7 @@ export { testMailbox, type Mail, type TestMailbox } from './mailbox.ts'
 export { testObjectStore, type TestObjectStore } from './object-store.ts'
 export { testPostgres, type TestPostgres } from './postgres.ts'
 export { testProxy, type TestProxy } from './proxy.ts'
+export { testPooler, type TestPooler } from './pooler.ts'
 export { newDirectory, sharedServers } from './servers.ts'
 export {
   startService,
