@@ -44,19 +44,23 @@ describe.skipIf(pooler === undefined)('behind PgBouncer in transaction mode', ()
     const { state } = orders
     const ids = Array.from({ length: 200 }, () => uuidv7())
     // Lanes pipeline, transactions come from another pool; all share two connections to Postgres.
-    await Promise.all(
+    const seen = await Promise.all(
       ids.map(async (id, index) => {
-        if (index % 2 === 0) await state.database.write(insertAccount, [id, index])
-        else {
-          await state.database.transaction(async (tx) => {
-            tx.send(setForTransaction, [id])
-            expect(await tx.query(readSetting)).toEqual([{ test: id }])
-            tx.send(insertAccount, [id, index])
-          })
+        if (index % 2 === 0) {
+          await state.database.write(insertAccount, [id, index])
+          return id
         }
-        expect(await state.database.read(selectAccount, [[id]])).toEqual([{ id, balance: index }])
+        return await state.database.transaction(async (tx) => {
+          tx.send(setForTransaction, [id])
+          const [setting] = await tx.query(readSetting)
+          tx.send(insertAccount, [id, index])
+          return setting?.test
+        })
       }),
     )
+    expect(seen).toEqual(ids)
+    const rows = await Promise.all(ids.map((id) => state.database.read(selectAccount, [[id]])))
+    expect(rows).toEqual(ids.map((id, balance) => [{ id, balance }]))
     // What one transaction set is no other one's.
     const outside = await Promise.all(ids.map(() => state.database.read(readSetting)))
     expect(new Set(outside.map(([row]) => row?.test))).toEqual(new Set(['']))
