@@ -87,6 +87,7 @@ export function parsed(text: string): readonly Rendered[] {
 export async function refusal(set: Readonly<Record<string, unknown>>, options: RenderOptions = {}): Promise<string> {
   return await renderedText({ ...options, set }).then(
     () => 'not refused',
-    (error: Error & { stderr?: string }) => error.stderr ?? error.message,
+    // Without what Helm says of every symbolic link.
+    (error: Error & { stderr?: string }) => (error.stderr ?? error.message).replaceAll(/^level=INFO .*\n/gm, ''),
   )
 }

@@ -103,3 +103,27 @@ export function allowedCalls(objects: readonly Rendered[]): readonly string[] {
 function partOf(workload: Workload): string {
   return workload.labels['app.kubernetes.io/name'] ?? workload.name
 }
+
+/** The values of Secrets, by name and key. */
+export function secretValues(objects: readonly Rendered[]): Readonly<Record<string, Readonly<Record<string, string>>>> {
+  return Object.fromEntries(
+    ofKind(objects, 'Secret').map(({ metadata, stringData }) => [metadata.name, stringData as Record<string, string>]),
+  )
+}
+
+/** The environment of the last container of a workload, as the kubelet would put it together. */
+export function environmentOf(
+  objects: readonly Rendered[],
+  name: string,
+  secrets = secretValues(objects),
+): Readonly<Record<string, string>> {
+  const workload = workloads(objects).find((one) => one.name === name)
+  const environment: Record<string, string> = {}
+  for (const { name: variable, value, valueFrom } of workload?.containers.at(-1)?.env ?? []) {
+    const { name: secret = '', key = '' } = valueFrom?.secretKeyRef ?? {}
+    environment[variable] =
+      secrets[secret]?.[key] ??
+      (value ?? '').replaceAll(/\$\((\w+)\)/g, (text, other: string) => environment[other] ?? text)
+  }
+  return environment
+}

@@ -52,6 +52,29 @@ test.each([
     { 'orders.autoscaling': { enabled: true, minReplicas: 9, maxReplicas: 3 } },
     ['orders.autoscaling.minReplicas is more than maxReplicas'],
   ],
+  ['TLS behind an address without', { 'edge.tls.secret': 'shop-tls' }, ['set global.publicUrl to its https address']],
+  [
+    'a certificate that nothing reads',
+    { 'edge.ingress.tlsSecret': 'shop-tls', 'global.publicUrl': 'https://shop.example.com' },
+    ['or set edge.tls.secret'],
+  ],
+  ['another proxy that may reach nothing', { 'global.edge': 'envoy' }, ['set global.networkPolicy.gatewayFrom']],
+  [
+    'another proxy with an ingress of the edge',
+    { 'global.edge': 'traefik', 'edge.autoscaling.enabled': true },
+    ['this release has no edge of its own'],
+  ],
+  [
+    'another way in past the edge',
+    { 'global.networkPolicy.gatewayFrom': [{ podSelector: {} }] },
+    ['but global.edge is nginx, the only way in'],
+  ],
+  [
+    'a setting that stands twice',
+    { 'orders.environment.TZ': 'UTC', 'orders.secretEnvironment.TZ': 'zone' },
+    ['TZ stands both in orders.environment and in orders.secretEnvironment'],
+  ],
+  ['a name that is none', { 'global.secrets.existing.auth': 'Not a name' }, ['/global/secrets/existing/auth']],
 ])('%s is refused with a sentence', async (_what, set, sentences) => {
   const said = await refusal(set)
   for (const sentence of sentences) expect(said).toContain(sentence)

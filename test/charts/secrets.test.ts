@@ -1,23 +1,11 @@
 import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
-import { readConfig } from '@saas/config'
 import { helmMajors } from '@saas/devstack'
 import { sharedServers } from '@saas/testing'
 import { expect, test } from 'vitest'
 import { startClusterStub } from './cluster-stub.ts'
-import { rendered, type Rendered } from './helm.ts'
-import { authVariables } from '../../services/auth/src/config.ts'
-import { frontendVariables } from '../../services/frontend/src/config.ts'
-import { notificationsVariables } from '../../services/notifications/src/config.ts'
-import { ordersVariables } from '../../services/orders/src/config.ts'
-import { productsVariables } from '../../services/products/src/config.ts'
-import { ofKind, workloads } from './objects.ts'
-
-function valuesOf(secrets: readonly Rendered[]): Record<string, Record<string, string>> {
-  return Object.fromEntries(
-    secrets.map(({ metadata, stringData }) => [metadata.name, stringData as Record<string, string>]),
-  )
-}
+import { refusal, rendered } from './helm.ts'
+import { ofKind, secretValues, workloads } from './objects.ts'
 
 test.each(helmMajors)(
   'Helm %i makes secrets once and finds them again, at an upgrade or a new install',
@@ -32,52 +20,69 @@ test.each(helmMajors)(
     })
 
     const [first, second] = [await render(), await render()]
-    const made = valuesOf(first)
+    const made = secretValues(first)
     expect(made['shop-orders']?.['nats-password']).toMatch(/^p[A-Za-z0-9]{31}$/)
     expect(Buffer.from(made['shop-auth']?.['key-encryption-key'] ?? '', 'base64url')).toHaveLength(32)
-    expect(valuesOf(second)).not.toEqual(made)
+    expect(secretValues(second)).not.toEqual(made)
 
     cluster.keep('shop', first)
-    expect(valuesOf(await render())).toEqual(made)
+    expect(secretValues(await render())).toEqual(made)
 
     // One that is lost, or new in a version, is made; the others stay.
     cluster.objects.delete('shops/secrets/shop-objectstore')
-    const { 'shop-objectstore': remade, ...others } = valuesOf(await render())
+    const { 'shop-objectstore': remade, ...others } = secretValues(await render())
     const { 'shop-objectstore': before, ...kept } = made
     expect(others).toEqual(kept)
     expect(remade).not.toEqual(before)
   },
 )
 
-test('keys that two parts share are the same in both', async () => {
-  const secrets = valuesOf(ofKind(await rendered(), 'Secret'))
-  const keys = new Map(
-    (secrets['shop-auth']?.['internal-token-keys'] ?? '').split(',').map((pair) => pair.split('=') as [string, string]),
+/** Secrets of somebody's own in every place that takes one. */
+const ownSecrets = {
+  'global.secrets.existing': {
+    auth: 'own-auth',
+    products: 'own-products',
+    orders: 'own-orders',
+    notifications: 'own-notifications',
+    nats: 'own-nats',
+  },
+  'auth.secretEnvironment.OIDC_PROVIDERS': { secret: 'own-oidc', key: 'providers' },
+  'auth.secretEnvironment.BOOTSTRAP_TOKEN': null,
+  'global.imagePullSecrets': [{ name: 'own-registry' }],
+}
+
+test('with Secrets of one’s own for everything none is made, and rendering without a cluster needs no seed', async () => {
+  const objects = await rendered({ seed: '', files: ['values-external.yaml'], set: ownSecrets })
+  expect(ofKind(objects, 'Secret')).toEqual([])
+  const read = workloads(objects).flatMap(({ containers }) =>
+    containers
+      .flatMap(({ env }) => env ?? [])
+      .flatMap(({ valueFrom }) => {
+        const { name, key } = valueFrom?.secretKeyRef ?? {}
+        return name === undefined ? [] : [`${name} ${key}`]
+      }),
   )
-  for (const service of ['auth', 'products', 'orders', 'notifications'])
-    expect(secrets[`shop-${service}`]?.['internal-token-key']).toBe(keys.get(service))
-  expect(secrets['shop-notifications']?.['mail-secret-key']).toBe(secrets['shop-auth']?.['mail-secret-key'])
-  const values = Object.values(secrets).flatMap((secret) => Object.entries(secret))
-  const single = values.filter(([key]) => key !== 'mail-secret-key').map(([, value]) => value)
-  expect(new Set(single).size).toBe(single.length)
+  const tokenKeys = ['internal-token-key', 'internal-token-key-accepted']
+  const databases = ['auth', 'products', 'orders', 'notifications']
+  const documented = [
+    ...databases.flatMap((service) => ['nats-password', ...tokenKeys].map((key) => `own-${service} ${key}`)),
+    ...['key-encryption-key', 'mail-secret-key'].map((key) => `own-auth ${key}`),
+    'own-nats route-password',
+    'own-oidc providers',
+    ...databases.flatMap((service) => ['uri', 'direct-uri'].map((key) => `shop-${service}-postgres ${key}`)),
+    'shop-s3 access-key',
+    'shop-s3 secret-key',
+    'shop-smtp smtp-url',
+  ]
+  expect([...new Set(read)].toSorted()).toEqual(documented.toSorted())
+  for (const { pod, name } of workloads(objects)) expect(pod.imagePullSecrets, name).toEqual([{ name: 'own-registry' }])
 })
 
-test.each([
-  ['auth', authVariables],
-  ['products', productsVariables],
-  ['orders', ordersVariables],
-  ['notifications', notificationsVariables],
-  ['frontend', frontendVariables],
-] as const)('%s finds all that it reads in the environment of its pods', async (service, variables) => {
-  const objects = await rendered()
-  const secrets = valuesOf(ofKind(objects, 'Secret'))
-  const pod = workloads(objects).find(({ object, name }) => object.kind === 'Deployment' && name === `shop-${service}`)
-  const environment: Record<string, string> = {}
-  for (const { name, value, valueFrom } of pod?.containers.at(-1)?.env ?? []) {
-    const { name: secret = '', key = '' } = valueFrom?.secretKeyRef ?? {}
-    environment[name] =
-      secrets[secret]?.[key] ??
-      (value ?? '').replaceAll(/\$\((\w+)\)/g, (_, variable: string) => environment[variable] ?? '')
-  }
-  expect(() => readConfig(variables, environment)).not.toThrow()
+test('rendering without a cluster is refused while a single Secret would be made, and says which', async () => {
+  const { orders: _, ...existing } = ownSecrets['global.secrets.existing']
+  const said = await refusal(
+    { ...ownSecrets, 'global.secrets.existing': existing },
+    { seed: '', files: ['values-external.yaml'] },
+  )
+  expect(said).toContain('or name Secrets of yours in global.secrets.existing.orders.')
 })

@@ -35,10 +35,37 @@ map "" $development {
 
 access_log /dev/stdout edge;
 
+{{ if not .Values.tls.secret -}}
 server {
   listen 8080;
   include server.conf;
 }
+{{- else -}}
+server {
+  listen 8080;
+  return 308 {{ .Values.global.publicUrl }}$request_uri;
+}
+
+# Variables, so that a certificate is read again when it was renewed.
+map "" $certificate {
+  default /etc/certificate/tls.crt;
+}
+map "" $certificate_key {
+  default /etc/certificate/tls.key;
+}
+
+server {
+  listen 8443 ssl;
+  http2 on;
+  ssl_certificate $certificate;
+  ssl_certificate_key $certificate_key;
+  ssl_certificate_cache max=4 valid=1m;
+  ssl_protocols TLSv1.2 TLSv1.3;
+  ssl_session_cache shared:tls:1m;
+  ssl_session_tickets off;
+  include server.conf;
+}
+{{- end }}
 
 server {
   listen 9000;

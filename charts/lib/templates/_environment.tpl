@@ -9,7 +9,7 @@ from the declared needs.
 */}}
 {{- define "saas.environment" -}}
 {{- $name := .Chart.Name -}}{{- $global := .Values.global -}}{{- $needs := .Values.needs -}}
-{{- $secret := include "saas.fullname" (list . $name) -}}
+{{- $secret := include "saas.serviceSecret" (list . $name) -}}
 {{- $database := include "saas.databaseSecret" . -}}
 LISTEN_HOST: 0.0.0.0
 LISTEN_PORT: '3000'
@@ -24,7 +24,11 @@ NODE_OPTIONS: --max-old-space-size={{ include "saas.heapMiB" .Values.resources.l
 {{ include "saas.fromSecret" (list "NATS_PASSWORD" $secret "nats-password") }}
 NATS_BROKER_URL: nats://{{ $name }}:$(NATS_PASSWORD)@{{ include "saas.fullname" (list . "nats") }}:4222
 NATS_STREAM_REPLICAS: {{ $global.nats.replicas | quote }}
-{{ include "saas.fromSecret" (list "INTERNAL_TOKEN_KEY" $secret "internal-token-key") }}
+{{- if not $needs.signsFor }}
+{{ include "saas.fromSecret" (list "TOKEN_KEY" $secret "internal-token-key") }}
+{{ include "saas.fromSecret" (list "TOKEN_KEY_ACCEPTED" $secret "internal-token-key-accepted") }}
+INTERNAL_TOKEN_KEY: $(TOKEN_KEY),$(TOKEN_KEY_ACCEPTED)
+{{- end }}
 {{- end }}
 {{- if $needs.objectStore }}
 {{- $store := $global.objectStore }}
@@ -43,16 +47,39 @@ SMTP_URL: smtp://{{ include "saas.fullname" (list . "mailbox") }}:1025
 {{ include "saas.fromSecret" (list "SMTP_URL" $global.mail.existingSecret "smtp-url") }}
 {{- end }}
 {{- end }}
-{{- if eq $name "auth" }}
-EDGE: nginx
+{{- with $needs.signsFor }}
+{{- $keys := list }}
+{{- range $service := . }}
+{{- $other := include "saas.serviceSecret" (list $ $service) }}
+{{- range $suffix := list "" "_ACCEPTED" }}
+{{- $variable := printf "TOKEN_KEY_%s%s" (upper $service) $suffix }}
+{{ include "saas.fromSecret" (list $variable $other (printf "internal-token-key%s" (lower $suffix | replace "_" "-"))) }}
+{{- $keys = append $keys (printf "%s=$(%s)" $service $variable) }}
+{{- end }}
+{{- end }}
+INTERNAL_TOKEN_KEYS: {{ join "," $keys }}
+EDGE: {{ $global.edge }}
 TRUSTED_HOPS: {{ $global.trustedHops | quote }}
 {{- end }}
-{{- range $variable, $key := .Values.secretEnvironment }}
-{{ include "saas.fromSecret" (list $variable $secret $key) }}
+{{- if $needs.mailSecret }}
+{{ include "saas.fromSecret" (list "MAIL_SECRET_KEY" (include "saas.serviceSecret" (list . "auth")) "mail-secret-key") }}
+{{- end }}
+{{- range $variable, $source := .Values.secretEnvironment }}
+{{- if kindIs "map" $source }}
+{{ include "saas.fromSecret" (list $variable $source.secret $source.key) }}
+{{- else }}
+{{ include "saas.fromSecret" (list $variable $secret $source) }}
+{{- end }}
 {{- end }}
 {{- range $variable, $value := .Values.environment }}
 {{ $variable }}: {{ $value | toString | quote }}
 {{- end }}
+{{- end -}}
+
+{{/* The Secret with what only this service knows: one of the user's, or the one made here. (list $root "orders") */}}
+{{- define "saas.serviceSecret" -}}
+{{- $given := index ((index . 0).Values.global.secrets.existing | default dict) (index . 1) -}}
+{{- $given | default (include "saas.fullname" .) -}}
 {{- end -}}
 
 {{/* The Secret with `uri` (pooled, the service's role) and `direct-uri` (the migrator's). */}}

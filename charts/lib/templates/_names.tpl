@@ -35,7 +35,9 @@ labels: {{- include "saas.labels" . | nindent 2 }}
 {{/* An image with its registry, and its digest where one is given: (list $root .Values.image). */}}
 {{- define "saas.image" -}}
 {{- $root := index . 0 -}}{{- $image := index . 1 -}}
-{{- $registry := $root.Values.global.imageRegistry | default $image.registry -}}
+{{- $global := $root.Values.global -}}
+{{- $registry := $global.imageRegistry | default $image.registry -}}
+{{- if hasPrefix "saas/" $image.repository -}}{{- $registry = $global.serviceImageRegistry | default $registry -}}{{- end -}}
 {{- $name := printf "%s/%s" $registry $image.repository -}}
 {{- if $image.digest -}}{{ $name }}@{{ $image.digest }}
 {{- else -}}{{ $name }}:{{ $image.tag | default $root.Chart.AppVersion }}
@@ -46,5 +48,21 @@ labels: {{- include "saas.labels" . | nindent 2 }}
 {{- define "saas.overridden" -}}
 {{- $object := fromYaml (index . 0) -}}
 {{- with $object.Error -}}{{- fail (printf "an object of the chart is not YAML: %s" .) -}}{{- end -}}
-{{- toYaml (mustMergeOverwrite $object (index . 1 | default dict)) -}}
+{{- include "saas.merge" (list $object (index . 1)) -}}
+{{- toYaml $object -}}
+{{- end -}}
+
+{{/*
+Puts the second map on top of the first, in place: maps are merged, all else is replaced, null removes. Not sprig's merge,
+for which false, 0 and '' are nothing.
+*/}}
+{{- define "saas.merge" -}}
+{{- $under := index . 0 -}}
+{{- range $key, $value := index . 1 -}}
+{{- $present := get $under $key -}}
+{{- if and (kindIs "map" $value) (kindIs "map" $present) -}}{{- include "saas.merge" (list $present $value) -}}
+{{- else if kindIs "invalid" $value -}}{{- $_ := unset $under $key -}}
+{{- else -}}{{- $_ := set $under $key $value -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}

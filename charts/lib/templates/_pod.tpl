@@ -2,6 +2,9 @@
 {{- define "saas.podSecurity" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
+# The first process is then the one that Kubernetes starts every pod with. As process 1 of its own, a program that has not set up
+# its handlers yet (Node while it loads modules) would not hear that it should stop.
+shareProcessNamespace: true
 securityContext:
   runAsNonRoot: true
   runAsUser: 10001
@@ -43,5 +46,5 @@ topologySpreadConstraints:
 
 {{/* Changes when the secrets are said to have changed, so that pods are replaced: .Values.global. */}}
 {{- define "saas.secretsChecksum" -}}
-{{- printf "secrets:%v:%s" .secrets.rotation .secrets.seed | sha256sum | trunc 16 -}}
+{{- printf "secrets:%v:%s:%s" .secrets.rotation .secrets.seed (toJson .secrets.generations) | sha256sum | trunc 16 -}}
 {{- end -}}

@@ -69,7 +69,7 @@ spec:
               value: {{ include "saas.heapMiB" $values.resources.limits.memory }}MiB
             {{- if gt $replicas 1 }}
             - name: ROUTE_PASSWORD
-              valueFrom: { secretKeyRef: { name: {{ $name }}, key: route-password } }
+              valueFrom: { secretKeyRef: { name: {{ include "saas.serviceSecret" (list $root "nats") }}, key: route-password } }
             {{- range $index := until $replicas }}
             - name: ROUTE_{{ $index }}
               value: '"nats://route:$(ROUTE_PASSWORD)@{{ $name }}-{{ $index }}.{{ $name }}-nodes:6222"'
@@ -77,7 +77,7 @@ spec:
             {{- end }}
             {{- range $service, $needs := .users }}
             - name: PASSWORD_{{ $service | upper }}
-              valueFrom: { secretKeyRef: { name: {{ include "saas.fullname" (list $root $service) }}, key: nats-password } }
+              valueFrom: { secretKeyRef: { name: {{ include "saas.serviceSecret" (list $root $service) }}, key: nats-password } }
             {{- end }}
           ports:
             - { name: client, containerPort: 4222, protocol: TCP }

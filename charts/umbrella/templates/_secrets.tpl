@@ -1,4 +1,35 @@
 {{/*
+The key that auth signs a service's tokens with, and the one that is accepted too: another one only while it is being
+replaced. (list $root "name of the Secret")
+*/}}
+{{- define "saas.tokenKeys" -}}
+{{- $root := index . 0 -}}{{- $secret := index . 1 -}}
+{{- $signing := include "saas.secretValue" (list $root $secret "internal-token-key" "key") -}}
+{{- $present := lookup "v1" "Secret" $root.Release.Namespace $secret -}}
+{{- $accepted := $signing -}}
+{{- with $root.Values.global.secrets.seed -}}
+{{- $accepted = include "saas.seededKey" (list $root $secret "internal-token-key" "internal-token-key-accepted") -}}
+{{- else -}}
+{{- with index (($present).data | default dict) "internal-token-key-accepted" -}}{{- $accepted = b64dec . -}}{{- end -}}
+{{- end -}}
+- { key: internal-token-key, value: {{ $signing }} }
+- { key: internal-token-key-accepted, value: {{ $accepted }} }
+{{- end -}}
+
+{{/* What follows from the seed: (list $root "name of the Secret" "key" "the name its generation is counted under"). */}}
+{{- define "saas.seeded" -}}
+{{- $root := index . 0 -}}{{- $secrets := $root.Values.global.secrets -}}
+{{- $generation := index $secrets.generations (index . 3) | default 1 | int -}}
+{{- $text := printf "%s/%s/%s/%s" $secrets.seed $root.Release.Name (index . 1) (index . 2) -}}
+{{- if gt $generation 1 -}}{{- $text = printf "%s/%d" $text $generation -}}{{- end -}}
+p{{ $text | sha256sum | trunc 31 }}
+{{- end -}}
+
+{{- define "saas.seededKey" -}}
+{{ include "saas.seeded" . | b64enc | replace "+" "-" | replace "/" "_" | trimSuffix "=" }}
+{{- end -}}
+
+{{/*
 Where a secret value comes from: (list $root "name of the Secret" "key" "password" or "key"). What the cluster holds stays as
 it is, unless a seed says otherwise; else it is made now. A password starts with a letter, so that the broker's configuration
 reads a string; a key is 32 bytes in base64url.
@@ -10,9 +41,8 @@ reads a string; a key is 32 bytes in base64url.
 {{- $kept := index (($present).data | default dict) $key -}}
 {{- if and $kept (not $seed) -}}{{ $kept | b64dec }}
 {{- else -}}
-{{- $made := randAlphaNum 31 -}}
-{{- if $seed -}}{{- $made = printf "%s/%s/%s/%s" $seed $root.Release.Name $secret $key | sha256sum | trunc 31 -}}{{- end -}}
-{{- $made = printf "p%s" $made -}}
+{{- $made := printf "p%s" (randAlphaNum 31) -}}
+{{- if $seed -}}{{- $made = include "saas.seeded" (list $root $secret $key $key) -}}{{- end -}}
 {{- if eq (index . 3) "key" -}}{{ $made | b64enc | replace "+" "-" | replace "/" "_" | trimSuffix "=" }}
 {{- else -}}{{ $made }}
 {{- end -}}
@@ -38,9 +68,18 @@ Without a cluster nothing can be kept, and an upgrade that made new passwords wo
 has this ConfigMap, and every cluster this Service (the namespace may not be there yet).
 */}}
 {{- define "saas.refuseBlind" -}}
-{{- if not .Values.global.secrets.seed -}}
+{{- $global := .Values.global -}}
+{{- $made := list -}}
+{{- $parts := keys (fromYaml (include "saas.brokerUsers" .)) | sortAlpha -}}
+{{- if gt (int $global.nats.replicas) 1 -}}{{- $parts = append $parts "nats" -}}{{- end -}}
+{{- range $parts -}}
+{{- if not (index $global.secrets.existing .) -}}{{- $made = append $made (printf "global.secrets.existing.%s" .) -}}{{- end -}}
+{{- end -}}
+{{- if eq $global.postgres.mode "standalone" -}}{{- $made = append $made "global.postgres.existingSecrets (with global.postgres.mode=external)" -}}{{- end -}}
+{{- if not $global.objectStore.endpoint -}}{{- $made = append $made "global.objectStore.existingSecret (with global.objectStore.endpoint)" -}}{{- end -}}
+{{- if and $made (not $global.secrets.seed) -}}
 {{- if not (or (lookup "v1" "ConfigMap" .Release.Namespace "kube-root-ca.crt") (lookup "v1" "Service" "default" "kubernetes")) -}}
-{{- fail "Rendered without a cluster (helm template, GitOps), so passwords made now could not be found again: set global.secrets.seed to at least 32 random characters, from an encrypted file, and keep it." -}}
+{{- fail (printf "Rendered without a cluster (helm template, GitOps), so passwords made now could not be found again: set global.secrets.seed to at least 32 random characters, from an encrypted file, and keep it; or name Secrets of yours in %s." (join ", " $made)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

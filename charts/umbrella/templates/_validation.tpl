@@ -32,6 +32,32 @@
 {{- if and (or .Values.edge.ingress.enabled .Values.edge.httpRoute.enabled) (eq (int $global.trustedHops) 0) -}}
   {{- fail "A proxy stands in front of the edge (edge.ingress or edge.httpRoute), but global.trustedHops is 0, so every client would count as that proxy: set global.trustedHops to the number of proxies." -}}
 {{- end -}}
+{{- if and .Values.edge.ingress.tlsSecret (not .Values.edge.ingress.enabled) -}}
+  {{- fail "edge.ingress.tlsSecret is set, but edge.ingress.enabled is false: enable the ingress, or set edge.tls.secret for TLS that the edge itself ends." -}}
+{{- end -}}
+{{- if and (or .Values.edge.tls.secret .Values.edge.ingress.tlsSecret) (hasPrefix "http:" $global.publicUrl) -}}
+  {{- fail "TLS is set up (edge.tls.secret or edge.ingress.tlsSecret), but global.publicUrl begins with http:, so cookies would not be secure and links would lead past it: set global.publicUrl to its https address." -}}
+{{- end -}}
+{{- if ne $global.edge "nginx" -}}
+  {{- if or .Values.edge.ingress.enabled .Values.edge.httpRoute.enabled .Values.edge.tls.secret .Values.edge.autoscaling.enabled -}}
+    {{- fail (printf "global.edge is %s, so this release has no edge of its own, but edge.ingress, edge.httpRoute, edge.tls or edge.autoscaling is set: leave them out and route to the services as in charts/edge/examples." $global.edge) -}}
+  {{- end -}}
+  {{- if and $global.networkPolicy.enabled (not $global.networkPolicy.gatewayFrom) -}}
+    {{- fail (printf "global.edge is %s, but the network policies let it reach no service: set global.networkPolicy.gatewayFrom to its pods, such as [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: gateway}}}]." $global.edge) -}}
+  {{- end -}}
+{{- else if $global.networkPolicy.gatewayFrom -}}
+  {{- fail "global.networkPolicy.gatewayFrom is set, but global.edge is nginx, the only way in: remove it, or set global.edge to what stands in front of the services." -}}
+{{- end -}}
+{{- range $service, $source := dict "auth" .Values.auth "products" .Values.products "orders" .Values.orders "notifications" .Values.notifications "frontend" .Values.frontend -}}
+  {{- range $variable, $_ := $source.environment -}}
+    {{- if hasKey $source.secretEnvironment $variable -}}
+      {{- fail (printf "%s stands both in %s.environment and in %s.secretEnvironment: remove one." $variable $service $service) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- if and .Values.edge.autoscaling.enabled (gt (int .Values.edge.autoscaling.minReplicas) (int .Values.edge.autoscaling.maxReplicas)) -}}
+  {{- fail "edge.autoscaling.minReplicas is more than maxReplicas: lower the one or raise the other." -}}
+{{- end -}}
 {{- range $service, $need := $needs -}}
   {{- $autoscaling := (index $.Values $service).autoscaling -}}
   {{- if and $autoscaling.enabled (gt (int $autoscaling.minReplicas) (int $autoscaling.maxReplicas)) -}}

@@ -4,6 +4,8 @@ import { allProblems, allRoutes, serviceNames, statefulServices } from '@saas/co
 import { asyncapi } from '@saas/contracts/asyncapi'
 import { edgeLocations, edgeRequestHeaders, edgeRoutes } from '@saas/contracts/edge'
 import { openapi } from '@saas/contracts/openapi'
+import { chartReadme } from './generate/chart-readme.ts'
+import { chartSchema } from './generate/chart-schema.ts'
 import { environmentExample } from './generate/environment.ts'
 import { migrationList } from './generate/migration-list.ts'
 import { problemIndex, problemPage } from './generate/problem-pages.ts'
@@ -18,6 +20,9 @@ interface Target {
 }
 
 const PROBLEM_PAGES = 'docs/problems'
+const charts = readdirSync(join(cloneDirectory, 'charts')).filter((name) =>
+  existsSync(join(cloneDirectory, 'charts', name, 'values.yaml')),
+)
 
 /** Everything that `pnpm generate` writes. Add a line to add a file. */
 const targets: readonly Target[] = [
@@ -30,6 +35,14 @@ const targets: readonly Target[] = [
   ...statefulServices.map((service) => ({
     path: `charts/${service}/files/migrations.txt`,
     content: () => migrationList(service),
+  })),
+  ...serviceNames.map((service) => ({
+    path: `charts/${service}/values.schema.json`,
+    content: () => chartSchema(service),
+  })),
+  ...charts.map((chart) => ({
+    path: `charts/${chart}/README.md`,
+    content: (present: string) => chartReadme(chart, present),
   })),
   { path: `${PROBLEM_PAGES}/README.md`, content: problemIndex },
   ...allProblems.map((problem) => ({
