@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
-const TEST_TIMEOUT_MS = 30_000
+const TEST_TIMEOUT_MS = 60_000
 const HOOK_TIMEOUT_MS = 60_000
 
 /** One project a workspace package that has tests: `vitest run --project orders`. */

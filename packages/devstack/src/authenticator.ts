@@ -49,6 +49,13 @@ export class Authenticator {
     return { code: await totpCode(this.secret, step) }
   }
 
+  /** What its owner is left with who has lost the phone: the recovery codes. */
+  lost(): Authenticator {
+    const left = new Authenticator(this.secret, this.recoveryCodes, this.#now)
+    left.#lastStep = Number.POSITIVE_INFINITY
+    return left
+  }
+
   /** Turns an authenticator app on for whoever holds the access token. */
   static async enrol(send: SendCall, accessToken: string, now?: () => Date): Promise<Authenticator> {
     const proposal = await answered<{ secret: string }>(send, authRoutes.proposeTotp, { accessToken })
