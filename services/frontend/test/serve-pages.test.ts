@@ -2,12 +2,13 @@ import { systemClock } from '@saas/config'
 import { fillPath, pages } from '@saas/contracts'
 import type { RunningService } from '@saas/http'
 import { testLog } from '@saas/testing'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { brotliDecompressSync, gunzipSync, gzipSync } from 'node:zlib'
 import { build } from 'vite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { compressBuild, readBuild } from '../src/built-files.ts'
 import { startFrontend } from '../src/main.ts'
 
 const SHOPPERS_SCRIPT_BYTES_MAX = 60_000
@@ -33,6 +34,7 @@ beforeAll(async () => {
     logLevel: 'warn',
     build: { outDir: directory },
   })
+  await compressBuild(directory)
   frontend = await startFrontend(config, context, directory)
 })
 afterAll(async () => {
@@ -85,6 +87,15 @@ describe('the service', () => {
     expect(gunzipSync(gzip.rawPayload)).toEqual(plain.rawPayload)
     expect(new Set([plain, br, gzip].map(({ headers }) => headers['etag'])).size).toBe(3)
     expect(br.headers['vary']).toBe('accept-encoding')
+  })
+
+  test('what was compressed when the image was built is not compressed again', async () => {
+    const script = (await readdir(directory, { recursive: true })).find((name) => name.endsWith('.js.br')) ?? ''
+    const kept = await readFile(join(directory, script))
+    await writeFile(join(directory, script), 'another')
+    const file = (await readBuild(directory)).get(script.slice(0, -'.br'.length))
+    await writeFile(join(directory, script), kept)
+    expect(file?.bodies.br?.toString()).toBe('another')
   })
 
   test('what is not in the build is a problem, and no path leads out of it', async () => {

@@ -9,7 +9,7 @@ import { MessageStore } from './message-store.ts'
 const MAIL_BYTES_MAX = 10 * 1024 ** 2
 const CLOSE_TIMEOUT_MS = 1_000
 
-const { MAILBOX_HTTP_PORT, MAILBOX_SMTP_PORT } = process.env
+const { MAILBOX_HTTP_PORT, MAILBOX_SMTP_PORT, MAILBOX_HOST = '127.0.0.1' } = process.env
 const store = new MessageStore()
 const failures = new Failures()
 
@@ -52,8 +52,8 @@ async function take(raw: Buffer, envelope: { from: string; to: string[] }): Prom
 }
 
 // The web page answers only after the SMTP port is open: whoever waits for the page may send at once.
-smtp.listen(Number(MAILBOX_SMTP_PORT), '127.0.0.1', () => {
-  http.listen(Number(MAILBOX_HTTP_PORT), '127.0.0.1')
+smtp.listen(Number(MAILBOX_SMTP_PORT), MAILBOX_HOST, () => {
+  http.listen(Number(MAILBOX_HTTP_PORT), MAILBOX_HOST)
 })
 
 process.once('SIGTERM', () => {

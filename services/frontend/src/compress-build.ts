@@ -1,0 +1,3 @@
+import { compressBuild } from './built-files.ts'
+
+await compressBuild(process.argv[2] ?? 'dist')
