@@ -33,7 +33,7 @@ map "" $development {
   default no;
 }
 
-access_log /dev/stdout edge;
+access_log /dev/stdout edge buffer=64k flush=1s;
 
 {{ if not .Values.tls.secret -}}
 server {

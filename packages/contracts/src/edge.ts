@@ -30,8 +30,10 @@ interface PathGroup {
 
 /**
  * `routes.conf`: two maps at http level. `$route` is the id of the contract's route, empty for what is not in the
- * contract; `$route_access` says whether auth is asked. HEAD is its GET. Every key is a pattern, because nginx compares
- * plain keys without regard to case.
+ * contract; `$route_access` says whether auth is asked. HEAD is its GET.
+ *
+ * nginx finds a plain key at once and tries patterns one after another, so a path without parameters is a plain key. It compares
+ * those without regard to case: a path with a capital letter is marked, and no plain key has that mark.
  */
 export function edgeRoutes(routes: readonly Route[]): string {
   const shown = reachable(routes).toSorted((a, b) => byStaticFirst(a.path, b.path))
@@ -39,7 +41,8 @@ export function edgeRoutes(routes: readonly Route[]): string {
   const open = shown.filter((route) => route.access === 'anyone').map((route) => `${route.id} anyone;`)
   return [
     GENERATED,
-    block('map "$route_method $uri" $route', ['default $unlisted_route;', ...lines]),
+    block('map $uri $letters', ['default small;', "'~[A-Z]' mixed;"]),
+    block('map "$letters $route_method $uri" $route', ['default $unlisted_route;', ...lines]),
     block('map $route $route_access', ['default protected;', 'development anyone;', ...open]),
     '# Auth may know better why it refused.',
     block('map $refusal $forbidden_problem', [
@@ -223,8 +226,10 @@ function problemText({ type, title, status }: Problem): string {
   return body
 }
 
-function mapKey(route: Route): string {
-  return `~^${route.method} ${pattern(route.path)}$`
+function mapKey({ id, method, path }: Route): string {
+  if (path.includes('{')) return `~^\\w+ ${method} ${pattern(path)}$`
+  if (path !== path.toLowerCase()) throw new Error(`The path of ${id} has a capital letter`)
+  return `small ${method} ${path}`
 }
 
 function pattern(path: string): string {
@@ -286,7 +291,7 @@ export function edgeUpstreams(environment: EdgeEnvironment): string {
       ...(isDevelopment ? ['websocket websocket;'] : []),
     ]),
     block('map "" $development', [`default ${isDevelopment ? 'yes' : 'no'};`]),
-    `access_log ${environment.accessLog} edge;\n`,
+    `access_log ${environment.accessLog} edge buffer=64k flush=1s;\n`,
     block('server', [...environment.listen.map((address) => `listen ${address};`), 'include server.conf;']),
   ].join('\n')
 }

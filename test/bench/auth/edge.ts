@@ -29,7 +29,7 @@ export async function startEdge(
     // `off` takes no format.
     writeFileSync(
       join(directory, 'upstreams.conf'),
-      edgeUpstreams(environment).replace('access_log off edge;', 'access_log off;'),
+      edgeUpstreams(environment).replace(/^access_log .*$/m, 'access_log off;'),
     )
     if (isOpen) {
       const file = join(directory, 'forward.conf')
