@@ -32,13 +32,15 @@ export interface RenderOptions {
   /** As JSON: `path=value`. */
   readonly set?: Readonly<Record<string, unknown>>
   readonly seed?: string
+  /** What the cluster is said to have. */
+  readonly apiVersions?: readonly string[]
   /** A kubeconfig: what the chart looks up is read there. */
   readonly kubeconfig?: string
 }
 
 /** What `helm template` prints. Rejects with what it says when it refuses. */
 export async function renderedText(options: RenderOptions = {}): Promise<string> {
-  const { helm = 4, release = 'shop', files = [], set = {}, seed = SEED, kubeconfig } = options
+  const { helm = 4, release = 'shop', files = [], set = {}, seed = SEED, apiVersions = [], kubeconfig } = options
   const program = await helmBinary(helm)
   // Nothing of the machine's own Helm is read.
   const home = mkdtempSync(join(tmpdir(), 'helm-'))
@@ -54,6 +56,7 @@ export async function renderedText(options: RenderOptions = {}): Promise<string>
           ? []
           : ['--dry-run=server', '--disable-openapi-validation', '--qps=1000', `--kubeconfig=${kubeconfig}`]),
         ...(seed === '' ? [] : [`--set=global.secrets.seed=${seed}`]),
+        ...apiVersions.map((version) => `--api-versions=${version}`),
         ...files.map((file) => `--values=${join(umbrella, file)}`),
         ...Object.entries(set).map(([path, value]) => `--set-json=${path}=${JSON.stringify(value)}`),
       ],

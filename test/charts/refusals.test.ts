@@ -74,6 +74,11 @@ test.each([
     { 'orders.environment.TZ': 'UTC', 'orders.secretEnvironment.TZ': 'zone' },
     ['TZ stands both in orders.environment and in orders.secretEnvironment'],
   ],
+  [
+    'monitoring of what nothing can reach',
+    { 'global.monitoring.enabled': 'always' },
+    ['set global.networkPolicy.metricsFrom to its pods'],
+  ],
   ['a name that is none', { 'global.secrets.existing.auth': 'Not a name' }, ['/global/secrets/existing/auth']],
 ])('%s is refused with a sentence', async (_what, set, sentences) => {
   const said = await refusal(set)

@@ -48,6 +48,9 @@
 {{- else if $global.networkPolicy.gatewayFrom -}}
   {{- fail "global.networkPolicy.gatewayFrom is set, but global.edge is nginx, the only way in: remove it, or set global.edge to what stands in front of the services." -}}
 {{- end -}}
+{{- if and $global.networkPolicy.enabled (eq $global.monitoring.enabled "always") (not $global.networkPolicy.metricsFrom) -}}
+  {{- fail "global.monitoring.enabled is always, but the network policies let it reach no pod: set global.networkPolicy.metricsFrom to its pods, such as [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}], or global.monitoring.enabled to auto." -}}
+{{- end -}}
 {{- range $service, $source := dict "auth" .Values.auth "products" .Values.products "orders" .Values.orders "notifications" .Values.notifications "frontend" .Values.frontend -}}
   {{- range $variable, $_ := $source.environment -}}
     {{- if hasKey $source.secretEnvironment $variable -}}

@@ -5,6 +5,7 @@ import type { ServiceName } from '@saas/contracts'
 import { Bus } from './bus.ts'
 import { Database } from './database.ts'
 import type { DeadLetters } from './dead-letters.ts'
+import { countDeadLetters, exposeLag } from './lag-metrics.ts'
 import { stateMetrics } from './metrics.ts'
 import { ObjectStore } from './object-store.ts'
 
@@ -47,9 +48,11 @@ export class State implements AsyncDisposable {
   readonly bus: Bus
   /** One check a dependency, for `/readyz`: rejects while it is not usable. */
   readonly checks: Readonly<Record<string, () => Promise<void>>>
+  readonly #service: string
   readonly #objects: ObjectStore | undefined
 
-  private constructor(database: Database, bus: Bus, objects: ObjectStore | undefined) {
+  private constructor(service: string, database: Database, bus: Bus, objects: ObjectStore | undefined) {
+    this.#service = service
     this.database = database
     this.bus = bus
     this.#objects = objects
@@ -73,7 +76,7 @@ export class State implements AsyncDisposable {
       logger,
       clock,
     })
-    return new State(database, bus, objectStoreOf(config, timeoutMs))
+    return new State(service, database, bus, objectStoreOf(config, timeoutMs))
   }
 
   /** What the operator routes need; pass it to `operatorHandlers` of the http package. */
@@ -89,6 +92,11 @@ export class State implements AsyncDisposable {
   /** Adds what this package counts to a service's own metrics (`app.metrics`), so that its `/metrics` shows both. */
   exposeMetrics(registry: Registry): void {
     for (const metric of stateMetrics.getMetricsAsArray()) registry.registerMetric(metric as unknown as Metric)
+    exposeLag(registry, {
+      service: this.#service,
+      lag: () => this.bus.lag(),
+      deadLetters: async () => (await this.database.read(countDeadLetters))[0]?.count ?? 0,
+    })
   }
 
   /** The object store. @throws {Error} in a service whose configuration names none. */

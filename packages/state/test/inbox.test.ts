@@ -169,3 +169,31 @@ test('what is published and applied is counted', async () => {
     expect(text).toMatch(/saas_batch_size_count\{service="orders",kind="consumer"\} \d+/)
   })
 })
+
+test('a scrape says how far a service is behind, and goes on when it cannot be known', async () => {
+  await using bus = await testBus()
+  await using orders = await connectState('orders', bus)
+  const registry = new Registry()
+  orders.state.exposeMetrics(registry)
+  await orders.state.bus.ensureStream()
+  const { subject, example } = ordersEvents.orderConfirmed
+  await orders.database.query(
+    `insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data)
+     values (uuidv7(), 'order', $1, 1, $2, $3)`,
+    [example.orderId, subject, JSON.stringify(example)],
+  )
+  await orders.database.query(
+    `insert into dead_letter (id, consumer, message_id, subject, headers, body, reason, replayed_at)
+     select uuidv7(), 'orders', uuidv7(), $1, '{}', '', 'not understood', replayed
+     from (values (null), (now())) letter (replayed)`,
+    [subject],
+  )
+  const text = await registry.metrics()
+  expect(text).toContain('saas_outbox_waiting{service="orders"} 1\n')
+  expect(text).toContain('saas_dead_letters{service="orders"} 1\n')
+  expect(text).toMatch(/saas_stream_used_ratio\{service="orders"\} 0/)
+  await bus[Symbol.asyncDispose]()
+  const without = await registry.metrics()
+  expect(without).not.toContain('saas_dead_letters{')
+  expect(without).toContain('saas_messages_published_total')
+})
