@@ -8,7 +8,6 @@ import { parsed, rendered, renderedText, type Rendered } from './helm.ts'
 import { typeErrors } from './kubernetes-types.ts'
 import { allowedCalls, named, ofKind, selects, workloads } from './objects.ts'
 
-const SECRET_BYTES_MAX = 400_000
 const NAME_LENGTH_MAX = 63
 const LONG_RELEASE = 'a-release-with-the-longest-name-that-helm-would-take1'
 const LONG_RELEASE_TOO = 'a-release-with-the-longest-name-that-helm-would-take2'
@@ -307,8 +306,4 @@ test('the small profile takes less than 2 GiB', () => {
     .map(({ resources }) => String(resources?.limits?.['memory']))
     .map((limit) => Number(limit.slice(0, -2)) * (limit.endsWith('Gi') ? 1024 : 1))
   expect(mebibytes.reduce((sum, limit) => sum + limit, 0)).toBeLessThan(2048)
-})
-
-test('the release is far from what Helm can store', () => {
-  expect(Buffer.byteLength(text[4])).toBeLessThan(SECRET_BYTES_MAX)
 })

@@ -9,7 +9,8 @@ import { parseAllDocuments } from 'yaml'
 const RENDER_TIMEOUT_MS = 60_000
 const OUTPUT_BYTES_MAX = 16 * 1024 ** 2
 const SEED = 'a-seed-for-tests-that-is-long-enough-0123456789'
-const umbrella = join(cloneDirectory, 'charts/umbrella')
+/** The chart that everything is installed by. */
+export const umbrella = join(cloneDirectory, 'charts/umbrella')
 
 /** An object as the chart renders it, before anything else knows its type. */
 export interface Rendered {
@@ -34,42 +35,43 @@ export interface RenderOptions {
   readonly seed?: string
   /** What the cluster is said to have. */
   readonly apiVersions?: readonly string[]
-  /** A kubeconfig: what the chart looks up is read there. */
-  readonly kubeconfig?: string
 }
 
-/** What `helm template` prints. Rejects with what it says when it refuses. */
-export async function renderedText(options: RenderOptions = {}): Promise<string> {
-  const { helm = 4, release = 'shop', files = [], set = {}, seed = SEED, apiVersions = [], kubeconfig } = options
-  const program = await helmBinary(helm)
-  // Nothing of the machine's own Helm is read.
+/** Runs Helm, and gives back what it printed. Rejects with what it says when it refuses. Nothing of the machine's own Helm is read. */
+export async function runHelm(major: HelmMajor, args: readonly string[], input?: string): Promise<string> {
+  const program = await helmBinary(major)
   const home = mkdtempSync(join(tmpdir(), 'helm-'))
   try {
-    const { stdout } = await promisify(execFile)(
-      program,
-      [
-        'template',
-        release,
-        umbrella,
-        '--namespace=shops',
-        ...(kubeconfig === undefined
-          ? []
-          : ['--dry-run=server', '--disable-openapi-validation', '--qps=1000', `--kubeconfig=${kubeconfig}`]),
-        ...(seed === '' ? [] : [`--set=global.secrets.seed=${seed}`]),
-        ...apiVersions.map((version) => `--api-versions=${version}`),
-        ...files.map((file) => `--values=${join(umbrella, file)}`),
-        ...Object.entries(set).map(([path, value]) => `--set-json=${path}=${JSON.stringify(value)}`),
-      ],
-      {
-        env: { HOME: home, PATH: process.env['PATH'] ?? '' },
-        timeout: RENDER_TIMEOUT_MS,
-        maxBuffer: OUTPUT_BYTES_MAX,
-      },
-    )
-    return stdout
+    const running = promisify(execFile)(program, args, {
+      env: { HOME: home, PATH: process.env['PATH'] ?? '' },
+      timeout: RENDER_TIMEOUT_MS,
+      maxBuffer: OUTPUT_BYTES_MAX,
+    })
+    running.child.stdin?.end(input)
+    return (await running).stdout
   } finally {
     rmSync(home, { recursive: true })
   }
+}
+
+/** What `helm template` prints. */
+export async function renderedText(options: RenderOptions = {}): Promise<string> {
+  const { helm = 4, release = 'shop', files = [], set = {}, seed = SEED, apiVersions = [] } = options
+  return await runHelm(helm, [
+    'template',
+    release,
+    umbrella,
+    '--namespace=shops',
+    ...(seed === '' ? [] : [`--set=global.secrets.seed=${seed}`]),
+    ...apiVersions.map((version) => `--api-versions=${version}`),
+    ...files.map((file) => `--values=${join(umbrella, file)}`),
+    ...settings(set),
+  ])
+}
+
+/** Values as `--set-json` takes them. */
+export function settings(set: Readonly<Record<string, unknown>>): readonly string[] {
+  return Object.entries(set).map(([path, value]) => `--set-json=${path}=${JSON.stringify(value)}`)
 }
 
 /** The same, parsed strictly: a key that stands twice is an error. */

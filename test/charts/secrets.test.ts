@@ -1,41 +1,6 @@
-import { mkdtempSync } from 'node:fs'
-import { join } from 'node:path'
-import { helmMajors } from '@saas/devstack'
-import { sharedServers } from '@saas/testing'
 import { expect, test } from 'vitest'
-import { startClusterStub } from './cluster-stub.ts'
 import { refusal, rendered } from './helm.ts'
-import { ofKind, secretValues, workloads } from './objects.ts'
-
-test.each(helmMajors)(
-  'Helm %i makes secrets once and finds them again, at an upgrade or a new install',
-  async (helm) => {
-    const directory = mkdtempSync(join(sharedServers().directory, 'cluster-'))
-    await using cluster = await startClusterStub(directory)
-    const render = async () => ofKind(await rendered({ helm, seed: '', kubeconfig: cluster.kubeconfig }), 'Secret')
-    cluster.objects.set('shops/configmaps/kube-root-ca.crt', {
-      apiVersion: 'v1',
-      kind: 'ConfigMap',
-      metadata: { name: 'kube-root-ca.crt', namespace: 'shops' },
-    })
-
-    const [first, second] = [await render(), await render()]
-    const made = secretValues(first)
-    expect(made['shop-orders']?.['nats-password']).toMatch(/^p[A-Za-z0-9]{31}$/)
-    expect(Buffer.from(made['shop-auth']?.['key-encryption-key'] ?? '', 'base64url')).toHaveLength(32)
-    expect(secretValues(second)).not.toEqual(made)
-
-    cluster.keep('shop', first)
-    expect(secretValues(await render())).toEqual(made)
-
-    // One that is lost, or new in a version, is made; the others stay.
-    cluster.objects.delete('shops/secrets/shop-objectstore')
-    const { 'shop-objectstore': remade, ...others } = secretValues(await render())
-    const { 'shop-objectstore': before, ...kept } = made
-    expect(others).toEqual(kept)
-    expect(remade).not.toEqual(before)
-  },
-)
+import { ofKind, workloads } from './objects.ts'
 
 /** Secrets of somebody's own in every place that takes one. */
 const ownSecrets = {
