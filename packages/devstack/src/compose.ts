@@ -1,38 +1,21 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { serviceNames, statefulServices } from '@saas/contracts'
-import { provisionService } from '@saas/state'
-import { provisionOf } from './dev/environment.ts'
 import { readOptions, UsageError } from './dev/options.ts'
 import { choosePorts } from './dev/public-ports.ts'
 import { loadSecrets } from './dev/secrets.ts'
 import { accountsOf, seed } from './dev/seed.ts'
 import { accountLines } from './dev/stack-state.ts'
 import { TerminalProgress } from './dev/terminal-progress.ts'
-import { CONTAINER_PORTS, compose, composeArguments, composeProject } from './docker/compose.ts'
-import { composeServers, writeComposeFiles } from './docker/compose.ts'
+import { compose, composeArguments, composeProject } from './docker/compose.ts'
 import { whatDockerLacks } from './docker/engine.ts'
 import { buildImages } from './docker/images.ts'
+import { freeComposePorts, startComposeServers, startComposeServices, totpFile } from './docker/shop.ts'
 import { devstackDirectory } from './locations.ts'
-import { freePort } from './ports.ts'
 import { runStep, type Progress } from './progress.ts'
 
-const START_TIMEOUT_MS = 120_000
+const SEED_TIMEOUT_MS = 120_000
 const STOP_TIMEOUT_MS = 60_000
-const READY_TIMEOUT_MS = 40_000
-
-/** Of the administrator whose data is in the volumes. */
-const totpFile = join(devstackDirectory, 'shop-admin-totp-secret')
-
-/** Runs inside a container, where there is nothing but Node, until the service says that it is ready. */
-const untilReady = `const end = Date.now() + 30_000
-  for (;;) {
-    const answer = await fetch('http://127.0.0.1:${CONTAINER_PORTS.opsPort}/readyz').catch(() => undefined)
-    if (answer?.ok) process.exit(0)
-    if (Date.now() > end) { console.error(await answer?.text() ?? 'it does not listen'); process.exit(1) }
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }`
 
 /** The whole product in containers: `node packages/devstack/src/compose.ts`. Ctrl-C stops it; its data stays in volumes. */
 if (import.meta.main) process.exitCode = await main()
@@ -87,43 +70,17 @@ async function start(progress: Progress, stop: () => Promise<void>): Promise<{ e
   // A run that was killed left its containers, and they hold the ports.
   await stop().catch(() => undefined)
   const chosen = (await choosePorts(wanted)).ports
-  const ports = {
-    postgres: await freePort(),
-    nats: await freePort(),
-    objectStore: await freePort(),
-    smtp: await freePort(),
-    mailbox: chosen.mailbox,
-    edge: chosen.edge,
-  }
-  writeComposeFiles(project, secrets, ports)
+  const ports = { ...(await freeComposePorts()), mailbox: chosen.mailbox, edge: chosen.edge }
   await buildImages(progress)
-  await runStep(progress, 'Servers', async () => {
-    await compose(project, ['up', '--detach', '--wait', ...composeServers], START_TIMEOUT_MS)
-    const password = encodeURIComponent(secrets.servers.postgresPassword)
-    const adminUrl = `postgres://postgres:${password}@127.0.0.1:${ports.postgres}/postgres`
-    for (const service of statefulServices) await provisionService(adminUrl, provisionOf(service, secrets))
-  })
-  await runStep(progress, 'Migrations, services', () =>
-    compose(project, ['--profile', 'shop', 'up', '--detach'], START_TIMEOUT_MS),
-  )
-  await runStep(progress, 'Services are ready', () =>
-    Promise.all(
-      serviceNames.map((service) =>
-        compose(
-          project,
-          ['--profile', 'shop', 'exec', '-T', service, '/usr/bin/node', '--input-type=module', '--eval', untilReady],
-          READY_TIMEOUT_MS,
-        ),
-      ),
-    ),
-  )
+  await startComposeServers(project, secrets, ports, progress)
+  await startComposeServices(project, progress)
   await runStep(progress, 'Accounts and products', () =>
     seed({
       edgeUrl: `http://127.0.0.1:${ports.edge}`,
       mailboxUrl: `http://127.0.0.1:${ports.mailbox}`,
       bootstrapToken: secrets.bootstrapToken,
       totpFile,
-      signal: AbortSignal.timeout(START_TIMEOUT_MS),
+      signal: AbortSignal.timeout(SEED_TIMEOUT_MS),
     }),
   )
   return { edge: `http://localhost:${ports.edge}`, mailbox: `http://localhost:${ports.mailbox}` }

@@ -14,3 +14,6 @@ export const processesDirectory = join(devstackDirectory, 'processes')
 
 /** Where every server and service keeps its log. */
 export const logsDirectory = join(devstackDirectory, 'logs')
+
+/** What commands make for people and other tools. Ignored by git. */
+export const artefactsDirectory = join(cloneDirectory, 'artefacts')

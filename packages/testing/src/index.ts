@@ -16,7 +16,7 @@ export {
 export type { TestServers } from './global-setup.ts'
 export { internalTokenKey, signedIn, type Caller } from './identity.ts'
 export { testLog, type LogLine, type TestLog } from './log.ts'
-export { testMailbox, type Mail, type TestMailbox } from './mailbox.ts'
+export { readMailsAt, testMailbox, type Mail, type MailReader, type TestMailbox } from './mailbox.ts'
 export { testObjectStore, type TestObjectStore } from './object-store.ts'
 export { testPostgres, type TestPostgres } from './postgres.ts'
 export { testProxy, type TestProxy } from './proxy.ts'

@@ -14,8 +14,7 @@ import {
   testLog,
   testMailbox,
   testObjectStore,
-  type TestLog,
-  type TestMailbox,
+  type MailReader,
 } from '@saas/testing'
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -23,6 +22,7 @@ import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { startEdge } from '../../edge/edge.ts'
+import { startContainerShop } from './container-shop.ts'
 
 const BUILD_TIMEOUT_MS = 60_000
 
@@ -30,13 +30,14 @@ const BUILD_TIMEOUT_MS = 60_000
 export interface Shop extends AsyncDisposable {
   /** Where people reach it. */
   readonly url: string
-  readonly mailbox: TestMailbox
+  readonly mailbox: MailReader
   readonly bootstrapToken: string
   /** What links of mails are signed with. */
   readonly mailSecretKey: Uint8Array
   /** Each service's own address, past the edge. */
   readonly directUrls: Readonly<Record<ServiceName, string>>
-  readonly logs: Readonly<Record<ServiceName, TestLog>>
+  /** What a service has logged so far. */
+  logOf(service: ServiceName): Promise<string>
   /** Freezes the bus until what is answered was called: nothing is decided in the meantime. */
   freezeBus(): () => void
 }
@@ -44,7 +45,9 @@ export interface Shop extends AsyncDisposable {
 /** Makes what the shop is configured with, once it is known where people reach it. */
 export type ProvidersAt = (publicUrl: string) => Promise<readonly OidcProvider[]>
 
+/** From source, or with SHOP=containers from the images. */
 export async function startShop(providersAt: ProvidersAt = async () => []): Promise<Shop> {
+  if (process.env['SHOP'] === 'containers') return await startContainerShop()
   await using resources = new AsyncDisposableStack()
   const port = await freePort()
   const publicUrl = `http://localhost:${port}`
@@ -98,7 +101,7 @@ export async function startShop(providersAt: ProvidersAt = async () => []): Prom
       await building,
     ),
   )
-  const services = { auth, products, orders, notifications, frontend }
+  const services = { auth, products, orders, notifications, frontend } as const
   const at = (name: ServiceName): string[] => [new URL(services[name].url).host]
   resources.use(
     await startEdge(port, {
@@ -125,13 +128,7 @@ export async function startShop(providersAt: ProvidersAt = async () => []): Prom
       notifications: notifications.url,
       frontend: frontend.url,
     },
-    logs: {
-      auth: auth.log,
-      products: products.log,
-      orders: orders.log,
-      notifications: notifications.log,
-      frontend: log,
-    },
+    logOf: async (service) => (service === 'frontend' ? log : services[service].log).text(),
     freezeBus: () => {
       const { pid } = bus.child
       if (pid === undefined) throw new Error('The bus is not running.')

@@ -32,12 +32,12 @@ export interface ComposeProject {
 }
 
 /**
- * The project of this clone's `pnpm dev`, or of the whole shop in containers. They share nothing, nor does another clone:
- * each has its own passwords, which are kept in the volumes.
+ * The project of this clone's `pnpm dev`, of the whole shop in containers, or of a trial that leaves nothing. They share
+ * nothing, nor does another clone: each has its own passwords, which are kept in the volumes.
  */
-export function composeProject(purpose: 'dev' | 'shop'): ComposeProject {
+export function composeProject(purpose: 'dev' | 'shop' | 'trial'): ComposeProject {
   const clone = createHash('sha256').update(cloneDirectory).digest('hex').slice(0, 8)
-  const directory = purpose === 'shop' ? 'compose' : 'compose-dev'
+  const directory = purpose === 'shop' ? 'compose' : `compose-${purpose}`
   return { directory: join(devstackDirectory, directory), name: `saas-${purpose}-${clone}` }
 }
 

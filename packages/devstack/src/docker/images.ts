@@ -1,14 +1,24 @@
-import { readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { serviceNames, type ServiceName } from '@saas/contracts'
 import { run } from '../fetch/run.ts'
-import { cloneDirectory } from '../locations.ts'
+import { artefactsDirectory, cloneDirectory } from '../locations.ts'
 import { runStep, type Progress } from '../progress.ts'
 
 const BUILD_TIMEOUT_MS = 900_000
-const PUSH_TIMEOUT_MS = 300_000
-const ENGINE_TIMEOUT_MS = 10_000
+const ENGINE_TIMEOUT_MS = 30_000
 const BYTES_PER_MB = 1_000_000
+/** What we promise of each image. */
+const IMAGE_BYTES_MAX = 200_000_000
+
+/** An image in the engine of this machine. */
+export interface BuiltImage {
+  readonly service: ServiceName
+  readonly name: string
+  readonly bytes: number
+  /** The digest of its configuration: two engines that built the same bytes agree on it. */
+  readonly id: string
+}
 
 /** The product's version: what images are tagged with. */
 export function productVersion(): string {
@@ -18,47 +28,66 @@ export function productVersion(): string {
 
 /**
  * Builds the image of every service, one after the other because the first one fills the cache for all, and tags it
- * `saas/<service>` with the version and with `latest`, which `docker/compose.yaml` runs. Throws what `docker build` said last.
+ * `saas/<service>` with the version and with `latest`, which `docker/compose.yaml` runs. Keeps its bill of materials in
+ * `artefacts/sbom`. Throws what `docker build` said last. `onBuilt` is called after each image.
  */
-export async function buildImages(progress: Progress): Promise<void> {
+export async function buildImages(
+  progress: Progress,
+  onBuilt: (image: BuiltImage) => Promise<void> = async () => {},
+): Promise<BuiltImage[]> {
+  const images: BuiltImage[] = []
   for (const service of serviceNames) {
-    await runStep(
+    const image = await runStep(
       progress,
       `Image of ${service}`,
       () => buildImage(service),
-      (bytes) => `${Math.round(bytes / BYTES_PER_MB)} MB`,
+      ({ bytes }) => `${megabytes(bytes)} MB`,
     )
+    await onBuilt(image)
+    images.push(image)
   }
+  return images
 }
 
-async function buildImage(service: ServiceName): Promise<number> {
-  const tags = [productVersion(), 'latest'].flatMap((tag) => ['--tag', imageName(service, tag)])
+/** A line a image: name, size, digest. */
+export function imageLines(images: readonly BuiltImage[]): string {
+  return images.map(({ name, bytes, id }) => `${name.padEnd(26)} ${megabytes(bytes)} MB  ${id}\n`).join('')
+}
+
+async function buildImage(service: ServiceName): Promise<BuiltImage> {
+  const name = imageName(service, productVersion())
+  const tags = [name, imageName(service, 'latest')].flatMap((tag) => ['--tag', tag])
   const recipe = ['--file', join(cloneDirectory, 'docker/Dockerfile'), '--build-arg', `SERVICE=${service}`]
   await run('docker', ['build', ...recipe, ...tags, cloneDirectory], { timeoutMs: BUILD_TIMEOUT_MS })
-  const inspect = ['image', 'inspect', '--format', '{{.Size}}', imageName(service, 'latest')]
-  return Number(await run('docker', inspect, { timeoutMs: ENGINE_TIMEOUT_MS }))
+  const [id = '', size] = (await engine('image', 'inspect', '--format', '{{.Id}} {{.Size}}', name)).split(' ')
+  const bytes = Number(size)
+  if (bytes > IMAGE_BYTES_MAX) {
+    throw new Error(`${name} has ${megabytes(bytes)} MB; an image of ours may have ${megabytes(IMAGE_BYTES_MAX)}.`)
+  }
+  await keepSbom(service, name)
+  return { service, name, bytes, id }
 }
 
-/**
- * Pushes what was built to `<registry>/saas/<service>:<version>`; answers each image by its digest, which names these very
- * bytes for ever.
- */
-export async function pushImages(registry: string, progress: Progress): Promise<string[]> {
-  const version = productVersion()
-  const pushed: string[] = []
-  for (const service of serviceNames) {
-    const name = `${registry}/${imageName(service, version)}`
-    await runStep(progress, `Push of ${service}`, async () => {
-      await run('docker', ['tag', imageName(service, version), name], { timeoutMs: ENGINE_TIMEOUT_MS })
-      const said = await run('docker', ['push', name], { timeoutMs: PUSH_TIMEOUT_MS })
-      const digest = /digest: (sha256:[0-9a-f]{64})/.exec(said)?.[1]
-      if (digest === undefined) throw new Error(`docker push of ${name} named no digest`)
-      pushed.push(`${name}@${digest}`)
-    })
+async function keepSbom(service: ServiceName, image: string): Promise<void> {
+  const directory = join(artefactsDirectory, 'sbom')
+  mkdirSync(directory, { recursive: true })
+  const container = await engine('create', image)
+  try {
+    await engine('cp', `${container}:/sbom.cdx.json`, join(directory, `${service}.cdx.json`))
+  } finally {
+    await engine('rm', container)
   }
-  return pushed
+}
+
+/** Runs a docker command that takes a moment, and answers what it printed. */
+export async function engine(...arguments_: string[]): Promise<string> {
+  return (await run('docker', arguments_, { timeoutMs: ENGINE_TIMEOUT_MS })).trim()
 }
 
 function imageName(service: ServiceName, tag: string): string {
   return `saas/${service}:${tag}`
+}
+
+function megabytes(bytes: number): number {
+  return Math.ceil(bytes / BYTES_PER_MB)
 }

@@ -1,0 +1,40 @@
+import { serviceNames, type ServiceName } from '@saas/contracts'
+import { composeArguments, run, silentProgress, startTrialShop } from '@saas/devstack'
+import { readMailsAt } from '@saas/testing'
+import { spawnSync } from 'node:child_process'
+import type { Shop } from './shop.ts'
+
+/** The whole product in the containers of `docker/compose.yaml`, with empty databases, on a Linux engine of this machine. */
+export async function startContainerShop(): Promise<Shop> {
+  const shop = await startTrialShop(silentProgress)
+  const { project, secrets, url, mailboxUrl } = shop
+  const addresses = await Promise.all(
+    serviceNames.map(async (service) => [service, await addressOf(project.name, service)] as const),
+  )
+  const pause = (command: 'pause' | 'unpause'): void => {
+    const { status, stderr } = spawnSync('docker', [...composeArguments(project), command, 'nats'], {
+      encoding: 'utf8',
+    })
+    if (status !== 0) throw new Error(stderr)
+  }
+  return {
+    url,
+    mailbox: readMailsAt(mailboxUrl),
+    bootstrapToken: secrets.bootstrapToken,
+    mailSecretKey: Buffer.from(secrets.mailSecretKey, 'base64url'),
+    directUrls: Object.fromEntries(addresses) as Record<ServiceName, string>,
+    logOf: (service) => shop.logs(service),
+    freezeBus: () => {
+      pause('pause')
+      return () => pause('unpause')
+    },
+    [Symbol.asyncDispose]: () => shop[Symbol.asyncDispose](),
+  }
+}
+
+/** Inside the network of the containers, which a Linux engine's own machine reaches. */
+async function addressOf(project: string, service: ServiceName): Promise<string> {
+  const format = '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'
+  const address = await run('docker', ['inspect', '--format', format, `${project}-${service}-1`])
+  return `http://${address.trim()}:3000`
+}
