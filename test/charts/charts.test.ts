@@ -4,13 +4,17 @@ import { needs, publishedBy, serviceNames } from '@saas/contracts'
 import { cloneDirectory, helmMajors } from '@saas/devstack'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { parsed, rendered, renderedText, type Rendered } from './helm.ts'
+import { operatorApis, parsed, rendered, renderedText, type Rendered } from './helm.ts'
 import { typeErrors } from './kubernetes-types.ts'
 import { allowedCalls, named, ofKind, selects, workloads } from './objects.ts'
 
 const NAME_LENGTH_MAX = 63
 const LONG_RELEASE = 'a-release-with-the-longest-name-that-helm-would-take1'
 const LONG_RELEASE_TOO = 'a-release-with-the-longest-name-that-helm-would-take2'
+
+/** What CloudNativePG makes of its objects: the Services in front of the servers and of PgBouncer, and pods with its own labels. */
+const operatorServices = new Set(['shop-postgres-rw', 'shop-postgres-pooler'])
+const operatorLabel = 'cnpg.io/cluster'
 
 const profiles = ['default', 'small', 'ha', 'external'] as const
 type Profile = (typeof profiles)[number]
@@ -26,7 +30,7 @@ beforeAll(async () => {
   objects.default = parsed(text[4])
   ;[objects.small, objects.ha] = await Promise.all([
     rendered({ files: ['values-small.yaml'] }),
-    rendered({ files: ['values-ha.yaml'], helm: 3 }),
+    rendered({ files: ['values-ha.yaml'], helm: 3, apiVersions: [operatorApis.cnpg] }),
   ])
   ;[objects.external, long] = await Promise.all([
     rendered({ files: ['values-external.yaml'] }),
@@ -124,7 +128,11 @@ describe.each(profiles)('in %s', (profile) => {
         : [
             'shop-smtp',
             ...(profile === 'external'
-              ? ['shop-s3', ...['auth', 'products', 'orders', 'notifications'].map((name) => `shop-${name}-postgres`)]
+              ? [
+                  'shop-auth-s3',
+                  'shop-products-s3',
+                  ...['auth', 'products', 'orders', 'notifications'].map((name) => `shop-${name}-postgres`),
+                ]
               : []),
           ],
     )
@@ -161,6 +169,7 @@ describe.each(profiles)('in %s', (profile) => {
       for (const { metadata, spec } of ofKind(all, kind)) {
         const { selector, podSelector } = spec as Record<string, { matchLabels: Record<string, string> } | undefined>
         const labels = (selector ?? podSelector)?.matchLabels
+        if (labels?.[operatorLabel] !== undefined) continue
         expect(
           workloads(all).some((workload) => selects(labels, workload.labels)),
           metadata.name,
@@ -188,7 +197,11 @@ describe.each(profiles)('in %s', (profile) => {
     const addresses = values.flatMap((value) => Array.from(value.matchAll(/(?:\/\/|@)(shop-[a-z-]+):(\d+)/g)))
     expect(addresses.length).toBeGreaterThan(3)
     for (const [, host = '', port] of addresses) {
-      const { ports } = named(all, 'Service', host)['spec'] as { ports: { port: number }[] }
+      const { ports } = (
+        profile === 'ha' && operatorServices.has(host)
+          ? { ports: [{ port: 5432 }] }
+          : named(all, 'Service', host)['spec']
+      ) as { ports: { port: number }[] }
       expect(ports.map((open) => String(open.port))).toContain(port)
     }
   })
@@ -241,6 +254,7 @@ describe('what the services need', () => {
       ...serviceNames.filter((service) => needs[service].objectStore).map((service) => `${service} → objectstore:9000`),
       ...serviceNames.filter((service) => needs[service].smtp).map((service) => `${service} → mailbox:1025`),
       'nats → nats:6222',
+      'objectstore-provision → objectstore:9000',
       'postgres-provision → postgres:5432',
     ]
     expect(allowedCalls(objects.default)).toEqual(declared.toSorted())

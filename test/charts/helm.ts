@@ -33,9 +33,15 @@ export interface RenderOptions {
   /** As JSON: `path=value`. */
   readonly set?: Readonly<Record<string, unknown>>
   readonly seed?: string
-  /** What the cluster is said to have. */
+  /** Kinds the cluster knows beside Kubernetes' own, as `group/version/Kind`. */
   readonly apiVersions?: readonly string[]
 }
+
+/** The kinds that the operators bring, as the umbrella asks for them. */
+export const operatorApis = {
+  pgo: 'postgres-operator.crunchydata.com/v1beta1/PostgresCluster',
+  cnpg: 'postgresql.cnpg.io/v1/Database',
+} as const
 
 /** Runs Helm, and gives back what it printed. Rejects with what it says when it refuses. Nothing of the machine's own Helm is read. */
 export async function runHelm(major: HelmMajor, args: readonly string[], input?: string): Promise<string> {

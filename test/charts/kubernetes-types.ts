@@ -1,4 +1,5 @@
 import * as kubernetes from '@kubernetes/client-node'
+import { customResourceErrors } from './custom-resources.ts'
 import type { Rendered } from './helm.ts'
 
 interface Attribute {
@@ -14,6 +15,8 @@ const types: Readonly<Record<string, unknown>> = { ...kubernetes }
  * path. An API server drops the former in silence and refuses the latter.
  */
 export function typeErrors(object: Rendered): readonly string[] {
+  const errors = customResourceErrors(object)
+  if (errors !== undefined) return errors
   const version = object.apiVersion.split('/').at(-1) ?? ''
   const name = `${version.charAt(0).toUpperCase()}${version.slice(1)}${object.kind}`
   if (attributesOf(name) === undefined) return [`${object.apiVersion} ${object.kind} is not a type of Kubernetes`]

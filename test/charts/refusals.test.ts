@@ -31,11 +31,11 @@ test.each([
   [
     'an object store without credentials',
     { 'global.objectStore.endpoint': 'https://s3.example.com' },
-    ['set global.objectStore.existingSecret'],
+    ['set global.objectStore.existingSecrets.auth to the name of a Secret'],
   ],
   [
     'credentials without an object store',
-    { 'global.objectStore.existingSecret': 's3' },
+    { 'global.objectStore.existingSecrets': { auth: 's3' } },
     ['set global.objectStore.endpoint'],
   ],
   ['no way for mail', { 'global.mail.mailbox': false }, ['No mail can leave: set global.mail.existingSecret']],

@@ -57,9 +57,7 @@ spec:
             failureThreshold: 2
           lifecycle:
             preStop: { sleep: { seconds: 5 } }
-      volumes:
-        - name: tmp
-          emptyDir: { sizeLimit: 64Mi }
+      volumes: {{- include "saas.serviceVolumes" . | nindent 8 }}
 {{- end -}}
 
 {{/* What every container of a service's image has. */}}
@@ -70,6 +68,21 @@ imagePullPolicy: {{ .Values.image.pullPolicy }}
 resources: {{- toYaml .Values.resources | nindent 2 }}
 volumeMounts:
   - { name: tmp, mountPath: /tmp }
+  {{- if and .Values.needs.database (include "saas.postgresCa" .) }}
+  - { name: postgres-ca, mountPath: /etc/postgres-ca, readOnly: true }
+  {{- end }}
+{{- end -}}
+
+{{/* And every pod of it. */}}
+{{- define "saas.serviceVolumes" -}}
+- name: tmp
+  emptyDir: { sizeLimit: 64Mi }
+{{- if .Values.needs.database }}
+{{- with include "saas.postgresCa" . }}
+- name: postgres-ca
+  secret: {{- include "saas.postgresCaSecret" . | nindent 4 }}
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{/* Where pods may run, passed through as it is. */}}

@@ -32,10 +32,10 @@ INTERNAL_TOKEN_KEY: $(TOKEN_KEY),$(TOKEN_KEY_ACCEPTED)
 {{- end }}
 {{- if $needs.objectStore }}
 {{- $store := $global.objectStore }}
-S3_ENDPOINT: {{ $store.endpoint | default (printf "http://%s:9000" (include "saas.fullname" (list . "objectstore"))) }}
+S3_ENDPOINT: {{ include "saas.objectStoreEndpoint" . }}
 S3_REGION: {{ $store.region | quote }}
-S3_BUCKET: {{ $store.bucket | quote }}
-{{- $credentials := $store.existingSecret | default (include "saas.fullname" (list . "objectstore")) }}
+S3_BUCKET: {{ include "saas.bucket" (list . $name) }}
+{{- $credentials := index $store.existingSecrets $name | default (printf "%s-objectstore" (include "saas.fullname" (list . $name))) }}
 {{ include "saas.fromSecret" (list "S3_ACCESS_KEY" $credentials "access-key") }}
 {{ include "saas.fromSecret" (list "S3_SECRET_KEY" $credentials "secret-key") }}
 {{- end }}
@@ -82,10 +82,36 @@ TRUSTED_HOPS: {{ $global.trustedHops | quote }}
 {{- $given | default (include "saas.fullname" .) -}}
 {{- end -}}
 
+{{/* The URL of the object store. (root) */}}
+{{- define "saas.objectStoreEndpoint" -}}
+{{- .Values.global.objectStore.endpoint | default (printf "http://%s:9000" (include "saas.fullname" (list . "objectstore"))) -}}
+{{- end -}}
+
+{{/* The bucket of a service, which only its key opens: (list $root "auth"). */}}
+{{- define "saas.bucket" -}}
+{{- printf "%s-%s" (index . 0).Values.global.objectStore.bucket (index . 1) -}}
+{{- end -}}
+
 {{/* The Secret with `uri` (pooled, the service's role) and `direct-uri` (the migrator's). */}}
 {{- define "saas.databaseSecret" -}}
 {{- $given := index (.Values.global.postgres.existingSecrets | default dict) .Chart.Name -}}
 {{- $given | default (printf "%s-database" (include "saas.fullname" (list . .Chart.Name))) -}}
+{{- end -}}
+
+{{/* The Secret with the certificate (`ca.crt`) that Postgres is known by, or nothing. (root) */}}
+{{- define "saas.postgresCa" -}}
+{{- $mode := .Values.global.postgres.mode -}}
+{{- $name := include "saas.fullname" (list . "postgres") -}}
+{{- if eq $mode "pgo" -}}{{ $name }}-cluster-cert
+{{- else if eq $mode "cnpg" -}}{{ $name }}-ca
+{{- else -}}{{ .Values.global.postgres.caSecret }}
+{{- end -}}
+{{- end -}}
+
+{{/* As a volume: never the key that may lie beside it. */}}
+{{- define "saas.postgresCaSecret" -}}
+secretName: {{ . }}
+items: [{ key: ca.crt, path: ca.crt }]
 {{- end -}}
 
 {{/* A map of variables as Kubernetes wants it. What others refer to stands first. */}}

@@ -29,7 +29,5 @@ spec:
       {{- include "saas.serviceContainer" . | nindent 6 }}
       args: [src/migrate.ts, --wait]
       env: {{- include "saas.env" (include "saas.fromSecret" (list "MIGRATE_DATABASE_URL" (include "saas.databaseSecret" .) "direct-uri")) | nindent 8 }}
-  volumes:
-    - name: tmp
-      emptyDir: { sizeLimit: 64Mi }
+  volumes: {{- include "saas.serviceVolumes" . | nindent 4 }}
 {{- end -}}

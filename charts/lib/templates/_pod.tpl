@@ -48,3 +48,12 @@ topologySpreadConstraints:
 {{- define "saas.secretsChecksum" -}}
 {{- printf "secrets:%v:%s:%s" .secrets.rotation .secrets.seed (toJson .secrets.generations) | sha256sum | trunc 16 -}}
 {{- end -}}
+
+{{/* A container that runs a program of packages/operations; the image of auth has them: (list $root .Values.auth.image). */}}
+{{- define "saas.operationsContainer" -}}
+image: {{ include "saas.image" . }}
+imagePullPolicy: {{ (index . 1).pullPolicy }}
+{{ include "saas.containerSecurity" . }}
+volumeMounts:
+  - { name: tmp, mountPath: /tmp }
+{{- end -}}

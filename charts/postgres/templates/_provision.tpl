@@ -1,37 +1,42 @@
 {{/*
 What makes the databases and roles: the statements of provisionService in packages/state, for psql. It may run at any
-time again and repairs what differs, passwords included. (list of services)
+time again and repairs what differs, passwords included. (dict "root" $ "services" $names)
 */}}
 {{- define "postgres.provision" -}}
+{{- $suffix := get (include "postgres.connection" .root | fromYaml) "migrator" -}}
 \set ON_ERROR_STOP on
 -- Postgres refuses two changes of one role at once, so a second run waits for the first.
 select pg_advisory_lock(1935761779);
-{{- range $service := . }}
+{{- range $service := .services }}
 
 \getenv password PASSWORD_{{ $service | upper }}
 \getenv migrator_password MIGRATOR_PASSWORD_{{ $service | upper }}
-select format('create role %I login', name) from unnest(array['{{ $service }}_migrator', '{{ $service }}']) name
+select format('create role %I login', name) from unnest(array['{{ $service }}{{ $suffix }}', '{{ $service }}']) name
   where not exists (select from pg_roles where rolname = name) \gexec
-alter role "{{ $service }}_migrator" with login nosuperuser nocreatedb nocreaterole password :'migrator_password';
+alter role "{{ $service }}{{ $suffix }}" with login nosuperuser nocreatedb nocreaterole password :'migrator_password';
 alter role "{{ $service }}" with login nosuperuser nocreatedb nocreaterole password :'password';
-grant "{{ $service }}_migrator" to current_user;
-select 'create database "{{ $service }}" owner "{{ $service }}_migrator"'
+grant "{{ $service }}{{ $suffix }}" to current_user;
+select 'create database "{{ $service }}" owner "{{ $service }}{{ $suffix }}"'
   where not exists (select from pg_database where datname = '{{ $service }}') \gexec
-alter database "{{ $service }}" owner to "{{ $service }}_migrator";
+alter database "{{ $service }}" owner to "{{ $service }}{{ $suffix }}";
 revoke all on database "{{ $service }}" from public;
 grant connect on database "{{ $service }}" to "{{ $service }}";
+{{- if eq $.root.Values.global.postgres.mode "pgo" }}
+-- The pooler asks here who may sign in. Until the operator has made its role this fails, and the Job is run again.
+grant connect on database "{{ $service }}" to _crunchypgbouncer;
+{{- end }}
 alter role "{{ $service }}" set statement_timeout = 8000;
 alter role "{{ $service }}" set lock_timeout = 500;
 alter role "{{ $service }}" set idle_in_transaction_session_timeout = 30000;
 {{- end }}
-{{- range $service := . }}
+{{- range $service := .services }}
 
 \connect "{{ $service }}"
-alter schema public owner to "{{ $service }}_migrator";
+alter schema public owner to "{{ $service }}{{ $suffix }}";
 revoke all on schema public from public;
 grant usage on schema public to "{{ $service }}";
-alter default privileges for role "{{ $service }}_migrator" in schema public grant select, insert, update, delete on tables to "{{ $service }}";
-alter default privileges for role "{{ $service }}_migrator" in schema public grant usage, select on sequences to "{{ $service }}";
+alter default privileges for role "{{ $service }}{{ $suffix }}" in schema public grant select, insert, update, delete on tables to "{{ $service }}";
+alter default privileges for role "{{ $service }}{{ $suffix }}" in schema public grant usage, select on sequences to "{{ $service }}";
 -- What is written into a ledger stays: a table whose comment begins with `append-only` is for reading and adding.
 do $$
 declare

@@ -2,13 +2,6 @@
 {{- define "postgres.standalone" -}}
 {{- $root := .root -}}{{- $values := .values -}}
 {{- $name := include "saas.fullname" (list $root "postgres") -}}
-{{- $provision := include "postgres.provision" .services -}}
-apiVersion: v1
-kind: ConfigMap
-metadata: {{- include "saas.metadata" (list $root "postgres" $name) | nindent 2 }}
-data:
-  provision.sql: {{- $provision | toYaml | nindent 4 }}
----
 apiVersion: v1
 kind: Service
 metadata: {{- include "saas.metadata" (list $root "postgres" $name) | nindent 2 }}
@@ -81,70 +74,4 @@ spec:
         storageClassName: {{ . }}
         {{- end }}
         resources: { requests: { storage: {{ $values.storage.size }} } }
----
-{{ include "postgres.provisionJob" . }}
-{{- end -}}
-
-{{/* The image as every container here runs it. */}}
-{{- define "postgres.container" -}}
-image: {{ include "saas.image" (list (index . 0) (index . 1).image) }}
-imagePullPolicy: {{ (index . 1).image.pullPolicy }}
-{{ include "saas.containerSecurity" . }}
-{{- end -}}
-
-{{/* A Job cannot be changed, so its name carries a hash of all that matters in it. */}}
-{{- define "postgres.provisionJob" -}}
-{{- $template := include "postgres.provisionPod" . -}}
-{{- $hash := printf "%s\n%s" $template (include "postgres.provision" .services) | sha256sum | trunc 8 -}}
-apiVersion: batch/v1
-kind: Job
-metadata: {{- include "saas.metadata" (list .root "postgres-provision" (printf "%s-%s" (include "saas.fullname" (list .root "postgres-provision")) $hash)) | nindent 2 }}
-spec:
-  backoffLimit: 20
-  template: {{- $template | nindent 4 }}
-{{- end -}}
-
-{{- define "postgres.provisionPod" -}}
-{{- $root := .root -}}{{- $values := .values -}}
-{{- $name := include "saas.fullname" (list $root "postgres") -}}
-metadata:
-  labels: {{- include "saas.selectorLabels" (list $root "postgres-provision") | nindent 4 }}
-  annotations:
-    checksum/secrets: {{ include "saas.secretsChecksum" $root.Values.global | quote }}
-spec:
-  restartPolicy: OnFailure
-  {{- include "saas.podSecurity" (list $root) | nindent 2 }}
-  {{- include "saas.placement" $values | nindent 2 }}
-  initContainers:
-    - name: wait-for-postgres
-      {{- include "postgres.container" (list $root $values) | nindent 6 }}
-      command: [sh, -c, 'until pg_isready --quiet --host={{ $name }} --username=postgres; do sleep 1; done']
-      resources: {{- include "postgres.jobResources" . | nindent 8 }}
-  containers:
-    - name: provision
-      {{- include "postgres.container" (list $root $values) | nindent 6 }}
-      command: [psql, --no-psqlrc, --quiet, --file=/etc/provision/provision.sql]
-      env:
-        - { name: PGHOST, value: {{ $name }} }
-        - { name: PGUSER, value: postgres }
-        - name: PGPASSWORD
-          valueFrom: { secretKeyRef: { name: {{ $name }}, key: password } }
-        {{- range $service := .services }}
-        {{- $secret := printf "%s-database" (include "saas.fullname" (list $root $service)) }}
-        - name: PASSWORD_{{ $service | upper }}
-          valueFrom: { secretKeyRef: { name: {{ $secret }}, key: password } }
-        - name: MIGRATOR_PASSWORD_{{ $service | upper }}
-          valueFrom: { secretKeyRef: { name: {{ $secret }}, key: migrator-password } }
-        {{- end }}
-      resources: {{- include "postgres.jobResources" . | nindent 8 }}
-      volumeMounts:
-        - { name: provision, mountPath: /etc/provision, readOnly: true }
-  volumes:
-    - name: provision
-      configMap: { name: {{ $name }} }
-{{- end -}}
-
-{{- define "postgres.jobResources" -}}
-requests: { cpu: 10m, memory: 32Mi }
-limits: { memory: 64Mi }
 {{- end -}}

@@ -13,3 +13,27 @@
 {{- end }}
 {{- end }}
 {{- end -}}
+
+{{/* Who has a bucket in the object store of this release, and its name: services that need one, and the backups. */}}
+{{- define "saas.bucketUsers" -}}
+{{- range $service, $needs := fromYaml (include "saas.allNeeds" .) }}
+{{- if $needs.objectStore }}
+{{ $service }}: {{ include "saas.bucket" (list $ $service) }}
+{{- end }}
+{{- end }}
+{{- if eq (include "saas.backsUpHere" .) "true" }}
+postgres-backup: {{ include "postgres.backupBucket" (list . .Values.postgres) }}
+{{- end }}
+{{- end -}}
+
+{{/* The Secret with the key of one of them: (list $root "auth"). */}}
+{{- define "saas.bucketSecret" -}}
+{{- $name := include "saas.fullname" . -}}
+{{- if eq (index . 1) "postgres-backup" -}}{{ $name }}{{- else -}}{{ $name }}-objectstore{{- end -}}
+{{- end -}}
+
+{{/* Whether backups go to the object store of this release. */}}
+{{- define "saas.backsUpHere" -}}
+{{- $backup := .Values.postgres.backup -}}
+{{- and $backup.enabled (not $backup.endpoint) (not .Values.global.objectStore.endpoint) (has .Values.global.postgres.mode (list "standalone" "cnpg")) -}}
+{{- end -}}

@@ -49,17 +49,18 @@ reads a string; a key is 32 bytes in base64url.
 {{- end -}}
 {{- end -}}
 
-{{/* A Secret that outlives the release: (list $root "part" "name" $data). */}}
+{{/* A Secret that outlives the release: (list $root "part" "name" $data), and its type and more labels where somebody asks for them. */}}
 {{- define "saas.secret" -}}
-{{- $root := index . 0 -}}
+{{- $root := index . 0 -}}{{- $special := dict -}}{{- if gt (len .) 4 -}}{{- $special = index . 4 -}}{{- end -}}
 apiVersion: v1
 kind: Secret
 metadata:
   {{- include "saas.metadata" (list $root (index . 1) (index . 2)) | nindent 2 }}
+    {{- with $special.labels }}{{- toYaml . | nindent 4 }}{{- end }}
   {{- if $root.Values.global.retainData }}
   annotations: { helm.sh/resource-policy: keep }
   {{- end }}
-type: Opaque
+type: {{ $special.type | default "Opaque" }}
 stringData: {{- toYaml (index . 3) | nindent 2 }}
 {{- end -}}
 

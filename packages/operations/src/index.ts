@@ -1,0 +1,1 @@
+export { runOperation, operations, type Operation } from './run-operation.ts'
