@@ -35,8 +35,9 @@ test('with Secrets of one’s own for everything none is made, and rendering wit
     'own-nats route-password',
     'own-oidc providers',
     ...databases.flatMap((service) => ['uri', 'direct-uri'].map((key) => `shop-${service}-postgres ${key}`)),
-    'shop-s3 access-key',
-    'shop-s3 secret-key',
+    ...['auth', 'products'].flatMap((service) =>
+      ['access-key', 'secret-key'].map((key) => `shop-${service}-s3 ${key}`),
+    ),
     'shop-smtp smtp-url',
   ]
   expect([...new Set(read)].toSorted()).toEqual(documented.toSorted())

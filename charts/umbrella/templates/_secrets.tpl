@@ -76,8 +76,8 @@ has this ConfigMap, and every cluster this Service (the namespace may not be the
 {{- range $parts -}}
 {{- if not (index $global.secrets.existing .) -}}{{- $made = append $made (printf "global.secrets.existing.%s" .) -}}{{- end -}}
 {{- end -}}
-{{- if eq $global.postgres.mode "standalone" -}}{{- $made = append $made "global.postgres.existingSecrets (with global.postgres.mode=external)" -}}{{- end -}}
-{{- if not $global.objectStore.endpoint -}}{{- $made = append $made "global.objectStore.existingSecret (with global.objectStore.endpoint)" -}}{{- end -}}
+{{- if ne $global.postgres.mode "external" -}}{{- $made = append $made "global.postgres.existingSecrets (with global.postgres.mode=external)" -}}{{- end -}}
+{{- if not $global.objectStore.endpoint -}}{{- $made = append $made "global.objectStore.existingSecrets (with global.objectStore.endpoint)" -}}{{- end -}}
 {{- if and $made (not $global.secrets.seed) -}}
 {{- if not (or (lookup "v1" "ConfigMap" .Release.Namespace "kube-root-ca.crt") (lookup "v1" "Service" "default" "kubernetes")) -}}
 {{- fail (printf "Rendered without a cluster (helm template, GitOps), so passwords made now could not be found again: set global.secrets.seed to at least 32 random characters, from an encrypted file, and keep it; or name Secrets of yours in %s." (join ", " $made)) -}}
