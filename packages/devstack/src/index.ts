@@ -19,6 +19,7 @@ export { natsBinary } from './fetch/nats-binary.ts'
 export { pgbouncerBinary, type PgbouncerProgram } from './fetch/pgbouncer-binary.ts'
 export { pgbenchBinary, psqlBinary, type PostgresProgram } from './fetch/postgres-program.ts'
 export { findProgram, run } from './fetch/run.ts'
+export { sopsBinary } from './fetch/sops-binary.ts'
 export { DirectoryInUseError, stopLeftovers } from './ledger.ts'
 export { cacheDirectory, cloneDirectory, devstackDirectory } from './locations.ts'
 export {
