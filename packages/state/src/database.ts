@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { CoalescedRead, CoalescedWrite, type CoalescedReadOptions, type CoalescedWriteOptions } from './coalescer.ts'
 import { DatabaseUnavailable, isConnectionLoss, sqlState } from './errors.ts'
 import { Lane } from './lane.ts'
+import { FORGET_PLANS, Plans } from './plans.ts'
 import { sql, type Statement } from './statement.ts'
 import { typeParsers } from './types.ts'
 
@@ -49,6 +50,7 @@ export class Database implements AsyncDisposable {
   readonly #reads: readonly Lane[]
   readonly #writes: readonly Lane[]
   readonly #pool: Pool
+  readonly #plans = new WeakMap<PoolClient, Plans>()
 
   constructor(options: DatabaseOptions) {
     this.#options = options
@@ -147,6 +149,14 @@ export class Database implements AsyncDisposable {
     await this.#pool.end()
   }
 
+  #plansOf(client: PoolClient): Plans {
+    const known = this.#plans.get(client)
+    if (known !== undefined) return known
+    const plans = new Plans()
+    this.#plans.set(client, plans)
+    return plans
+  }
+
   #lane(purpose: string): Lane {
     const { url, service, timeoutMs, logger } = this.#options
     return new Lane({ url, applicationName: `${service} ${purpose}`, timeoutMs, logger })
@@ -165,6 +175,7 @@ export class Database implements AsyncDisposable {
         sent.push(answer)
         return answer
       }
+      if (this.#plansOf(client).areOld()) void send(client.query(FORGET_PLANS))
       void send(client.query(`begin; set local lock_timeout = ${LOCK_TIMEOUT_MS}`))
       const result = await work({
         query: (statement, values = []) => query(client, statement, values),

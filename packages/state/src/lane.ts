@@ -2,6 +2,7 @@ import { Client, type QueryResult, type types } from 'pg'
 import type { Logger } from 'pino'
 import { DatabaseUnavailable, isConnectionLoss, Overloaded } from './errors.ts'
 import { pause } from './pause.ts'
+import { FORGET_PLANS, Plans } from './plans.ts'
 import type { Statement } from './statement.ts'
 import { typeParsers } from './types.ts'
 
@@ -30,6 +31,7 @@ interface Connected {
   readonly client: Client
   /** The calls that are under way, oldest first: a pipeline answers in order. */
   readonly calls: Call[]
+  readonly plans: Plans
 }
 
 /**
@@ -77,6 +79,8 @@ export class Lane implements AsyncDisposable {
   async query<Row>(statement: Statement<Row>, values: readonly unknown[]): Promise<Row[]> {
     const connected = this.#connected ?? (await this.#connection())
     if (connected.calls.length >= IN_FLIGHT_MAX) throw new Overloaded('Too many statements are under way')
+    // No call of anybody's: should it fail, the next one says why.
+    if (connected.plans.areOld()) connected.client.query(FORGET_PLANS, () => undefined)
     return await new Promise<Row[]>((resolve, reject) => {
       const call: Call = { startedAtMs: performance.now(), isUncertain: false }
       connected.calls.push(call)
@@ -165,7 +169,7 @@ export class Lane implements AsyncDisposable {
   }
 
   #accept(client: Client): void {
-    const connected: Connected = { client, calls: [] }
+    const connected: Connected = { client, calls: [], plans: new Plans() }
     client.on('notice', (notice) => noteMissingStandby(connected, notice.message))
     this.#connected = connected
     this.#wasConnected = true

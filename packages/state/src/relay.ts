@@ -79,7 +79,8 @@ const markPublished = sql(
      update outbox
      set published_at = clock_timestamp(), stream_created_at = $3::timestamptz, stream_sequence = ack.sequence
      from unnest($1::uuid[], $2::bigint[]) as ack(id, sequence)
-     where outbox.id = ack.id
+     where outbox.id = any($1::uuid[])
+       and outbox.id = ack.id
    )
    insert into stream_position (stream, stream_created_at, last_sequence)
    values ('${STREAM}', $3::timestamptz, $4)

@@ -58,6 +58,7 @@ export class Courier implements AsyncDisposable {
   readonly #hand = new Set<Promise<void>>()
   #untried = 0
   #nudged = Promise.withResolvers<void>()
+  #polled: Promise<void> | undefined
   #expiredAtMs = 0
   #running: Promise<void> | undefined
 
@@ -94,8 +95,12 @@ export class Courier implements AsyncDisposable {
     while (!signal.aborted) {
       try {
         await this.#sendDue()
-        const polled = clock.sleep(POLL_MS, signal).catch(() => undefined)
-        await Promise.race([this.#nudged.promise, polled])
+        // Nudges come with every mail; the sleep that the last of them cut short serves on.
+        this.#polled ??= clock
+          .sleep(POLL_MS, signal)
+          .catch(() => undefined)
+          .finally(() => (this.#polled = undefined))
+        await Promise.race([this.#nudged.promise, this.#polled])
       } catch (error) {
         logger.warn({ err: error }, 'Mails could not be claimed')
         // After an outage whoever holds a mail that was accepted records it first; only then others look for work.

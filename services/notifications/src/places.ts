@@ -1,5 +1,3 @@
-import { setTimeout as wait } from 'node:timers/promises'
-
 /** How many mails of one domain a replica sends at once, so that a slow one leaves room for the others. */
 export const DOMAIN_SENDING_MAX = 6
 
@@ -39,10 +37,8 @@ export class Places {
     const { promise, resolve } = Promise.withResolvers<boolean>()
     const waiter = { domain, resolve }
     this.#waiting.push(waiter)
-    const entered = new AbortController()
-    const late = wait(waitMs, false, { signal: entered.signal }).catch(() => false)
-    void late.then(() => this.#giveUp(waiter))
-    return await promise.finally(() => entered.abort())
+    const late = setTimeout(() => this.#giveUp(waiter), waitMs)
+    return await promise.finally(() => clearTimeout(late))
   }
 
   leave(domain: string): void {

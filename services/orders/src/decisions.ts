@@ -39,10 +39,16 @@ const sendDecided = `
 `
 
 /**
+ * Not `status = 'pending'`: the planner would take the index of all pending orders for a batch of a hundred, and with 20,000
+ * of them, or as many that no longer are and wait for vacuum, each batch would read them all.
+ */
+const isPending = `case orders.status when 'pending' then true end`
+
+/**
  * Only what is pending is decided: a decision that comes late, twice, or after a cancellation matches no row and changes
  * nothing. Orders are locked in the order of their ids, like everywhere, so that two batches cannot wait for each other.
  */
-const decideOrders = sql<Decided>(
+export const decideOrders = sql<Decided>(
   'orders.decide',
   `
 with decision as materialized (
@@ -54,10 +60,9 @@ with decision as materialized (
 locked as materialized (
   select orders.order_id
   from orders
-  join decision using (order_id)
-  where orders.status = 'pending'
+  where orders.order_id = any(array(select order_id from decision)) and ${isPending}
   order by orders.order_id
-  for update of orders
+  for update
 ),
 decided as (
   update orders
@@ -68,7 +73,7 @@ decided as (
     version = orders.version + 1
   from decision
   join locked using (order_id)
-  where orders.order_id = decision.order_id and orders.status = 'pending'
+  where orders.order_id = decision.order_id and ${isPending}
   returning ${orderColumns}, decision.event_id, decision.decided_text, decision.trace_parent
 ),
 sent as (${sendDecided})

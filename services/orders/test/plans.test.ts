@@ -2,9 +2,11 @@ import type { OrderStatus } from '@saas/contracts'
 import { Database, firstIdAt, type Statement } from '@saas/state'
 import { cloneDatabase, testLog, type TestDatabase } from '@saas/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { decideOrders } from '../src/decisions.ts'
 import { historyStatement } from '../src/history.ts'
 
 const ORDERS = 60_000
+const WAITING = 20_000
 const USER = '01977c1e-6a00-7000-8000-000000000007'
 const FROM = '2026-01-02T00:00:00.000Z'
 
@@ -80,4 +82,21 @@ describe('every page of every list of orders comes from an index, however many o
       expect(isSorted && filters.status !== 'pending').toBe(false)
     }
   })
+})
+
+test('a batch of decisions finds its orders by their ids, however many others wait', async () => {
+  await testDatabase.query(
+    `insert into orders (order_id, user_id, status, version, total_amount, currency, created_at, deadline_at)
+     select uuidv7(), uuidv7(), 'pending', 1, 100, 'EUR', now(), now() from generate_series(1, $1::integer)`,
+    [WAITING],
+  )
+  for (const analysed of [false, true]) {
+    if (analysed) await testDatabase.query('analyze orders')
+    const rows = await testDatabase.query<{ 'QUERY PLAN': string }>(
+      `explain (costs off, generic_plan) ${decideOrders.text}`,
+    )
+    const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
+    expect(plan).toContain('orders_pkey')
+    expect(plan).not.toMatch(/orders_undecided|Seq Scan on orders/)
+  }
 })

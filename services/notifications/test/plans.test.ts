@@ -1,0 +1,24 @@
+import { cloneDatabase } from '@saas/testing'
+import { expect, test } from 'vitest'
+import { recordOutcomes } from '../src/mails.ts'
+
+const DUE = 20_000
+
+test('what became of a batch of mails is written by their ids, however many others are due', async () => {
+  await using database = await cloneDatabase('notifications')
+  await database.query(
+    `insert into mail (id, natural_key, kind, user_id, data, has_secret, due_at, created_at, gives_up_at)
+     select uuidv7(), n::text, 'announcement', uuidv7(), '{}', false, now(), now(), now()
+     from generate_series(1, $1::integer) as n`,
+    [DUE],
+  )
+  for (const analysed of [false, true]) {
+    if (analysed) await database.query('analyze mail')
+    const rows = await database.query<{ 'QUERY PLAN': string }>(
+      `explain (costs off, generic_plan) ${recordOutcomes.text}`,
+    )
+    const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
+    expect(plan).toContain('mail_pkey')
+    expect(plan).not.toMatch(/mail_due|Seq Scan on mail/)
+  }
+})
