@@ -1,9 +1,10 @@
-import type { V1Container, V1PodSpec, V1PodTemplateSpec } from '@kubernetes/client-node'
+import type { V1Container, V1JobTemplateSpec, V1PodSpec, V1PodTemplateSpec } from '@kubernetes/client-node'
 import type { Rendered } from './helm.ts'
 
 /** The pod template of whatever makes pods. */
 function podTemplateOf(object: Rendered): V1PodTemplateSpec | undefined {
-  return (object['spec'] as { template?: V1PodTemplateSpec } | undefined)?.template
+  const spec = object['spec'] as { template?: V1PodTemplateSpec; jobTemplate?: V1JobTemplateSpec } | undefined
+  return spec?.template ?? spec?.jobTemplate?.spec?.template
 }
 
 export interface Workload {
@@ -118,8 +119,16 @@ export function environmentOf(
   secrets = secretValues(objects),
 ): Readonly<Record<string, string>> {
   const workload = workloads(objects).find((one) => one.name === name)
+  return containerEnvironment(workload?.containers.at(-1), secrets)
+}
+
+/** The environment of one container. */
+export function containerEnvironment(
+  container: V1Container | undefined,
+  secrets: Readonly<Record<string, Readonly<Record<string, string>>>>,
+): Record<string, string> {
   const environment: Record<string, string> = {}
-  for (const { name: variable, value, valueFrom } of workload?.containers.at(-1)?.env ?? []) {
+  for (const { name: variable, value, valueFrom } of container?.env ?? []) {
     const { name: secret = '', key = '' } = valueFrom?.secretKeyRef ?? {}
     environment[variable] =
       secrets[secret]?.[key] ??

@@ -1,20 +1,17 @@
 import { join } from 'node:path'
-import { writeFileSync } from 'node:fs'
-import { psqlBinary, run } from '@saas/devstack'
 import { provisionService, runMigrations } from '@saas/state'
-import { newDirectory, testPostgres, type TestPostgres } from '@saas/testing'
+import { testPostgres, type TestPostgres } from '@saas/testing'
 import { Client } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { rendered } from './helm.ts'
-import { named, workloads } from './objects.ts'
+import { named } from './objects.ts'
+import { provisioningOf, runProvisioning, type Provisioning } from './provisioning.ts'
 import { cloneDirectory } from '@saas/devstack'
 
 const services = ['auth', 'products', 'orders', 'notifications'] as const
 
 let postgres: TestPostgres
-let script: string
-/** What the Job's pod has in its environment, with the Secrets of the release. */
-let environment: Record<string, string>
+let provisioning: Provisioning
 let uris: Record<string, { readonly uri: string; readonly direct: string }>
 
 beforeAll(async () => {
@@ -22,16 +19,7 @@ beforeAll(async () => {
   postgres = server
   const secret = (name: string): Record<string, string> =>
     named(objects, 'Secret', name)['stringData'] as Record<string, string>
-  const { data } = named(objects, 'ConfigMap', 'shop-postgres') as unknown as { data: Record<string, string> }
-  script = join(newDirectory('provision'), 'provision.sql')
-  writeFileSync(script, data['provision.sql'] ?? '')
-  const job = workloads(objects).find(({ name }) => name.startsWith('shop-postgres-provision-'))
-  environment = Object.fromEntries(
-    (job?.containers.at(-1)?.env ?? []).flatMap(({ name, valueFrom }) => {
-      const reference = valueFrom?.secretKeyRef
-      return reference === undefined ? [] : [[name, secret(reference.name ?? '')[reference.key] ?? '']]
-    }),
-  )
+  provisioning = provisioningOf(objects)
   const here = (uri = ''): string => uri.replace(/@[^/]+/, `@127.0.0.1:${postgres.port}`)
   uris = Object.fromEntries(
     services.map((service) => {
@@ -45,21 +33,8 @@ afterAll(async () => {
   await postgres[Symbol.asyncDispose]()
 })
 
-/** Runs the chart's statements as its Job does. */
 async function provision(passwords: Record<string, string> = {}): Promise<void> {
-  const { path, environment: own } = await psqlBinary()
-  const administrator = new URL(postgres.adminUrl)
-  await run(path, ['--no-psqlrc', '--quiet', `--file=${script}`], {
-    environment: {
-      ...environment,
-      ...own,
-      PGHOST: administrator.hostname,
-      PGPORT: administrator.port,
-      PGUSER: administrator.username,
-      PGPASSWORD: administrator.password,
-      ...passwords,
-    },
-  })
+  await runProvisioning(provisioning, postgres.adminUrl, passwords)
 }
 
 async function query<Row>(url: string, text: string): Promise<Row[]> {
@@ -133,9 +108,9 @@ test('after the migrations of every service they give exactly the rights that th
     await provisionService(postgres.adminUrl, {
       database: service,
       role: service,
-      rolePassword: environment[`PASSWORD_${service.toUpperCase()}`] ?? '',
+      rolePassword: provisioning.environment[`PASSWORD_${service.toUpperCase()}`] ?? '',
       migratorRole: `${service}_migrator`,
-      migratorPassword: environment[`MIGRATOR_PASSWORD_${service.toUpperCase()}`] ?? '',
+      migratorPassword: provisioning.environment[`MIGRATOR_PASSWORD_${service.toUpperCase()}`] ?? '',
     })
   }
   expect(await rights()).toEqual(byChart)

@@ -15,6 +15,10 @@ kind: ConfigMap
 metadata: {{- include "saas.metadata" (list .root "postgres" (include "saas.fullname" (list .root "postgres"))) | nindent 2 }}
 data:
   provision.sql: {{- $statements | toYaml | nindent 4 }}
+  {{- if eq .root.Values.global.postgres.mode "standalone" }}
+  pg_hba.conf: {{- printf "%s\n" (include "postgres.accessRules" .) | toYaml | nindent 4 }}
+  set-password.sh: {{- printf "%s\n" (include "postgres.setPassword" .) | toYaml | nindent 4 }}
+  {{- end }}
 ---
 apiVersion: batch/v1
 kind: Job
@@ -55,6 +59,10 @@ spec:
         {{- end }}
         - name: PGPASSWORD
           valueFrom: { secretKeyRef: { name: {{ $name }}, key: password } }
+        {{- if and $values.backup.enabled (eq $root.Values.global.postgres.mode "standalone") }}
+        - name: PASSWORD_OF_BACKUP
+          valueFrom: { secretKeyRef: { name: {{ $name }}, key: backup-password } }
+        {{- end }}
         {{- range $service := .services }}
         {{- $secret := printf "%s-database" (include "saas.fullname" (list $root $service)) }}
         - name: PASSWORD_{{ $service | upper }}
@@ -70,7 +78,9 @@ spec:
         {{- end }}
   volumes:
     - name: provision
-      configMap: { name: {{ $name }} }
+      configMap:
+        name: {{ $name }}
+        items: [{ key: provision.sql, path: provision.sql }]
     {{- with $ca }}
     - name: postgres-ca
       secret: {{- include "saas.postgresCaSecret" . | nindent 8 }}

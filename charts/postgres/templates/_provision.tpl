@@ -29,6 +29,17 @@ alter role "{{ $service }}" set statement_timeout = 8000;
 alter role "{{ $service }}" set lock_timeout = 500;
 alter role "{{ $service }}" set idle_in_transaction_session_timeout = 30000;
 {{- end }}
+{{- if eq .root.Values.global.postgres.mode "standalone" }}
+
+-- Reads the whole cluster, and only over the replication protocol: it may connect to no database.
+{{- if .values.backup.enabled }}
+\getenv password PASSWORD_OF_BACKUP
+select 'create role backup' where not exists (select from pg_roles where rolname = 'backup') \gexec
+alter role backup with login replication nosuperuser nocreatedb nocreaterole password :'password';
+{{- else }}
+select 'alter role backup nologin' where exists (select from pg_roles where rolname = 'backup') \gexec
+{{- end }}
+{{- end }}
 {{- range $service := .services }}
 
 \connect "{{ $service }}"

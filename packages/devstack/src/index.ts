@@ -43,4 +43,10 @@ export { startMailbox, type MailboxOptions, type MailboxServer } from './servers
 export { startNats, type NatsOptions, type NatsServer } from './servers/nats.ts'
 export { startNginx, type NginxOptions, type NginxServer } from './servers/nginx.ts'
 export { startObjectStore, type ObjectStoreOptions, type ObjectStoreServer } from './servers/object-store.ts'
-export { forgetPostgres, startPostgres, type PostgresOptions, type PostgresServer } from './servers/postgres.ts'
+export {
+  forgetPostgres,
+  postgresPrograms,
+  startPostgres,
+  type PostgresOptions,
+  type PostgresServer,
+} from './servers/postgres.ts'

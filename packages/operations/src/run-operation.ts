@@ -7,6 +7,18 @@ export const operations = {
     const { provideKeys } = await import('./object-store-keys.ts')
     await provideKeys(environment, report)
   },
+  backup: async (environment: NodeJS.ProcessEnv, report: (line: string) => void) => {
+    const { backUp } = await import('./back-up.ts')
+    await backUp(environment, report)
+  },
+  'list-backups': async (environment: NodeJS.ProcessEnv, report: (line: string) => void) => {
+    const { listBackups } = await import('./back-up.ts')
+    await listBackups(environment, report)
+  },
+  restore: async (environment: NodeJS.ProcessEnv, report: (line: string) => void) => {
+    const { restore } = await import('./restore.ts')
+    await restore(environment, report)
+  },
 } as const
 export type Operation = keyof typeof operations
 

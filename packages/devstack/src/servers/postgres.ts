@@ -73,6 +73,11 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   return { child, port, adminUrl, dataDirectory, [Symbol.asyncDispose]: () => child.stop() }
 }
 
+/** The folder with the programs of that Postgres (`postgres`, `pg_ctl`, `initdb`), where the user that runs them can reach it. */
+export function postgresPrograms(): string {
+  return join(reachableBinaries(), 'bin')
+}
+
 /** Removes the data of a folder that Postgres was started with, wherever it really lives. */
 export function forgetPostgres(directory: string): void {
   for (const folder of [directory, reachableDirectory(directory)]) rmSync(folder, { recursive: true, force: true })
