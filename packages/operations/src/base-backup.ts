@@ -1,5 +1,5 @@
 import { PassThrough, type Readable } from 'node:stream'
-import { Client, type Connection, type QueryResult, type Submittable } from 'pg'
+import { Client, type Connection, type Submittable } from 'pg'
 import { OperationFailed } from './operation-failed.ts'
 
 const CONNECT_TIMEOUT_MS = 10_000
@@ -25,7 +25,7 @@ export async function startBaseBackup(url: string, label: string): Promise<BaseB
   const { hostname, username } = new URL(url)
   try {
     await client.connect()
-    const { rows } = (await client.query('SHOW server_version')) as QueryResult<{ server_version: string }>
+    const { rows } = await client.query<{ server_version: string }>('SHOW server_version')
     // These commands are no SQL, and know capitals only. This one keeps the log that the copy will need; it goes with the connection.
     await client.query(`CREATE_REPLICATION_SLOT "saas_backup_${process.pid}" TEMPORARY PHYSICAL RESERVE_WAL`)
     const archive = new PassThrough({ highWaterMark: 1024 ** 2 })
