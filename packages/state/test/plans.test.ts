@@ -34,7 +34,9 @@ test('a plan made for an empty table is not kept once the table has grown, analy
   }
   await accounts.database.query('alter table account set (autovacuum_enabled = false)')
   expect(await planAfter(10)).toContain('Seq Scan on account')
-  await accounts.database.query('insert into account select gen_random_uuid(), 0 from generate_series(1, $1::int)', [ACCOUNTS])
+  await accounts.database.query('insert into account select gen_random_uuid(), 0 from generate_series(1, $1::int)', [
+    ACCOUNTS,
+  ])
   const plan = await planAfter(30)
   expect(plan).toContain('account_pkey')
   expect(plan).not.toContain('Seq Scan')
