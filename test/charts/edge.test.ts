@@ -6,12 +6,14 @@ import { join } from 'node:path'
 import { serviceNames, type ServiceName } from '@saas/contracts'
 import { edgeUpstreams, type EdgeEnvironment } from '@saas/contracts/edge'
 import { cloneDirectory, freePort, startNginx, type NginxServer } from '@saas/devstack'
-import { sharedServers } from '@saas/testing'
+import { verifyInternalToken } from '@saas/http'
+import { internalTokenKey, sharedServers } from '@saas/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startAuthService, type AuthService } from '../edge/auth-service.ts'
 import { rendered } from './helm.ts'
 import { named } from './objects.ts'
 
-const TOKEN = 'an-internal-token'
+const PUBLIC_URL = 'https://shop.example.com'
 const servers: Server[] = []
 const upstreams = {} as Record<ServiceName, readonly string[]>
 const stack = new AsyncDisposableStack()
@@ -19,18 +21,13 @@ let files: Readonly<Record<string, string>>
 let chart: NginxServer
 let development: NginxServer
 let opsPort: number
+let auth: AuthService
 
-/** Says what reached it; as auth, it knows one user. */
-async function startService(name: ServiceName): Promise<string> {
+/** Says what reached it. */
+async function startService(): Promise<string> {
   const server = createServer((request, response) => {
-    if (request.url === '/authz') {
-      const knows = request.headers.authorization === 'Bearer known'
-      response.writeHead(knows ? 200 : 401, { 'content-length': 0, ...(knows ? { 'x-internal-token': TOKEN } : {}) })
-      response.end()
-      return
-    }
     const { cookie, authorization, 'x-internal-token': token } = request.headers
-    response.end(JSON.stringify({ name, method: request.method, url: request.url, cookie, authorization, token }))
+    response.end(JSON.stringify({ method: request.method, url: request.url, cookie, authorization, token }))
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -55,7 +52,7 @@ async function start(write: (directory: string, port: number) => void): Promise<
 function environment(port: number): EdgeEnvironment {
   return {
     listen: [`127.0.0.1:${port}`],
-    publicUrl: 'https://shop.example.com',
+    publicUrl: PUBLIC_URL,
     trustedHops: 2,
     accessLog: 'run/access.log',
     upstreams,
@@ -63,9 +60,10 @@ function environment(port: number): EdgeEnvironment {
 }
 
 beforeAll(async () => {
-  const objects = await rendered({ set: { 'global.publicUrl': 'https://shop.example.com', 'global.trustedHops': 2 } })
+  const objects = await rendered({ set: { 'global.publicUrl': PUBLIC_URL, 'global.trustedHops': 2 } })
   files = named(objects, 'ConfigMap', 'shop-edge')['data'] as Record<string, string>
-  for (const service of serviceNames) upstreams[service] = [await startService(service)]
+  auth = stack.use(await startAuthService(PUBLIC_URL))
+  for (const service of serviceNames) upstreams[service] = [service === 'auth' ? auth.address : await startService()]
   opsPort = await freePort()
   chart = await start((directory, port) => {
     for (const [name, content] of Object.entries(files)) {
@@ -104,44 +102,65 @@ test('what differs between environments is written as everywhere else', () => {
   expect(written.slice(inCluster.length)).toContain('listen 9000;')
 })
 
-const user = { authorization: 'Bearer known', cookie: 'refresh=secret' }
+const forged = { 'x-internal-token': 'e30.e30.e30', 'x-user-id': '1' }
+type Caller = 'nobody' | 'somebody' | 'forger' | keyof AuthService['tokens']
 
-test.each([
-  ['GET', '/', {}, 200],
-  ['GET', '/product', user, 200],
-  ['POST', '/product', {}, 401],
-  ['POST', '/product', user, 200],
-  ['GET', '/order', {}, 401],
-  ['GET', '/order', { authorization: 'Bearer nobody' }, 401],
-  ['GET', '/order', { 'x-internal-token': TOKEN, 'x-user-id': '1' }, 401],
-  ['GET', '/order', user, 200],
-  ['POST', '/order', { ...user, 'idempotency-key': 'a' }, 200],
-  ['POST', '/auth/login', user, 200],
-  ['GET', '/admin/notifications/mail', {}, 401],
-  ['GET', '/orders', user, 404],
-  ['POST', '/authz', user, 404],
-  ['GET', '/metrics', user, 404],
-  ['GET', '/readyz', user, 404],
-  ['GET', '/healthz', user, 404],
-  ['GET', '/order/a%2fb', user, 400],
-  ['GET', '/order//a', user, 400],
-])('%s %s with %o is decided as in development: %i', async (method, path, headers, status) => {
+function headersOf(caller: Caller): Readonly<Record<string, string>> {
+  if (caller === 'nobody') return {}
+  if (caller === 'forger') return forged
+  const token = caller === 'somebody' ? 'invented' : auth.tokens[caller]
+  return { authorization: `Bearer ${token}`, cookie: 'refresh=secret' }
+}
+
+test.each<[string, string, Caller, number]>([
+  ['GET', '/', 'nobody', 200],
+  ['GET', '/product', 'customer', 200],
+  ['POST', '/product', 'nobody', 401],
+  ['POST', '/product', 'customer', 403],
+  ['POST', '/product', 'manager', 200],
+  ['GET', '/order', 'nobody', 401],
+  ['GET', '/order', 'somebody', 401],
+  ['GET', '/order', 'forger', 401],
+  ['GET', '/order', 'customer', 200],
+  ['POST', '/order', 'customer', 200],
+  ['GET', '/profile', 'customer', 200],
+  ['GET', '/profile', 'nobody', 401],
+  ['GET', '/admin/notifications/mail', 'nobody', 401],
+  ['GET', '/admin/notifications/mail', 'manager', 403],
+  ['GET', '/admin/notifications/mail', 'admin', 200],
+  ['GET', '/orders', 'customer', 404],
+  ['POST', '/authz', 'customer', 404],
+  ['GET', '/metrics', 'customer', 404],
+  ['GET', '/readyz', 'customer', 404],
+  ['GET', '/healthz', 'customer', 404],
+  ['GET', '/order/a%2fb', 'customer', 400],
+  ['GET', '/order//a', 'customer', 400],
+])('the real auth decides %s %s by %s as in development: %i', async (method, path, caller, status) => {
+  const headers = {
+    ...headersOf(caller),
+    ...(path === '/order' && method === 'POST' ? { 'idempotency-key': 'a' } : {}),
+  }
   const [here, there] = await Promise.all(
     [chart, development].map(async ({ url }) => {
       const answer = await fetch(new URL(url).origin + path, { method, headers, redirect: 'manual' })
       const answered = Object.fromEntries(answer.headers)
       delete answered['date']
       delete answered['x-request-id']
-      return { status: answer.status, headers: answered, body: (await answer.text()).replace(/urn:uuid:[\w-]+/, '') }
+      // Every internal token is another one.
+      const body = (await answer.text()).replace(/urn:uuid:[\w-]+/, '').replace(/"token":"[^"]+"/, '"token":""')
+      return { status: answer.status, headers: answered, body }
     }),
   )
   expect(here).toEqual(there)
   expect(here?.status).toBe(status)
 })
 
-test('a service gets the internal token and no credentials', async () => {
-  const answer = await fetch(`${new URL(chart.url).origin}/order`, { headers: user })
-  expect(await answer.json()).toEqual({ name: 'orders', method: 'GET', url: '/order', token: TOKEN })
+test('a service gets an internal token that it believes, and no credentials', async () => {
+  const answer = await fetch(`${new URL(chart.url).origin}/order`, { headers: headersOf('customer') })
+  const { token, ...others } = (await answer.json()) as { token: string }
+  expect(others).toEqual({ method: 'GET', url: '/order' })
+  const verdict = verifyInternalToken(token, [internalTokenKey('orders')], 'orders', new Date())
+  expect(verdict).toMatchObject({ claims: { audience: 'orders', roles: ['customer'] } })
 })
 
 test('the kubelet asks on a port of its own', async () => {
