@@ -1,7 +1,12 @@
-{{/* The release's name as part of other names: at most 30 characters, so that the longest name has 63. */}}
+{{/*
+The release's name as part of other names: at most 30 characters, so that the longest name has 63. Names of Services begin with a
+letter and have no dots, those of releases may.
+*/}}
 {{- define "saas.release" -}}
-{{- if le (len .Release.Name) 30 -}}{{ .Release.Name }}
-{{- else -}}{{ printf "%s-%s" (.Release.Name | trunc 21 | trimSuffix "-") (.Release.Name | sha256sum | trunc 8) }}
+{{- $plain := .Release.Name | replace "." "-" -}}
+{{- if not (regexMatch "^[a-z]" $plain) -}}{{- $plain = printf "r%s" $plain -}}{{- end -}}
+{{- if and (eq $plain .Release.Name) (le (len $plain) 30) -}}{{ $plain }}
+{{- else -}}{{ printf "%s-%s" ($plain | trunc 21 | trimSuffix "-") (.Release.Name | sha256sum | trunc 8) }}
 {{- end -}}
 {{- end -}}
 
@@ -13,7 +18,7 @@
 {{/* What Services, Deployments and policies select by; never changes: (list $root "orders"). */}}
 {{- define "saas.selectorLabels" -}}
 app.kubernetes.io/name: {{ index . 1 }}
-app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name | quote }}
 {{- end -}}
 
 {{/* The labels of every object: (list $root "orders"). */}}
@@ -28,7 +33,7 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 {{/* The metadata of an object: (list $root "orders" "name of the object"). */}}
 {{- define "saas.metadata" -}}
 name: {{ index . 2 }}
-namespace: {{ (index . 0).Release.Namespace }}
+namespace: {{ (index . 0).Release.Namespace | quote }}
 labels: {{- include "saas.labels" . | nindent 2 }}
 {{- end -}}
 
