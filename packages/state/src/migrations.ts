@@ -1,10 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Client } from 'pg'
 import { database, readConfig } from '@saas/config'
 import type { ServiceName } from '@saas/contracts'
-import { isConnectionLoss } from './errors.ts'
-import { waitForSchema } from './schema-wait.ts'
-import { pause } from './pause.ts'
+import { isNotYetThere, waitForSchema } from './schema-wait.ts'
 
 const MESSAGES_DIRECTORY = fileURLToPath(new URL('../migrations', import.meta.url))
 const MESSAGES_TABLE = 'messages_migration'
@@ -21,7 +20,7 @@ export interface MigrationOptions {
   readonly service: ServiceName
   /** Folder of numbered SQL files: forward only, never edited once landed. Left out, only messages are migrated. */
   readonly directory?: string
-  /** Wait up to five minutes for Postgres to be reachable. Default: whether `--wait` was given to the program. */
+  /** Wait up to five minutes for Postgres to be reachable and the role to be there. Default: whether `--wait` was given to the program. */
   readonly wait?: boolean
   /** The migrator role's URL. Default: MIGRATE_DATABASE_URL. */
   readonly url?: string
@@ -92,8 +91,8 @@ async function connect(url: string, wait: boolean): Promise<Client> {
       await client.connect()
       return client
     } catch (error) {
-      if (!wait || !isConnectionLoss(error) || performance.now() > deadline) throw error
-      await pause(WAIT_STEP_MS, new AbortController().signal)
+      if (!wait || !isNotYetThere(error) || performance.now() > deadline) throw error
+      await delay(WAIT_STEP_MS)
     }
   }
 }

@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises'
 import { parse } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Client, escapeIdentifier } from 'pg'
 import { database, readConfig } from '@saas/config'
 import { isConnectionLoss } from './errors.ts'
-import { pause } from './pause.ts'
 
 const CONNECT_TIMEOUT_MS = 10_000
 const STEP_MS = 500
@@ -24,7 +24,13 @@ export async function waitForSchema(
   all: readonly Migrations[],
   url = readConfig({ url: database.databaseUrl }).url,
 ): Promise<void> {
-  while (!(await isThere(all, url))) await pause(STEP_MS, new AbortController().signal)
+  // Nothing else keeps the program alive meanwhile.
+  while (!(await isThere(all, url))) await delay(STEP_MS)
+}
+
+/** Whether a database that is being made could answer so. */
+export function isNotYetThere(error: unknown): boolean {
+  return isConnectionLoss(error) || (error instanceof Error && 'code' in error && NOT_YET.has(String(error.code)))
 }
 
 async function isThere(all: readonly Migrations[], connectionString: string): Promise<boolean> {
@@ -46,8 +52,7 @@ async function isThere(all: readonly Migrations[], connectionString: string): Pr
     }
     return true
   } catch (error) {
-    if (isConnectionLoss(error)) return false
-    if (error instanceof Error && 'code' in error && NOT_YET.has(String(error.code))) return false
+    if (isNotYetThere(error)) return false
     throw error
   } finally {
     await client.end().catch(() => undefined)

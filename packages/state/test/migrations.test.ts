@@ -1,4 +1,7 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { randomBytes } from 'node:crypto'
@@ -129,4 +132,27 @@ test('who waits for the schema goes on when every migration has run, as the serv
   await runMigrations({ service: 'orders', url: database.url, directory, report: (line) => order.push(line) })
   await waiting
   expect(order).toEqual(['orders: migrated 0001_first', 'goes on'])
+})
+
+test.for([
+  ['--wait', 'MIGRATE_DATABASE_URL'],
+  ['--wait-for-schema', 'DATABASE_URL'],
+] as const)('a program started with %s asks again while Postgres is not there', async ([argument, variable]) => {
+  const server = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const program = join(import.meta.dirname, '../../../services/orders/src/migrate.ts')
+  const child = spawn(process.execPath, [program, argument], {
+    env: { ...process.env, [variable]: `postgres://somebody:secret@127.0.0.1:${port}/orders` },
+    stdio: 'ignore',
+  })
+  const ended = once(child, 'exit')
+  try {
+    await once(server, 'connection')
+    expect(await Promise.race([once(server, 'connection').then(() => 'asks again'), ended])).toBe('asks again')
+  } finally {
+    child.kill('SIGKILL')
+    await ended
+    server.close()
+  }
 })
