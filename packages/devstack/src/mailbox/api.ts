@@ -19,10 +19,13 @@ class RequestError extends Error {
   }
 }
 
-/** The mailbox's web page and Mailpit's API beside it. */
-export function mailboxServer(store: MessageStore, failures: Failures): Server {
+/**
+ * The mailbox's web page and Mailpit's API beside it. On loopback only the machine's own browser is answered; elsewhere whoever
+ * reaches it is meant to, by whatever name.
+ */
+export function mailboxServer(store: MessageStore, failures: Failures, isOnLoopback: boolean): Server {
   return createServer((request, response) => {
-    answer(store, failures, request, response).catch((error: unknown) => {
+    answer(store, failures, isOnLoopback, request, response).catch((error: unknown) => {
       const status = error instanceof RequestError ? error.status : error instanceof RangeError ? 400 : 500
       if (!response.headersSent) sendText(response, error instanceof Error ? error.message : String(error), status)
     })
@@ -32,10 +35,11 @@ export function mailboxServer(store: MessageStore, failures: Failures): Server {
 async function answer(
   store: MessageStore,
   failures: Failures,
+  isOnLoopback: boolean,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  refuseStrangers(request)
+  if (isOnLoopback) refuseStrangers(request)
   const url = new URL(request.url ?? '/', 'http://localhost')
   const [, id = '', part = ''] = /^\/api\/v1\/message\/([^/]+)(?:\/(\w+))?$/.exec(url.pathname) ?? []
   const viewed = /^\/view\/(\w+)\.(html|txt)$/.exec(url.pathname)

@@ -45,7 +45,7 @@ const smtp = new SMTPServer({
 })
 smtp.on('error', (error) => process.stderr.write(`SMTP: ${error.message}\n`))
 
-const http = mailboxServer(store, failures)
+const http = mailboxServer(store, failures, MAILBOX_HOST === '127.0.0.1')
 
 async function take(raw: Buffer, envelope: { from: string; to: string[] }): Promise<void> {
   store.add(await simpleParser(raw), raw, envelope)
