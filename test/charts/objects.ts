@@ -1,8 +1,9 @@
 import type { V1Container, V1JobTemplateSpec, V1PodSpec, V1PodTemplateSpec } from '@kubernetes/client-node'
 import type { Rendered } from './helm.ts'
 
-/** The pod template of whatever makes pods. */
+/** The pod template of whatever makes pods; a pod is its own. */
 function podTemplateOf(object: Rendered): V1PodTemplateSpec | undefined {
+  if (object.kind === 'Pod') return object
   const spec = object['spec'] as { template?: V1PodTemplateSpec; jobTemplate?: V1JobTemplateSpec } | undefined
   return spec?.template ?? spec?.jobTemplate?.spec?.template
 }
