@@ -8,13 +8,15 @@ export {
 } from './authenticator.ts'
 export { brokerUsers } from './broker-users.ts'
 export { Child, ServerStartError, type ChildOptions } from './child.ts'
+export { TerminalProgress } from './dev/terminal-progress.ts'
 export { writeEdgeConfiguration } from './dev/edge-configuration.ts'
 export { environmentOf, provisionOf, type ServerAddresses } from './dev/environment.ts'
 export { randomStackSecrets, type StackSecrets } from './dev/secrets.ts'
 export { composeArguments } from './docker/compose.ts'
 export { startTrialShop, type TrialShop } from './docker/shop.ts'
 export { caddyBinary } from './fetch/caddy-binary.ts'
-export { helmBinary, helmMajors, type HelmMajor } from './fetch/helm-binary.ts'
+export { unpackDebianPackages } from './fetch/debian-package.ts'
+export { helmBinary, helmMajors, kubectlBinary, type HelmMajor } from './fetch/helm-binary.ts'
 export { natsBinary } from './fetch/nats-binary.ts'
 export { pgbouncerBinary, type PgbouncerProgram } from './fetch/pgbouncer-binary.ts'
 export { pgbenchBinary, psqlBinary, type PostgresProgram } from './fetch/postgres-program.ts'
@@ -29,7 +31,7 @@ export {
   type NatsConfigurationOptions,
 } from './nats-configuration.ts'
 export { freePort, isPortFree, portHolder, type PortHolder } from './ports.ts'
-export { silentProgress, type Progress, type ProgressStep } from './progress.ts'
+export { runStep, silentProgress, type Progress, type ProgressStep } from './progress.ts'
 export {
   randomServerSecrets,
   serverNames,

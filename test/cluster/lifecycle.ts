@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { runStep, type Progress } from '@saas/devstack'
+import { type ClusterObject, type Release } from './release.ts'
+import type { Shopper } from './shopper.ts'
+
+export interface LifecycleOptions {
+  readonly release: Release
+  readonly progress: Progress
+  /** Somebody who shops in the cluster; undefined where no container runs. */
+  readonly shopper: Shopper | undefined
+}
+
+/**
+ * What a release lives through: installed, tested, upgraded and rolled back under load, uninstalled, installed again, and found
+ * as it was. Throws at the first thing that is not as it must be.
+ */
+export async function liveThrough({ release, progress, shopper }: LifecycleOptions): Promise<void> {
+  const step = async <T>(name: string, work: () => Promise<T>, detail?: (result: T) => string): Promise<T> =>
+    await runStep(progress, name, work, detail)
+  const test = async (): Promise<void> => {
+    const said = await step('helm test', () => release.test(shopper !== undefined))
+    for (const line of said.split('\n')) if (line.startsWith('✓')) progress.begin(line.slice(2)).done()
+  }
+
+  await step('namespace', () => makeRestrictedNamespace(release))
+  await step('install', () => release.install())
+  await step('all ready', () => assertReady(release))
+  const secrets = await secretsOf(release)
+  const claims = await claimsOf(release)
+  await test()
+  await shopper?.buy()
+
+  await shopper?.startLoad()
+  const before = await podsOf(release)
+  await step('upgrade', () => release.upgrade('--set=global.secrets.rotation=2'))
+  await step('all replaced', async () => {
+    await assertReady(release)
+    await assertReplaced(release, before)
+    assert.deepEqual(await secretsOf(release), secrets, 'an upgrade keeps every secret')
+  })
+  await step('rollback', () => release.rollBack(1))
+  await step('as before', async () => {
+    await assertReady(release)
+    assert.deepEqual(await secretsOf(release), secrets, 'a rollback keeps every secret')
+  })
+  if (shopper !== undefined) {
+    await step(
+      'load',
+      () => shopper.endLoad(),
+      (load) => `${load.requests} requests, ${load.failed} failed`,
+    )
+  }
+  await test()
+
+  await step('uninstall', () => release.uninstall())
+  await step('what stays', async () => {
+    await assertOnlyDataIsLeft(release)
+    assert.deepEqual(await secretsOf(release), secrets, 'an uninstall leaves every secret')
+    assert.deepEqual(await claimsOf(release), claims, 'an uninstall leaves every volume')
+  })
+  await step('install again', () => release.install())
+  await step('as before', async () => {
+    await assertReady(release)
+    assert.deepEqual(await secretsOf(release), secrets, 'a new install takes the secrets over')
+    assert.deepEqual(await claimsOf(release), claims, 'a new install takes the volumes over')
+  })
+  if (shopper !== undefined) await step('the data is there', () => shopper.findPurchase())
+  await test()
+}
+
+/** Where the API server refuses every pod that is not as Pod Security `restricted` wants it. */
+async function makeRestrictedNamespace(release: Release): Promise<void> {
+  const labels = ['enforce', 'warn', 'audit'].map((mode) => `pod-security.kubernetes.io/${mode}=restricted`)
+  await release.kubectl('create', 'namespace', release.namespace)
+  await release.kubectl('label', 'namespace', release.namespace, ...labels)
+}
+
+interface Workload extends ClusterObject {
+  readonly spec: { readonly replicas?: number; readonly completions?: number }
+}
+
+/** Helm waited, and says so; this is looked at all the same. */
+async function assertReady(release: Release): Promise<void> {
+  assert.equal((await release.status()).status, 'deployed')
+  // Helm 3 waits for Jobs only when it is told to by a flag that Helm 4 does not need.
+  await release.awaitJobs()
+  const workloads = (await release.objects('deployments,statefulsets,jobs')) as readonly Workload[]
+  assert.ok(workloads.length > 0)
+  for (const { kind, metadata, spec, status } of workloads) {
+    const name = `${kind} ${metadata.name}`
+    if (kind === 'Job') assert.equal(status?.['succeeded'], spec.completions, `${name} has not succeeded`)
+    else assert.equal(status?.['readyReplicas'], spec.replicas, `${name} is not ready`)
+  }
+}
+
+/** Pods that serve. */
+async function podsOf(release: Release): Promise<readonly ClusterObject[]> {
+  const pods = await release.objects('pods')
+  return pods.filter(({ status, metadata }) => status?.['phase'] === 'Running' && !isTest(metadata.labels))
+}
+
+function isTest(labels: ClusterObject['metadata']['labels'] = {}): boolean {
+  return labels['app.kubernetes.io/name'] === 'test'
+}
+
+/** What holds secrets, and so is replaced when they are said to have changed. */
+const replaced = new Set(['auth', 'products', 'orders', 'notifications', 'frontend', 'nats'])
+
+async function assertReplaced(release: Release, before: readonly ClusterObject[]): Promise<void> {
+  const old = new Set(before.map(({ metadata }) => metadata.uid))
+  for (const { metadata } of await podsOf(release)) {
+    const part = metadata.labels?.['app.kubernetes.io/name'] ?? ''
+    if (replaced.has(part)) assert.ok(!old.has(metadata.uid), `${metadata.name} was not replaced`)
+  }
+}
+
+async function secretsOf(release: Release): Promise<Record<string, unknown>> {
+  const secrets = await release.objects('secrets')
+  return Object.fromEntries(secrets.map(({ metadata, data }) => [metadata.name, data]))
+}
+
+async function claimsOf(release: Release): Promise<Record<string, string>> {
+  const claims = await release.objects('persistentvolumeclaims')
+  return Object.fromEntries(claims.map(({ metadata }) => [metadata.name, metadata.uid]))
+}
+
+async function assertOnlyDataIsLeft(release: Release): Promise<void> {
+  const kinds = 'deployments,statefulsets,jobs,pods,services,configmaps,networkpolicies,poddisruptionbudgets'
+  const left = (await release.objects(kinds)).filter(({ metadata }) => !isTest(metadata.labels))
+  assert.deepEqual(
+    left.map(({ kind, metadata }) => `${kind} ${metadata.name}`),
+    [],
+  )
+}
