@@ -24,7 +24,8 @@ image_of() {
 # debian SUITE PACKAGES: unpacks a minimal system with these packages into $root. Mirrors may be older than their lists say
 # they are good for; apt still checks the signature.
 debian() {
-  local tar="$cache/$1-$(echo "$2" | sha256sum | cut -c1-12).tar"
+  local tar
+  tar=$cache/$1-$(echo "$2" | sha256sum | cut -c1-12).tar
   if [ ! -s "$tar" ]; then
     nice mmdebstrap --quiet --variant=minbase --aptopt='Acquire::Check-Valid-Until "false"' --include="$2" "$1" "$tar.part"
     mv "$tar.part" "$tar"

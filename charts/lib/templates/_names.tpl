@@ -42,7 +42,7 @@ labels: {{- include "saas.labels" . | nindent 2 }}
 {{- $root := index . 0 -}}{{- $image := index . 1 -}}
 {{- $global := $root.Values.global -}}
 {{- $registry := $global.imageRegistry | default $image.registry -}}
-{{- if hasPrefix "saas/" $image.repository -}}{{- $registry = $global.serviceImageRegistry | default $registry -}}{{- end -}}
+{{- if regexMatch "(^|/)saas-[a-z]+$" $image.repository -}}{{- $registry = $global.serviceImageRegistry | default $registry -}}{{- end -}}
 {{- $name := printf "%s/%s" $registry $image.repository -}}
 {{- if $image.digest -}}{{ $name }}@{{ $image.digest }}
 {{- else -}}{{ $name }}:{{ $image.tag | default $root.Chart.AppVersion }}

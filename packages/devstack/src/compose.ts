@@ -17,7 +17,7 @@ import { runStep, type Progress } from './progress.ts'
 const SEED_TIMEOUT_MS = 120_000
 const STOP_TIMEOUT_MS = 60_000
 
-/** The whole product in containers: `node packages/devstack/src/compose.ts`. Ctrl-C stops it; its data stays in volumes. */
+/** `pnpm compose`: the whole product in containers. Ctrl-C stops it; its data stays in volumes. */
 if (import.meta.main) process.exitCode = await main()
 
 async function main(): Promise<number> {

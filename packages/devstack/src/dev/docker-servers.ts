@@ -5,7 +5,7 @@ import { whatDockerLacks } from '../docker/engine.ts'
 import { freePort } from '../ports.ts'
 import { runStep, type Progress } from '../progress.ts'
 import { UsageError } from './options.ts'
-import type { RunningServers } from './local-servers.ts'
+import { TOTP_FILE, type RunningServers } from './local-servers.ts'
 import type { StackSecrets } from './secrets.ts'
 
 const PULL_TIMEOUT_MS = 60_000
@@ -39,13 +39,17 @@ export async function startDockerServers(options: {
     mailbox: mailboxPort,
     edge: await freePort(),
   }
+  const totpFile = join(project.directory, TOTP_FILE)
   writeComposeFiles(project, secrets, ports)
   writeFileSync(runningNote(project), '')
   try {
     await runStep(progress, 'Docker images', () =>
       compose(project, ['pull', '--quiet', '--policy', 'missing', ...composeServers], PULL_TIMEOUT_MS),
     )
-    if (isFresh) await compose(project, ['down', '--volumes'], STOP_TIMEOUT_MS)
+    if (isFresh) {
+      await compose(project, ['down', '--volumes'], STOP_TIMEOUT_MS)
+      rmSync(totpFile, { force: true })
+    }
     await runStep(progress, 'Docker servers', () =>
       compose(project, ['up', '--detach', '--wait', ...composeServers], START_TIMEOUT_MS),
     )
@@ -65,6 +69,7 @@ export async function startDockerServers(options: {
       s3Bucket: 'saas',
       smtpUrl: `smtp://127.0.0.1:${ports.smtp}`,
     },
+    totpFile,
     [Symbol.asyncDispose]: () => stop(project),
   }
 }

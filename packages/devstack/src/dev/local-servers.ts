@@ -12,7 +12,11 @@ export interface RunningServers extends AsyncDisposable {
   readonly addresses: ServerAddresses
   /** A file that lives and dies with Postgres' data, to note there what was done to it. */
   readonly noteInData?: string
+  /** Where the secret of the administrator's authenticator app is kept: it belongs to this data and to no other. */
+  readonly totpFile: string
 }
+
+export const TOTP_FILE = 'admin-totp-secret'
 
 /** Starts the servers as local processes, and again when one is killed. */
 export async function startLocalServers(options: {
@@ -42,6 +46,7 @@ export async function startLocalServers(options: {
       smtpUrl: mailbox.smtpUrl,
     },
     noteInData: join(postgres.dataDirectory, 'saas-provisioned'),
+    totpFile: join(directory, TOTP_FILE),
     [Symbol.asyncDispose]: async () => {
       for (const supervised of supervision) supervised[Symbol.dispose]()
       await servers.stop()

@@ -27,7 +27,6 @@ const dataDirectory = join(devstackDirectory, 'dev')
 const stateFile = join(devstackDirectory, 'state.json')
 const secretsFile = join(devstackDirectory, 'secrets.json')
 const seededFile = join(dataDirectory, 'seeded')
-const totpFile = join(dataDirectory, 'admin-totp-secret')
 
 const EDGE_TIMEOUT_MS = 5_000
 
@@ -74,7 +73,7 @@ export async function startStack(context: StackContext): Promise<StackState> {
 
   await seedOnce(context, secrets, urls, servers)
   await runStep(progress, 'Shop answers', () => assertEdgeServes(context))
-  const state: StackState = { urls, accounts: accountsOf(totpFile), pid: process.pid }
+  const state: StackState = { urls, accounts: accountsOf(servers.totpFile), pid: process.pid }
   writeStackState(stateFile, state)
   return state
 }
@@ -247,7 +246,7 @@ async function seedOnce(
       edgeUrl: `http://127.0.0.1:${ports.edge}`,
       mailboxUrl: `http://127.0.0.1:${ports.mailbox}`,
       bootstrapToken: secrets.bootstrapToken,
-      totpFile,
+      totpFile: servers.totpFile,
       signal,
     }),
   )

@@ -31,16 +31,21 @@ export async function timeStarts(runs: number, progress: Progress): Promise<Star
   })
   const times: StartTimes[] = []
   for (const service of serviceNames) {
-    const readyMs: number[] = []
-    await runStep(progress, `Starts of ${service}`, async (step) => {
-      while (readyMs.length < runs) {
-        readyMs.push(await timeStart(shop, service))
-        step.update(readyMs.join(' '))
-      }
-    })
+    const readyMs = await runStep(
+      progress,
+      `Starts of ${service}`,
+      () => timeRuns(shop, service, runs),
+      (measured) => measured.join(' '),
+    )
     times.push({ service, readyMs })
   }
   return times
+}
+
+async function timeRuns(shop: TrialShop, service: ServiceName, runs: number): Promise<number[]> {
+  const readyMs: number[] = []
+  while (readyMs.length < runs) readyMs.push(await timeStart(shop, service))
+  return readyMs
 }
 
 /** A line a service: least, median, most. */
