@@ -239,7 +239,7 @@ describe('the old address', () => {
     const token = await undo()
     await auth.call(authRoutes.register, { body: { email, password: PASSWORD, name: 'Somebody Else' } })
     const proof = await mailedSecret(auth, authEvents.verificationRequested, email, 2)
-    await auth.call(authRoutes.verify, { body: { token: tokenOf(proof) } })
+    expect(await auth.call(authRoutes.verify, { body: { token: tokenOf(proof) } })).toMatchObject({ status: 200 })
     expect((await auth.call(authRoutes.undoEmail, { body: { token } })).body.type).toBe('/problems/address-taken')
     expect(await profileEmail()).toBe(next)
   })

@@ -47,7 +47,9 @@ export async function eventsTo<const E extends Event>(
 ): Promise<Written<E>[]> {
   return await auth.database.query<Written<E>>(
     `select aggregate_version::integer as version, subject, data
-     from outbox where subject = $1 and data ->> 'email' = $2 order by aggregate_version`,
+     from outbox where subject = $1 and data ->> 'email' = $2
+     -- An address may have been several accounts', each with versions of its own.
+     order by created_at, aggregate_version`,
     [event.subject, email],
   )
 }
