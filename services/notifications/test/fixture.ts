@@ -113,6 +113,11 @@ export interface Shop extends AsyncDisposable {
   rows(): Promise<MailRow[]>
   /** Another replica on the same database and bus, with the same clock. */
   replica(): Promise<TestService>
+  /**
+   * Lets so many milliseconds pass, or sets the clock. Not while a mail is held: a day that goes by between its acceptance and the
+   * row that says so ends the lease, and it is sent again.
+   */
+  pass(time: number | string | Date): Promise<void>
   /** Lets time pass until nothing is due any more; never while a mail is being sent. */
   drain(stepMs?: number): Promise<void>
 }
@@ -154,6 +159,11 @@ export async function startShop(
     rows,
     replica: async () =>
       await startService('notifications', startNotifications, { database, bus, config, clock: notifications.clock }),
+    pass: async (time) => {
+      await eventually(async () => (await rows()).every(({ lease }) => lease === null))
+      if (typeof time === 'number') notifications.clock.advance(time)
+      else notifications.clock.set(time)
+    },
     drain: async (stepMs = 5 * MINUTE_MS) => {
       await eventually(async () => {
         const all = await rows()

@@ -57,7 +57,7 @@ describe('mails that people can do without', () => {
     await using shop = await startShop({ quietHours: '22:00-07:00' })
     const night = await signUp(shop, { zone: 'Europe/Berlin' })
     const day = await signUp(shop, { zone: 'America/New_York' })
-    shop.notifications.clock.set('2027-01-15T22:30:00.000Z')
+    await shop.pass('2027-01-15T22:30:00.000Z')
     await announce(shop)
     await eventually(() => shop.smtp.acceptedFor(day.email).length === 1)
     await shop.publisher.publish(orderConfirmed, someOrder(night.userId))
@@ -67,7 +67,7 @@ describe('mails that people can do without', () => {
       expect(held).toMatchObject({ lease: null, attempts: 0, last_error: 'waits for the end of quiet hours' })
       expect(held?.due_at.toISOString()).toBe('2027-01-16T06:00:00.000Z')
     })
-    shop.notifications.clock.set('2027-01-16T06:00:00.000Z')
+    await shop.pass('2027-01-16T06:00:00.000Z')
     await eventually(() => shop.smtp.acceptedFor(night.email).length === 2)
   })
 })
@@ -80,17 +80,17 @@ describe('a cart that lies still', () => {
     const start = shop.notifications.clock.now()
     await fill(shop, user.userId, 2, start)
     await fill(shop, user.userId, 3, new Date(start.getTime() + HOUR_MS))
-    shop.notifications.clock.set(new Date(start.getTime() + DAY_MS))
+    await shop.pass(new Date(start.getTime() + DAY_MS))
     await ticked(shop)
     expect(await shop.rows()).toHaveLength(0)
-    shop.notifications.clock.advance(HOUR_MS)
+    await shop.pass(HOUR_MS)
     const mail = await eventually(() => shop.smtp.acceptedFor(user.email)[0] ?? false)
     expect(mail.decoded).toContain('3 × Green tea: 14,70\u{a0}€')
-    shop.notifications.clock.advance(30 * DAY_MS)
+    await shop.pass(30 * DAY_MS)
     await ticked(shop)
     expect(shop.smtp.acceptedFor(user.email)).toHaveLength(1)
     await fill(shop, user.userId, 1, shop.notifications.clock.now())
-    shop.notifications.clock.advance(DAY_MS)
+    await shop.pass(DAY_MS)
     await eventually(() => shop.smtp.acceptedFor(user.email).length === 2)
   })
 
@@ -100,7 +100,7 @@ describe('a cart that lies still', () => {
     const start = shop.notifications.clock.now()
     for (const { userId } of [early, late]) await fill(shop, userId, 2, start)
     await fill(shop, early.userId, 0, start)
-    shop.notifications.clock.advance(DAY_MS)
+    await shop.pass(DAY_MS)
     await eventually(async () => (await shop.rows())[0]?.last_error === '451 4.7.1 Later')
     await fill(shop, late.userId, 0, shop.notifications.clock.now())
     shop.smtp.behave = () => 'accept'
@@ -129,14 +129,14 @@ describe('stock that runs low', () => {
     expect(first.raw).toMatch(/^Subject: Oolong: 4 left\r$/m)
     for (const name of ['Assam', 'Sencha', 'Mate']) await runLow(shop, name)
     await collected(shop, 3 + 4)
-    shop.notifications.clock.advance(HOUR_MS)
+    await shop.pass(HOUR_MS)
     const digest = await eventually(() => shop.smtp.acceptedFor(manager.email)[1] ?? false)
     expect(digest.raw).toMatch(/^Subject: 3 products run low\r$/m)
     for (const name of ['Assam', 'Sencha', 'Mate']) expect(digest.decoded).toContain(`4 × ${name}`)
     const all = await eventually(() => shop.smtp.acceptedFor(collector.email)[0] ?? false)
     expect(all.raw).toMatch(/^Subject: 4 products run low\r$/m)
     // A quiet hour closes the window, and the next product is told at once again.
-    shop.notifications.clock.advance(HOUR_MS)
+    await shop.pass(HOUR_MS)
     await eventually(async () => (await shop.database.query('select 1 from digest_window')).length === 0)
     await runLow(shop, 'Rooibos')
     await eventually(() => shop.smtp.acceptedFor(manager.email).length === 3)
@@ -147,19 +147,19 @@ describe('stock that runs low', () => {
   test('in the quiet hours of a manager is collected until they end', async () => {
     await using shop = await startShop({ quietHours: '22:00-07:00' })
     const manager = await signUp(shop, { ...manages, zone: 'UTC' })
-    shop.notifications.clock.set('2027-03-10T21:30:00.000Z')
+    await shop.pass('2027-03-10T21:30:00.000Z')
     await runLow(shop, 'Oolong')
     await eventually(() => shop.smtp.acceptedFor(manager.email).length === 1)
     await runLow(shop, 'Assam')
     await collected(shop, 1)
-    shop.notifications.clock.set('2027-03-10T22:30:00.000Z')
+    await shop.pass('2027-03-10T22:30:00.000Z')
     await eventually(async () => {
       const [window] = await shop.database.query<{ closes_at: Date }>('select closes_at from digest_window')
       expect(window?.closes_at.toISOString()).toBe('2027-03-11T07:00:00.000Z')
     })
     await runLow(shop, 'Sencha')
     await collected(shop, 2)
-    shop.notifications.clock.set('2027-03-11T07:00:00.000Z')
+    await shop.pass('2027-03-11T07:00:00.000Z')
     const digest = await eventually(() => shop.smtp.acceptedFor(manager.email)[1] ?? false)
     expect(digest.raw).toMatch(/^Subject: 2 products run low\r$/m)
   })
@@ -188,7 +188,7 @@ describe('what a service asked for', () => {
     const statusOf = async (id: string) =>
       (await shop.notifications.call(getSchedule, { params: { id }, as: admin })).body.status
     await eventually(async () => (await statusOf(inTime)) === 'cancelled')
-    shop.notifications.clock.set(`${at}:00.000Z`)
+    await shop.pass(`${at}:00.000Z`)
     await eventually(() => shop.smtp.acceptedFor(user.email).length === 1)
     await cancel(tooLate)
     const letter = await eventually(
@@ -196,7 +196,7 @@ describe('what a service asked for', () => {
     )
     expect(letter.reason).toBe('The schedule was due before it was cancelled')
     expect(await statusOf(unasked)).toBe(404)
-    shop.notifications.clock.advance(DAY_MS)
+    await shop.pass(DAY_MS)
     await ticked(shop)
     expect(shop.smtp.accepted).toHaveLength(1)
   })
@@ -241,7 +241,7 @@ async function announce(shop: Shop): Promise<void> {
   const at = new Date(Math.ceil(shop.notifications.clock.now().getTime() / 60_000 + 1) * 60_000)
   const body = { name: 'x', at: at.toISOString().slice(0, 16), zone: 'UTC', catchUp: 'once' as const, roles: null }
   await shop.notifications.call(putSchedule, { params: { id: uuidv7() }, body: { ...body, announcement }, as: admin })
-  shop.notifications.clock.set(at)
+  await shop.pass(at)
 }
 
 async function fill(shop: Shop, userId: string, quantity: number, changedAt: Date): Promise<void> {
@@ -290,7 +290,7 @@ async function ticked(shop: Shop): Promise<void> {
     roles: ['admin'],
   }
   await shop.notifications.call(putSchedule, { params: { id }, body: { ...body, announcement }, as: admin } as never)
-  shop.notifications.clock.set(soon)
+  await shop.pass(soon)
   await eventually(
     async () => (await shop.database.query('select 1 from fire where schedule_id = $1', [id])).length === 1,
   )

@@ -45,7 +45,7 @@ describe('what operators schedule', () => {
     })
     expect(other.status).toBe(409)
 
-    shop.notifications.clock.set(new Date(made.body.nextAt))
+    await shop.pass(new Date(made.body.nextAt))
     const mail = await eventually(() => shop.smtp.acceptedFor(ada.email)[0] ?? false)
     expect(mail.decoded).toContain('Tea &lt;time&gt;')
     expect(mail.decoded).toContain('Come &amp; see.')
@@ -53,10 +53,10 @@ describe('what operators schedule', () => {
     const late = await shop.notifications.call(cancelSchedule, { params: { id }, as: admin })
     expect(late).toMatchObject({ status: 409, body: { type: expect.stringMatching('/problems/schedule-ended$') } })
 
-    shop.notifications.clock.advance(8 * HOUR_MS)
+    await shop.pass(8 * HOUR_MS)
     const german = await eventually(() => shop.smtp.acceptedFor(jo.email)[0] ?? false)
     expect(german.decoded).toContain('Komm vorbei.')
-    shop.notifications.clock.advance(2 * DAY_MS)
+    await shop.pass(2 * DAY_MS)
     await eventually(async () => (await read(shop, id)).status === 'done')
     expect(await read(shop, id)).toMatchObject({ nextAt: null, mails: 2 })
     expect(shop.smtp.accepted).toHaveLength(2)
@@ -73,14 +73,14 @@ describe('what operators schedule', () => {
       as: admin,
     })
     expect(paused).toMatchObject({ status: 200, body: { status: 'paused', nextAt: null } })
-    shop.notifications.clock.advance(3 * DAY_MS)
+    await shop.pass(3 * DAY_MS)
     const active = await shop.notifications.call(changeSchedule, {
       params: { id },
       body: { status: 'active' },
       as: admin,
     })
     expect(new Date(active.body.nextAt) > shop.notifications.clock.now()).toBe(true)
-    shop.notifications.clock.set(new Date(active.body.nextAt))
+    await shop.pass(new Date(active.body.nextAt))
     await eventually(() => shop.smtp.accepted.length === 1)
     expect(await read(shop, id)).toMatchObject({ mails: 1, lastFireAt: active.body.nextAt })
 
@@ -145,7 +145,7 @@ describe('what services ask for', () => {
       return answer.status === 200 ? answer.body : false
     })
     expect(schedule).toMatchObject({ origin: 'event', name: 'Summer sale' })
-    shop.notifications.clock.set(new Date(schedule.nextAt))
+    await shop.pass(new Date(schedule.nextAt))
     await eventually(() => shop.smtp.acceptedFor(ada.email).length === 1)
     expect(shop.smtp.acceptedFor(bob.email)).toHaveLength(0)
     const letters = await shop.notifications.call(operatorRoutes('notifications').listDeadLetters, { as: admin })
@@ -175,9 +175,9 @@ describe('what configuration schedules', () => {
     await decide(midnight, 99_999)
     await shop.publisher.publish(ordersEvents.orderCancelled, early)
     await eventually(() => shop.smtp.acceptedFor(customer.email).length === 4)
-    shop.notifications.clock.set(morning)
+    await shop.pass(morning)
     await eventually(() => shop.smtp.acceptedFor(manager.email).length === 1)
-    shop.notifications.clock.advance(DAY_MS)
+    await shop.pass(DAY_MS)
     const report = await eventually(() => shop.smtp.acceptedFor(manager.email)[1] ?? false)
     expect(report.decoded).toContain('Orders confirmed: 2')
     expect(report.decoded).toContain('Revenue: €12.34')
@@ -202,11 +202,11 @@ describe('what configuration schedules', () => {
       const answer = await shop.notifications.call(getSchedule, { params: { id }, as: admin })
       return answer.status === 200 && answer.body.nextAt !== null ? answer.body : false
     })
-    shop.notifications.clock.set(new Date(active.nextAt))
+    await shop.pass(new Date(active.nextAt))
     const mail = await eventually(() => shop.smtp.acceptedFor(user.email)[0] ?? false)
     expect(mail.decoded).toContain('Oolong: €9.99')
     expect(mail.decoded).not.toContain('Short-lived')
-    shop.notifications.clock.advance(7 * DAY_MS)
+    await shop.pass(7 * DAY_MS)
     await eventually(async () => {
       const done = await shop.database.query(`select 1 from fire where schedule_id = $1 and status = 'done'`, [id])
       return done.length === 2
