@@ -307,6 +307,14 @@ test('nothing but the pod of the test and its script is a hook', () => {
   ])
 })
 
+test('every pod of our images starts by their own entry point, an init that hears a signal while Node still loads', () => {
+  const ours = workloads(objects.default)
+    .flatMap(({ containers }) => containers)
+    .filter(({ image = '' }) => image.includes('/saas/'))
+  expect(ours.length).toBeGreaterThan(serviceNames.length)
+  for (const { name, command } of ours) expect(command, name).toBeUndefined()
+})
+
 test('a service stops later than its last request', () => {
   for (const service of serviceNames) {
     const workload = workloads(objects.default).find(

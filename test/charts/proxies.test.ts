@@ -173,3 +173,39 @@ test('the Secrets of other tools are as their projects type them, and give what 
   for (const name of ['shop-auth', 'shop-products', 'shop-orders', 'shop-notifications', 'shop-nats'])
     expect(made.has(name)).toBe(true)
 })
+
+test('the route of a Gateway and the ingress lead to the edge, with what cert-manager asks for', async () => {
+  const https = { 'global.publicUrl': 'https://shop.example.com', 'global.trustedHops': 1 }
+  const [gateway, ingress] = await Promise.all([
+    rendered({
+      set: { ...https, 'edge.httpRoute': { enabled: true, parentRefs: [{ name: 'public', namespace: 'infra' }] } },
+    }),
+    rendered({
+      set: {
+        ...https,
+        'edge.ingress': {
+          enabled: true,
+          className: 'public',
+          annotations: { 'cert-manager.io/cluster-issuer': 'letsencrypt' },
+          tlsSecret: 'shop-tls',
+        },
+      },
+    }),
+  ])
+  const route = named(gateway, 'HTTPRoute', 'shop-edge')
+  expect(crdErrors(route)).toEqual([])
+  const { ports } = named(gateway, 'Service', 'shop-edge')['spec'] as { ports: { port: number }[] }
+  expect(route['spec']).toEqual({
+    parentRefs: [{ name: 'public', namespace: 'infra' }],
+    hostnames: ['shop.example.com'],
+    rules: [{ backendRefs: [{ name: 'shop-edge', port: ports[0]?.port }] }],
+  })
+  expect(named(ingress, 'Ingress', 'shop-edge')).toMatchObject({
+    metadata: { annotations: { 'cert-manager.io/cluster-issuer': 'letsencrypt' } },
+    spec: {
+      ingressClassName: 'public',
+      tls: [{ hosts: ['shop.example.com'], secretName: 'shop-tls' }],
+      rules: [{ host: 'shop.example.com' }],
+    },
+  })
+})

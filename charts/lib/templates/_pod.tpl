@@ -2,9 +2,6 @@
 {{- define "saas.podSecurity" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
-# The first process is then the one that Kubernetes starts every pod with. As process 1 of its own, a program that has not set up
-# its handlers yet (Node while it loads modules) would not hear that it should stop.
-shareProcessNamespace: true
 securityContext:
   runAsNonRoot: true
   runAsUser: 10001
