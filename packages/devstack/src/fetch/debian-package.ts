@@ -33,21 +33,31 @@ export async function unpackDebianPackages(packages: readonly string[], suite: S
   }
 }
 
-/** The libraries a package names as dependencies, as the suite's own list has them. */
-export async function librariesOf(name: string, suite: Suite, workBase: string): Promise<string[]> {
+/** The packages that a package depends on, as the suite's own list has them; `recurse` adds those that they depend on. */
+export async function dependenciesOf(
+  name: string,
+  suite: Suite,
+  workBase: string,
+  { recurse = false }: { readonly recurse?: boolean } = {},
+): Promise<string[]> {
   await mkdir(dirname(workBase), { recursive: true })
   const work = await mkdtemp(`${workBase}.part-`)
   try {
     const environment = await privateApt(work, suite)
     await run('apt-get', ['update', '-q'], { environment })
-    const listed = await run('apt-cache', ['depends', '--no-recommends', '--no-suggests', '--no-conflicts', name], {
+    const only = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map((kind) => `--no-${kind}`)
+    const listed = await run('apt-cache', ['depends', ...only, ...(recurse ? ['--recurse'] : []), name], {
       environment,
     })
-    const names = [...listed.matchAll(/Depends: (\S+)/g)].map((match) => match[1] ?? '')
-    return names.filter((dependency) => /^(lib(?!c6$)|zlib)/.test(dependency))
+    return [...new Set([...listed.matchAll(/Depends: (\S+)/g)].map((match) => match[1] ?? ''))]
   } finally {
     await rm(work, { recursive: true, force: true })
   }
+}
+
+/** Whether the package is a library other than the C library, which belongs to its loader. */
+export function isLibrary(name: string): boolean {
+  return /^(lib(?!c6$)|zlib)/.test(name)
 }
 
 /** Where Debian's packages put libraries; empty folders do no harm. */

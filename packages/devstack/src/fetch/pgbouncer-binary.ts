@@ -2,7 +2,7 @@ import { globSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cacheDirectory } from '../locations.ts'
-import { hasApt, librariesOf, unpackDebianPackages } from './debian-package.ts'
+import { dependenciesOf, hasApt, isLibrary, unpackDebianPackages } from './debian-package.ts'
 import { findProgram, run } from './run.ts'
 
 /** PgBouncer 1.21 brought named statements to transaction pooling, which ours are. */
@@ -29,7 +29,7 @@ export async function pgbouncerBinary(cache = cacheDirectory): Promise<Pgbouncer
   if (!hasApt()) return undefined
   await rm(folder, { recursive: true, force: true })
   try {
-    const libraries = await librariesOf('pgbouncer', SUITE, folder)
+    const libraries = (await dependenciesOf('pgbouncer', SUITE, folder)).filter(isLibrary)
     await unpackDebianPackages(['pgbouncer', 'libc6', ...libraries], SUITE, folder)
   } catch {
     return undefined

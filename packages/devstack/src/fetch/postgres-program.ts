@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cacheDirectory } from '../locations.ts'
 import type { ProgressStep } from '../progress.ts'
-import { hasApt, libraryPath, unpackDebianPackages } from './debian-package.ts'
+import { dependenciesOf, hasApt, isLibrary, libraryPath, unpackDebianPackages } from './debian-package.ts'
 import { findProgram, isExecutable, run } from './run.ts'
 
 /** A program of Postgres, and what it needs in its environment to run from where it was unpacked. */
@@ -12,8 +12,10 @@ export interface PostgresProgram {
   readonly environment: Readonly<Record<string, string>>
 }
 
-/** Debian names the packages by their version; a client of any of these speaks to the server we bring ourselves. */
-const MAJORS = [18, 17, 16, 15, 14]
+/** A client of this version or a newer one speaks to the server we bring ourselves. */
+const MAJOR_MIN = 14
+/** Depends on the package of the suite's own version, whose name has it at its end. */
+const CLIENT = 'postgresql-client'
 
 /**
  * The pgbench program: the one on PATH, the one fetched before, or the one in Debian's package of the machine's own suite. The
@@ -43,20 +45,23 @@ async function postgresProgram(
   if (unpacked !== undefined && (await runs(unpacked))) return unpacked
   if (!hasApt()) throw new Error(`${name} is missing: install it (on macOS: brew install postgresql).`)
 
-  const failures: string[] = []
-  for (const major of MAJORS) {
-    step?.update(`fetching the Debian package ${packageName}-${major}`)
-    await rm(folder, { recursive: true, force: true })
-    try {
-      await unpackDebianPackages([`${packageName}-${major}`, 'libpq5'], 'own', folder)
-      const program = unpackedProgram(folder, name)
-      if (program !== undefined && (await runs(program))) return program
-      failures.push(`${packageName}-${major}: its ${name} does not run here`)
-    } catch (error) {
-      failures.push(`${packageName}-${major}: ${error instanceof Error ? error.message : String(error)}`)
-    }
+  step?.update(`fetching the Debian package ${packageName}`)
+  await rm(folder, { recursive: true, force: true })
+  try {
+    const dependencies = await dependenciesOf(CLIENT, 'own', folder, { recurse: true })
+    const client = dependencies.find((dependency) => /^postgresql-client-\d+$/.test(dependency)) ?? CLIENT
+    const versioned = packageName + client.slice(CLIENT.length)
+    await unpackDebianPackages([versioned, ...dependencies.filter(isLibrary)], 'own', folder)
+  } catch (error) {
+    throw new Error(`${name} could not be had: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    })
   }
-  throw new Error(`${name} could not be had. ${failures.join('; ')}`)
+  const program = unpackedProgram(folder, name)
+  if (program === undefined || !(await runs(program))) {
+    throw new Error(`${name} could not be had: the one of Debian's ${packageName} does not run here`)
+  }
+  return program
 }
 
 function unpackedProgram(folder: string, name: string): PostgresProgram | undefined {
@@ -77,5 +82,5 @@ function majorsIn(folder: string): string[] {
 
 async function runs({ path, environment }: PostgresProgram): Promise<boolean> {
   const version = /(\d+)(\.|devel|beta|rc)/.exec(await run(path, ['--version'], { environment }).catch(() => ''))
-  return Number(version?.[1] ?? 0) >= Math.min(...MAJORS)
+  return Number(version?.[1] ?? 0) >= MAJOR_MIN
 }
