@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cacheDirectory } from '../locations.ts'
 import type { ProgressStep } from '../progress.ts'
-import { hasApt, librariesOf, libraryPath, unpackDebianPackages } from './debian-package.ts'
+import { dependenciesOf, hasApt, isLibrary, libraryPath, unpackDebianPackages } from './debian-package.ts'
 import { findProgram, isExecutable, run } from './run.ts'
 
 /** A program, and what it needs in its environment to run from where it was unpacked. */
@@ -29,7 +29,11 @@ export async function nginxBinary(step?: ProgressStep, cache = cacheDirectory): 
   if (await runs(unpacked)) return unpacked
 
   step?.update('fetching its libraries')
-  await unpackDebianPackages(['nginx', ...(await librariesOf('nginx', 'own', folder))], 'own', folder)
+  await unpackDebianPackages(
+    ['nginx', ...(await dependenciesOf('nginx', 'own', folder)).filter(isLibrary)],
+    'own',
+    folder,
+  )
   if (await runs(unpacked)) return unpacked
   const reason = await run(unpacked.path, ['-v'], unpacked).catch((error: Error) => error.message)
   throw new Error(`The nginx of Debian's package does not run on this machine: ${reason}`)
