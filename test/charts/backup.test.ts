@@ -1,10 +1,18 @@
 import { execFile } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { cloneDirectory, postgresPrograms, psqlBinary, run, startPostgres } from '@saas/devstack'
+import {
+  cacheDirectory,
+  cloneDirectory,
+  postgresPrograms,
+  psqlBinary,
+  run,
+  startPostgres,
+  type PostgresProgram,
+} from '@saas/devstack'
 import { testObjectStore, testPostgres, type TestObjectStore, type TestPostgres } from '@saas/testing'
 import { Client } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -104,17 +112,29 @@ async function countInTurns(adminUrl: string, signal: AbortSignal): Promise<numb
   }
 }
 
+/** Beside the data, because the user that Postgres runs as may not reach what was fetched into the clone. */
+async function reachablePsql(directory: string): Promise<PostgresProgram> {
+  const psql = await psqlBinary()
+  const [folder = '', below] = psql.path.split('/usr/lib/postgresql/')
+  if (!folder.startsWith(cacheDirectory) || below === undefined) return psql
+  const copy = join(directory, 'psql')
+  cpSync(folder, copy, { recursive: true })
+  const moved = (text: string): string => text.replaceAll(folder, copy)
+  const environment = Object.entries(psql.environment).map(([name, value]) => [name, moved(value)])
+  return { path: moved(psql.path), environment: Object.fromEntries(environment) as Record<string, string> }
+}
+
 /** Starts a server on a data folder that was restored, as the pod does: the password first. */
 async function startRestored(from: readonly Rendered[], directory: string) {
   const data = join(directory, 'data')
   const script = join(directory, 'set-password.sh')
   writeFileSync(script, fileOf(from, 'set-password.sh'))
+  const psql = await reachablePsql(directory)
   if (RUNS_AS_ROOT) await run('chown', ['-R', `${NOBODY}:${NOBODY}`, directory])
   const setter = workloads(from)
     .find(({ name }) => name === 'shop-postgres')
     ?.containers.find(({ name }) => name === 'set-password')
   const { POSTGRES_PASSWORD: password = '' } = containerEnvironment(setter, secretValues(from))
-  const psql = await psqlBinary()
   await run('sh', [script], {
     directory,
     environment: {

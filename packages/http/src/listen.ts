@@ -33,8 +33,8 @@ export type RunningService = AsyncDisposable & {
 /**
  * Opens the service's port and its operations port.
  *
- * `close` loses no request that reached a connection we accepted: readiness turns false and event streams end; no new
- * connections are accepted; requests that run, and those that still arrive on kept connections, are answered with
+ * `close` loses no request that reached a connection we accepted: no new connections are accepted; readiness turns false and
+ * event streams end; requests that run, and those that still arrive on kept connections, are answered with
  * `Connection: close`; connections that stay idle for IDLE_GRACE_MS are closed; what is left at STOP_DEADLINE_MS is cut.
  */
 export async function listen(app: App, options: ListenOptions): Promise<RunningApp> {
@@ -61,11 +61,12 @@ export async function listen(app: App, options: ListenOptions): Promise<RunningA
 
 async function stop(app: App, operations: Server, connections: Connections): Promise<void> {
   app.logger.info('service stops')
-  app.stopping.abort(new Error('The service stops'))
   // What the kernel accepted while we were busy becomes a connection first; closing the port would reset it.
   await setImmediate()
   // http.Server's own close would also close idle connections, under a request that is on its way.
   NetServer.prototype.close.call(app.fastify.server)
+  // Only now: an answer that says `Connection: close` makes its client connect again, in the moment in which the port closes.
+  app.stopping.abort(new Error('The service stops'))
   const deadline = AbortSignal.timeout(STOP_DEADLINE_MS)
   await connections.closed(AbortSignal.any([deadline, AbortSignal.timeout(IDLE_GRACE_MS)]))
   connections.closeIdle()

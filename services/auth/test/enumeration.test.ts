@@ -49,24 +49,24 @@ type Ask = (
 const routes: Readonly<Record<string, { readonly ask: Ask; readonly requests: number }>> = {
   login: {
     ask: (email, headers) => auth.call(authRoutes.login, { body: { email, password: 'not the password' }, headers }),
-    requests: 240,
+    requests: 120,
   },
   register: {
     ask: (email, headers) =>
       auth.call(authRoutes.register, { body: { email, password: PASSWORD, name: 'Ada' }, headers }),
-    requests: 240,
+    requests: 120,
   },
   'login code': {
     ask: (email, headers) => auth.call(authRoutes.requestLoginCode, { body: { email }, headers }),
-    requests: 700,
+    requests: 400,
   },
   forgot: {
     ask: (email, headers) => auth.call(authRoutes.forgotPassword, { body: { email }, headers }),
-    requests: 700,
+    requests: 400,
   },
   resend: {
     ask: (email, headers) => auth.call(authRoutes.resendVerification, { body: { email }, headers }),
-    requests: 700,
+    requests: 400,
   },
 }
 
