@@ -12,7 +12,11 @@ export const impatience: readonly Mutation[] = [
   { file: 'services/notifications/src/circuit.ts', from: 'OPEN_MS_FIRST = 10_000', to: 'OPEN_MS_FIRST = 500' },
   { file: 'services/notifications/src/circuit.ts', from: 'OPEN_MS_MAX = 5 * 60_000', to: 'OPEN_MS_MAX = 2_000' },
   // What a killed courier held is free sooner.
-  { file: 'services/notifications/src/courier.ts', from: 'CLOCK_ERROR_MS_MAX = 60_000', to: 'CLOCK_ERROR_MS_MAX = 5_000' },
+  {
+    file: 'services/notifications/src/courier.ts',
+    from: 'CLOCK_ERROR_MS_MAX = 60_000',
+    to: 'CLOCK_ERROR_MS_MAX = 5_000',
+  },
   { file: 'services/notifications/src/courier.ts', from: 'LEASE_RESERVE_MS = 30_000', to: 'LEASE_RESERVE_MS = 10_000' },
   { file: 'services/notifications/src/backoff.ts', from: 'DELAY_MS_MAX = 30 * 60_000', to: 'DELAY_MS_MAX = 2_000' },
 ]
