@@ -28,7 +28,7 @@ test('a request on a kept connection is answered while the service stops', async
   const socket = await openConnection(running)
   await ask(socket)
   const closed = running.close()
-  expect(app.stopping.signal.aborted).toBe(true)
+  await vi.waitFor(() => expect(app.stopping.signal.aborted).toBe(true))
   const answer = await ask(socket)
   expect(answer).toContain('200 OK')
   expect(answer).toMatch(/connection: close/i)
