@@ -118,7 +118,7 @@ async function reachablePsql(directory: string): Promise<PostgresProgram> {
   const [folder = '', below] = psql.path.split('/usr/lib/postgresql/')
   if (!folder.startsWith(cacheDirectory) || below === undefined) return psql
   const copy = join(directory, 'psql')
-  cpSync(folder, copy, { recursive: true })
+  cpSync(folder, copy, { recursive: true, verbatimSymlinks: true })
   const moved = (text: string): string => text.replaceAll(folder, copy)
   const environment = Object.entries(psql.environment).map(([name, value]) => [name, moved(value)])
   return { path: moved(psql.path), environment: Object.fromEntries(environment) as Record<string, string> }
