@@ -15,6 +15,7 @@ export interface LoadConnectionOptions {
 
 const HEADER_END = Buffer.from('\r\n\r\n')
 const LENGTH = /\r\ncontent-length: *(\d+)/i
+const CLOSES = /\r\nconnection: *close/i
 const CHUNKED = /\r\ntransfer-encoding: *chunked/i
 const LAST_CHUNK = Buffer.from('\r\n0\r\n\r\n')
 
@@ -73,6 +74,14 @@ export class LoadConnection {
     this.#socket.write(this.#request)
   }
 
+  /** A new connection for what comes next; the old one ends unheard. */
+  #leave(): void {
+    const old = this.#socket
+    this.#isAwaiting = false
+    this.#socket = this.#connect()
+    old.destroy()
+  }
+
   #read(chunk: Buffer): void {
     const received = this.#received === undefined ? chunk : Buffer.concat([this.#received, chunk])
     const length = answerLength(received)
@@ -83,6 +92,8 @@ export class LoadConnection {
     this.#received = undefined
     // "HTTP/1.1 200": the digits stand at a fixed place.
     const status = ((received[9] ?? 0) - 48) * 100 + ((received[10] ?? 0) - 48) * 10 + ((received[11] ?? 0) - 48)
+    // nginx ends a connection after so many requests, and says so.
+    if (CLOSES.test(received.toString('latin1', 0, received.indexOf(HEADER_END)))) this.#leave()
     this.#options.answered({ status, milliseconds: performance.now() - this.#sentAtMs, bytes: length })
     this.#sendNext()
   }

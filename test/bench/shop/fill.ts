@@ -16,14 +16,14 @@ select
   uuidv7(), 'BULK-' || i, initcap((${ADJECTIVES})[1 + i % 20] || ' ' || (${NOUNS})[1 + i / 20 % 20]) || ' model' || i,
   'Made to be used every day and to be looked at while it is not.', 100 + i * 7919 % 100003, 'EUR', 1,
   'Category ' || i % 100, array['tag' || i % 50], '{"colour": "green"}', i % 40, 1, 1, now(), now()
-from generate_series($1::int, $2::int) as i`
+from generate_series($1::bigint, $2::bigint) as i`
 
 const insertOrders = `
 with placed as (
   insert into orders (order_id, user_id, status, version, total_amount, currency, created_at, deadline_at, decided_at)
   select uuidv7(), ('00000000-0000-4000-8000-' || lpad(to_hex(i / ${ORDERS_PER_USER}), 12, '0'))::uuid, 'confirmed', 2,
     4200, 'EUR', now(), now(), now()
-  from generate_series($1::int, $2::int) as i
+  from generate_series($1::bigint, $2::bigint) as i
   returning order_id
 )
 insert into order_line (order_id, position, product_id, sku, name, quantity, unit_amount, price_version)
