@@ -69,14 +69,13 @@ make_node() {
   image "$1" 'ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt' 'CMD ["node"]'
 }
 
-# Debian's build of the same major version, with the start script of the official image.
+# Debian's build of the same major version, and a start that does what ours needs of the official one.
 make_postgres() {
   debian sid postgresql-18,gosu,libnss-wrapper
   local bin=/usr/lib/postgresql/18/bin
   install docker/stand-ins/postgres/docker-entrypoint.sh "$root/usr/local/bin/"
   sed -ri "s/^#?listen_addresses .*/listen_addresses = '*'/" "$root/usr/share/postgresql/18/postgresql.conf.sample"
   rm -rf "$root"/var/lib/postgresql/* "$root"/etc/postgresql/18
-  mkdir "$root/docker-entrypoint-initdb.d"
   chroot "$root" sh -c 'mkdir -p /var/run/postgresql && usermod --non-unique --uid 999 postgres && groupmod --non-unique --gid 999 postgres &&
     chown -R 999:999 /var/lib/postgresql /var/run/postgresql && chmod 1777 /var/lib/postgresql && chmod 3777 /var/run/postgresql'
   image "$1" "ENV PATH=$bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" 'ENV LANG=C.UTF-8 PG_MAJOR=18' \
