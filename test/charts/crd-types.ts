@@ -1,8 +1,18 @@
-import { GRPCRoute, HTTPRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1'
-import { ExternalSecret, SecretStore } from '@kubernetes-models/external-secrets/external-secrets.io/v1'
-import { PodMonitor, PrometheusRule } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1'
-import { SealedSecret } from '@kubernetes-models/sealed-secrets/bitnami.com/v1alpha1'
-import { IngressRoute, Middleware } from '@kubernetes-models/traefik/traefik.io/v1alpha1'
+import { Cluster } from '@kubernetes-models/cloudnative-pg/postgresql.cnpg.io/v1/Cluster'
+import { Database } from '@kubernetes-models/cloudnative-pg/postgresql.cnpg.io/v1/Database'
+import { Pooler } from '@kubernetes-models/cloudnative-pg/postgresql.cnpg.io/v1/Pooler'
+import { ScheduledBackup } from '@kubernetes-models/cloudnative-pg/postgresql.cnpg.io/v1/ScheduledBackup'
+import { ClientTrafficPolicy } from '@kubernetes-models/envoy-gateway/gateway.envoyproxy.io/v1alpha1/ClientTrafficPolicy'
+import { SecurityPolicy } from '@kubernetes-models/envoy-gateway/gateway.envoyproxy.io/v1alpha1/SecurityPolicy'
+import { GRPCRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/GRPCRoute'
+import { HTTPRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute'
+import { ExternalSecret } from '@kubernetes-models/external-secrets/external-secrets.io/v1/ExternalSecret'
+import { SecretStore } from '@kubernetes-models/external-secrets/external-secrets.io/v1/SecretStore'
+import { PodMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PodMonitor'
+import { PrometheusRule } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PrometheusRule'
+import { SealedSecret } from '@kubernetes-models/sealed-secrets/bitnami.com/v1alpha1/SealedSecret'
+import { IngressRoute } from '@kubernetes-models/traefik/traefik.io/v1alpha1/IngressRoute'
+import { Middleware } from '@kubernetes-models/traefik/traefik.io/v1alpha1/Middleware'
 import type { Rendered } from './helm.ts'
 
 interface Model {
@@ -16,15 +26,21 @@ interface ModelClass {
 }
 
 const models: readonly ModelClass[] = [
+  ClientTrafficPolicy,
+  Cluster,
+  Database,
   ExternalSecret,
   GRPCRoute,
   HTTPRoute,
   IngressRoute,
   Middleware,
   PodMonitor,
+  Pooler,
   PrometheusRule,
+  ScheduledBackup,
   SealedSecret,
   SecretStore,
+  SecurityPolicy,
 ]
 
 /**
