@@ -18,8 +18,11 @@ const LOAD_MS = 3_000
 const RESTED_WITHIN_MS = 5_000
 const TIMEOUT_MS = 120_000
 
-/** Orders, carts, cancellations and repeated messages, and whatever else brings the missing guard to light. */
-async function provoke(stack: Stack, ledger: Ledger, { without, provocation }: Guard): Promise<void> {
+/**
+ * Orders, carts, cancellations and repeated messages, and whatever else brings the missing guard to light. Resolves to what
+ * mends it again and waits for those who are still shopping.
+ */
+async function provoke(stack: Stack, ledger: Ledger, { without, provocation }: Guard): Promise<() => Promise<unknown>> {
   const dice = new Dice(without.length)
   const shopper = (roles: ('customer' | 'manager')[] = ['customer']): Shopper => {
     const userId = randomUUID()
@@ -39,12 +42,16 @@ async function provoke(stack: Stack, ledger: Ledger, { without, provocation }: G
   const strike = { stack, dice, ledger, lengthMsMax: 500 }
   const half = LOAD_MS / 2
   await delay(half)
-  await provocations[provocation]({ strike, stack })
+  const mend = await provocations[provocation]({ strike, stack })
   await delay(half)
   // More than once: chance may leave out the one message that tells.
   for (let count = 0; count < 4; count += 1) await faults['messages come again and in another order']?.(strike)
   stopped.abort()
-  await shopping
+  if (mend === undefined) await shopping
+  return async () => {
+    await mend?.()
+    await shopping
+  }
 }
 
 interface Situation {
@@ -52,15 +59,25 @@ interface Situation {
   readonly stack: Stack
 }
 
-const provocations: Readonly<Record<Provocation, (situation: Situation) => Promise<void>>> = {
-  nothing: () => Promise.resolve(),
-  'a message is poison': async ({ strike }) => await faults['a message is poison']?.(strike),
-  'NATS is killed': async ({ strike }) => await faults['NATS is killed']?.({ ...strike, lengthMsMax: 4_000 }),
+/** What has to last until the promise was looked at comes with what ends it. */
+type Provoked = (() => Promise<void>) | undefined
+
+const provocations: Readonly<Record<Provocation, (situation: Situation) => Promise<Provoked>>> = {
+  nothing: () => Promise.resolve(undefined),
+  'a message is poison': async ({ strike }) => {
+    await faults['a message is poison']?.(strike)
+    return undefined
+  },
+  'NATS is killed': async ({ strike }) => {
+    await faults['NATS is killed']?.({ ...strike, lengthMsMax: 4_000 })
+    return undefined
+  },
   'the stream is deleted before products heard': async ({ stack }) => {
     await stack.kill('products')
     await delay(500)
     await stack.bus.deleteStream()
     await stack.restart('products')
+    return undefined
   },
   'the deadline passes while products is away': async ({ stack }) => {
     await stack.kill('products')
@@ -69,6 +86,7 @@ const provocations: Readonly<Record<Provocation, (situation: Situation) => Promi
       `update orders set deadline_at = now() - interval '1 minute' where status = 'pending'`,
     )
     await delay(1_500)
+    return async () => await stack.restart('products')
   },
 }
 
@@ -82,9 +100,10 @@ test.runIf(isFull).for(guards)(
     })
     for (const statement of guard.statements ?? []) await stack.databases.products?.query(statement)
     const ledger = new Ledger()
-    await provoke(stack, ledger, guard)
+    const end = await provoke(stack, ledger, guard)
     await drained(stack, RESTED_WITHIN_MS).catch(() => undefined)
     const broken = new Set((await violationsOf(await evidenceOf(stack, ledger))).map(({ promise }) => promise))
+    await end()
     expect([...broken]).toContain(guard.promise)
   },
 )

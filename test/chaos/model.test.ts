@@ -33,12 +33,14 @@ test(
     const outcome = await fc.check(
       fc.asyncProperty(rounds, async (round) => {
         const problems = await Promise.all(round.map((commands) => Run.of(commands, system, ledger)))
-        expect(problems.flat()).toEqual([])
+        if (problems.flat().length > 0) throw new Error(problems.flat().join('\n'))
       }),
       { numRuns: ROUNDS, endOnFailure: true, seed: chaosSeed() },
     )
     // The commands of a round fill pages; the seed brings them back.
-    const failure = outcome.failed ? String(outcome.errorInstance) : ''
+    const { errorInstance } = outcome
+    const told = errorInstance instanceof Error ? errorInstance.stack : String(errorInstance)
+    const failure = outcome.failed ? told : ''
     expect(failure, `CHAOS_SEED=${outcome.seed}`).toBe('')
     await drained(system)
     const evidence = { ledger, databases: system.databases, stream: await readStream(system.bus) }

@@ -11,6 +11,7 @@ import { figureOf, type Sample } from './stage/figure.ts'
 import { shopUntil } from './stage/load.ts'
 import { introduce } from './stage/recipients.ts'
 import { direct, Shopper } from './stage/shopper.ts'
+import { shortMemory } from './stage/mutation.ts'
 import { isFull } from './stage/size.ts'
 import { Stack } from './stage/stack.ts'
 
@@ -19,21 +20,6 @@ const SAMPLE_MS = 15_000
 const SHOPPERS = 8
 /** A table that is pruned holds at the end at most so many times what it held when pruning had begun to work. */
 const GROWTH_MAX = 1.5
-
-/** What is kept for days is kept here for a minute or two, and looked at every few seconds instead of every minute. */
-const shortMemory = [
-  {
-    file: 'packages/state/src/pruner.ts',
-    from: 'OUTBOX_RETENTION_MS = 7 * 86_400_000',
-    to: 'OUTBOX_RETENTION_MS = 60_000',
-  },
-  {
-    file: 'packages/state/src/pruner.ts',
-    from: 'INBOX_RETENTION_MS = 30 * 86_400_000',
-    to: 'INBOX_RETENTION_MS = 90_000',
-  },
-  { file: 'packages/state/src/pruner.ts', from: 'INTERVAL_MS = 60_000', to: 'INTERVAL_MS = 5_000' },
-]
 
 async function sizesOf(database: Queryable | undefined, service: string): Promise<Sample[]> {
   const tables = await database?.query<{ name: string; bytes: string }>(

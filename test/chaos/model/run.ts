@@ -289,8 +289,9 @@ export class Run {
   async #until<R extends Route>(service: ServiceName, route: R, options: CallOptions<R>): Promise<CallAnswer> {
     return await eventually(
       async () => {
-        const answer = await this.#system.services[service].call(route, options).catch(() => undefined)
-        return answer === undefined || answer.status === 503 ? false : answer
+        const answer = await this.#system.services[service].call(route, options)
+        if (answer.status === 503) throw new Error(`${route.path}: ${JSON.stringify(answer.body)}`)
+        return answer
       },
       { timeoutMs: ANSWERED_WITHIN_MS },
     )

@@ -155,13 +155,8 @@ export const guards: readonly Guard[] = [
     mutations: [
       {
         file: decisions,
-        from: "where orders.status = 'pending'\n  order by",
-        to: "where orders.status <> 'rejected'\n  order by",
-      },
-      {
-        file: decisions,
-        from: "and orders.status = 'pending'\n  returning ${orderColumns}, decision.event_id",
-        to: 'returning ${orderColumns}, decision.event_id',
+        from: "case orders.status when 'pending' then true end",
+        to: "orders.status <> 'rejected'",
       },
     ],
     provocation: 'nothing',

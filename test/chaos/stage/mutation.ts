@@ -20,3 +20,18 @@ export const impatience: readonly Mutation[] = [
   { file: 'services/notifications/src/courier.ts', from: 'LEASE_RESERVE_MS = 30_000', to: 'LEASE_RESERVE_MS = 10_000' },
   { file: 'services/notifications/src/backoff.ts', from: 'DELAY_MS_MAX = 30 * 60_000', to: 'DELAY_MS_MAX = 2_000' },
 ]
+
+/** What is kept for days is kept here for a minute or two, and looked at every few seconds instead of every minute. */
+export const shortMemory: readonly Mutation[] = [
+  {
+    file: 'packages/state/src/pruner.ts',
+    from: 'OUTBOX_RETENTION_MS = 7 * 86_400_000',
+    to: 'OUTBOX_RETENTION_MS = 60_000',
+  },
+  {
+    file: 'packages/state/src/pruner.ts',
+    from: 'INBOX_RETENTION_MS = 30 * 86_400_000',
+    to: 'INBOX_RETENTION_MS = 90_000',
+  },
+  { file: 'packages/state/src/pruner.ts', from: 'INTERVAL_MS = 60_000', to: 'INTERVAL_MS = 5_000' },
+]
