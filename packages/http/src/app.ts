@@ -44,13 +44,14 @@ export interface AppOptions {
 
 /**
  * Answers some requests before the framework sees them, for a route that is asked with every other request. It must answer only
- * what needs no log line, no body and no waiting, and leave the rest to the route itself.
+ * what needs no body and no waiting, and leave the rest to the route itself. Neither way has a line in the log for each request, but
+ * for those that fail: the request that is asked about has one, where it is served.
  */
 export interface Shortcut {
   /** The route whose requests are counted as answered. */
   readonly route: Route
-  /** Ends the response and says so, or leaves both as they are. */
-  readonly answer: (request: IncomingMessage, response: ServerResponse) => boolean
+  /** Ends the response and says with which status, or leaves both as they are. */
+  readonly answer: (request: IncomingMessage, response: ServerResponse) => number | undefined
 }
 
 /** The HTTP side of a service; `registerRoutes` fills it and `listen` opens it. Tests call `fastify.inject`. */
@@ -103,7 +104,7 @@ export function createApp(options: AppOptions): App {
       done(error as Error)
     }
   })
-  reportRequests(fastify, durations, stopping.signal)
+  reportRequests(fastify, durations, { stopping: stopping.signal, quiet: shortcut?.route })
   answerProblems(fastify)
   fastify.addHook('onReady', async () => {
     refuseUnservedRoutes(options, fastify)
@@ -142,12 +143,18 @@ function requestDurations(metrics: Registry): Durations {
 
 /** A server as Fastify makes one, but that asks the shortcut first. */
 function serverWith({ route, answer }: Shortcut, durations: Durations, stopping: AbortSignal) {
-  const answered = durations.labels({ route: route.id, method: route.method, status: 200 })
+  const byStatus = new Map<number, ReturnType<Durations['labels']>>()
+  const counted = (status: number): ReturnType<Durations['labels']> => {
+    const known = byStatus.get(status) ?? durations.labels({ route: route.id, method: route.method, status })
+    byStatus.set(status, known)
+    return known
+  }
   return (onRequest: (request: IncomingMessage, response: ServerResponse) => void): Server => {
     const server = createServer({ maxHeaderSize: HEADER_BYTES_MAX }, (request, response) => {
       const startedAtMs = performance.now()
-      if (!stopping.aborted && answer(request, response)) answered.observe((performance.now() - startedAtMs) / 1_000)
-      else onRequest(request, response)
+      const status = stopping.aborted ? undefined : answer(request, response)
+      if (status === undefined) onRequest(request, response)
+      else counted(status).observe((performance.now() - startedAtMs) / 1_000)
     })
     server.keepAliveTimeout = KEEP_ALIVE_MS
     server.requestTimeout = RECEIVE_TIMEOUT_MS
@@ -156,7 +163,11 @@ function serverWith({ route, answer }: Shortcut, durations: Durations, stopping:
 }
 
 /** One line and one measurement a request. The path is the contract's, because ids and tokens stand in real ones. */
-function reportRequests(fastify: FastifyInstance, durations: Durations, stopping: AbortSignal): void {
+function reportRequests(
+  fastify: FastifyInstance,
+  durations: Durations,
+  { stopping, quiet }: { readonly stopping: AbortSignal; readonly quiet: Route | undefined },
+): void {
   fastify.addHook('onSend', (request, reply, payload, done) => {
     reply.header('x-request-id', request.id)
     if (stopping.aborted) reply.header('connection', 'close')
@@ -166,6 +177,10 @@ function reportRequests(fastify: FastifyInstance, durations: Durations, stopping
     const route = request.routeOptions.config.route?.id ?? 'none'
     const status = reply.statusCode
     durations.observe({ route, method: request.method, status }, reply.elapsedTime / 1000)
+    if (request.failure === undefined && route === quiet?.id) {
+      done()
+      return
+    }
     const line = {
       route,
       method: request.method,

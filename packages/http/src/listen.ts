@@ -100,6 +100,8 @@ function trackConnections(server: Server): Connections {
     })
   })
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    // Answered at once, before this was told of it: nothing runs any more.
+    if (response.writableEnded) return
     const { socket } = request
     running.set(socket, (running.get(socket) ?? 0) + 1)
     response.once('close', () => {

@@ -63,6 +63,14 @@ export class AccessTokens {
     return claims !== undefined && claims.expiresAt > this.#clock.now().getTime() / 1_000 ? claims : undefined
   }
 
+  /** Whether it can be told without waiting that the token is none of ours: too long, of another form, or by a key that there is not. */
+  isForeign(token: string): boolean {
+    if (token.length > TOKEN_LENGTH_MAX) return true
+    const headerEnd = token.indexOf('.')
+    const keyId = headerEnd < 0 ? undefined : keyIdOf(token.slice(0, headerEnd))
+    return keyId === undefined || this.#keys.isUnknown(keyId)
+  }
+
   /** What the token says; `undefined` for anything but a token of ours that is in time. Rejects when keys cannot be read. */
   async verify(token: string): Promise<AccessClaims | undefined> {
     if (token.length > TOKEN_LENGTH_MAX) return undefined

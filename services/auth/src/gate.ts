@@ -1,11 +1,12 @@
 import { isAllowed, problems, REFUSAL_HEADER, type Route, type ServiceName } from '@saas/contracts'
-import { INTERNAL_TOKEN_HEADER, signInternalToken } from '@saas/http'
+import { INTERNAL_TOKEN_HEADER, isRequestId, signInternalToken } from '@saas/http'
 import type { Clock } from '@saas/config'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Reply, Request } from './request.ts'
 import type { AccessClaims, AccessTokens } from './access-token.ts'
 import { originalRequest, type Edge } from './original-request.ts'
 import type { Policy } from './policy.ts'
+import type { RefusalLog } from './refusal-log.ts'
 import type { Revocations } from './revocations.ts'
 
 /** Who is calling: somebody, nobody we know, or we cannot say. */
@@ -35,6 +36,7 @@ const ROUTES_KEPT_MAX = 4
 
 const notSignedIn: Decision = { status: 401, reason: 'not-signed-in', headers: { 'www-authenticate': 'Bearer' } }
 const unknowable: Decision = { status: 503, reason: 'unknowable', headers: { 'retry-after': '1' } }
+const NOT_SIGNED_IN = ['www-authenticate', 'Bearer', 'content-length', '0']
 const noRoute: Decision = { status: 403, reason: 'no-route' }
 const notForOutside: Decision = { status: 403, reason: 'internal' }
 const wrongRole: Decision = { status: 403, reason: 'role' }
@@ -53,6 +55,7 @@ export class Gate {
   readonly #policy: Policy
   readonly #accessTokens: AccessTokens
   readonly #revocations: Revocations
+  readonly #refusals: RefusalLog
   readonly #clock: Clock
   readonly #edge: Edge
   readonly #signingKeys: ReadonlyMap<string, readonly Uint8Array[]>
@@ -63,6 +66,7 @@ export class Gate {
     readonly policy: Policy
     readonly accessTokens: AccessTokens
     readonly revocations: Revocations
+    readonly refusals: RefusalLog
     readonly clock: Clock
     readonly edge: Edge
     readonly internalTokenKeysByService: ReadonlyMap<string, readonly Uint8Array[]>
@@ -70,32 +74,47 @@ export class Gate {
     this.#policy = options.policy
     this.#accessTokens = options.accessTokens
     this.#revocations = options.revocations
+    this.#refusals = options.refusals
     this.#clock = options.clock
     this.#edge = options.edge
     this.#signingKeys = options.internalTokenKeysByService
   }
 
   /**
-   * Answers what is asked most, at once and without a line in the log: yes, for a token that was verified before. Whatever is not that
-   * simple it leaves to `authorise`. Revocation is looked at each time; only signatures are kept.
+   * Answers what is asked most, at once: yes, for a token that was verified before, and no, for a caller without a token or with one
+   * that cannot be ours. Whatever is not that simple it leaves to `authorise`. Revocation is looked at each time; only signatures are kept.
    */
-  admitAtOnce(request: IncomingMessage, response: ServerResponse): boolean {
+  answerAtOnce(request: IncomingMessage, response: ServerResponse): 200 | 401 | undefined {
     const { headers, url } = request
     const isAsked = this.#edge === 'envoy' ? url?.startsWith(`${AUTHZ}/`) === true : url === AUTHZ
-    if (!isAsked || !isBodiless(request)) return false
-    const { authorization } = headers
-    if (authorization?.startsWith(BEARER) !== true || isSaidTwice(request)) return false
-    const claims = this.#accessTokens.cached(authorization.slice(BEARER.length))
-    if (claims === undefined || !this.#revocations.isCurrent || this.#revocations.isRevoked(claims)) return false
+    if (!isAsked || !isBodiless(request)) return undefined
     const original = originalRequest(request, this.#edge)
     const route = original === undefined ? undefined : this.#policy.routeOf(original.method, original.url)
-    if (route === undefined || route.access === 'anyone' || !isAllowed(route.access, claims.roles)) return false
+    if (route === undefined || route.access === 'anyone' || route.access === 'internal') return undefined
+    const { authorization } = headers
+    if (authorization !== undefined) {
+      if (!authorization.startsWith(BEARER) || isSaidTwice(request)) return undefined
+      const token = authorization.slice(BEARER.length)
+      const claims = this.#accessTokens.cached(token)
+      if (claims !== undefined) return this.#admitAtOnce(route, claims, response)
+      if (!this.#accessTokens.isForeign(token)) return undefined
+    }
+    this.#tell(notSignedIn, { route, method: original?.method, requestId: headers['x-request-id'] })
+    response.sendDate = false
+    response.writeHead(401, NOT_SIGNED_IN)
+    response.end()
+    return 401
+  }
+
+  #admitAtOnce(route: Route, claims: AccessClaims, response: ServerResponse): 200 | undefined {
+    if (!this.#revocations.isCurrent || this.#revocations.isRevoked(claims)) return undefined
+    if (!isAllowed(route.access, claims.roles)) return undefined
     const token = this.#internalToken(route, claims)
-    if (token === undefined) return false
+    if (token === undefined) return undefined
     response.sendDate = false
     response.writeHead(200, [INTERNAL_TOKEN_HEADER, token, 'content-length', '0'])
     response.end()
-    return true
+    return 200
   }
 
   /** Answers `/authn`: the identity in headers, 401, or 503. */
@@ -118,12 +137,23 @@ export class Gate {
     const decision = this.#decide(route, caller)
     if (decision.status !== 200) {
       const userId = typeof caller === 'string' ? undefined : caller.userId
-      request.log.info(
-        { route: route?.id, method: original?.method, userId, reason: decision.reason },
-        'request denied',
-      )
+      this.#tell(decision, { route, method: original?.method, userId, requestId: request.id })
     }
     return answer(decision, reply)
+  }
+
+  #tell(
+    { reason }: Decision,
+    asked: {
+      readonly route: Route | undefined
+      readonly method: string | undefined
+      readonly userId?: string | undefined
+      readonly requestId: string | string[] | undefined
+    },
+  ): void {
+    const { route, method, userId, requestId } = asked
+    const id = isRequestId(requestId) ? requestId : undefined
+    this.#refusals.tell({ reason, route: route?.id, method, userId, requestId: id })
   }
 
   #decide(route: Route | undefined, caller: Caller): Decision {

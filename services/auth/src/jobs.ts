@@ -3,6 +3,7 @@ import { Repeating, type Logger } from '@saas/http'
 import type { Database, ObjectStore } from '@saas/state'
 import type { Avatars } from './avatars.ts'
 import { pruneAuth } from './housekeeping.ts'
+import { REFUSALS_TOLD_EVERY_MS, type RefusalLog } from './refusal-log.ts'
 import { REVOCATIONS_READ_EVERY_MS, type Revocations } from './revocations.ts'
 import type { SigningKeys } from './signing-keys.ts'
 
@@ -15,10 +16,11 @@ export function authJobs(parts: {
   readonly clock: Clock
   readonly logger: Logger
   readonly avatars: Avatars
+  readonly refusals: RefusalLog
   readonly revocations: Revocations
   readonly signingKeys: SigningKeys
 }): { readonly revocations: Repeating; readonly others: readonly Repeating[] } {
-  const { database, objects, clock, logger, avatars, revocations, signingKeys } = parts
+  const { database, objects, clock, logger, avatars, refusals, revocations, signingKeys } = parts
   const keepPictures = async (): Promise<void> => {
     await objects.ensureBucket()
     await avatars.collectOrphans()
@@ -33,6 +35,13 @@ export function authJobs(parts: {
       run: () => revocations.read(),
     }),
     others: [
+      new Repeating({
+        name: 'refusals',
+        everyMs: REFUSALS_TOLD_EVERY_MS,
+        clock,
+        logger,
+        run: async () => refusals.sum(),
+      }),
       new Repeating({ name: 'signing keys', everyMs: MINUTE_MS, clock, logger, run: () => signingKeys.maintain() }),
       new Repeating({ name: 'pictures', everyMs: MINUTE_MS, clock, logger, run: keepPictures }),
       new Repeating({

@@ -43,6 +43,7 @@ import { Passwords } from './passwords.ts'
 import { Policy } from './policy.ts'
 import { Preferences } from './preferences.ts'
 import { Reproofs } from './reproof.ts'
+import { RefusalLog } from './refusal-log.ts'
 import { Registrations } from './registration.ts'
 import { Revocations } from './revocations.ts'
 import { authHandlers } from './routes.ts'
@@ -72,7 +73,8 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
   const sessions = new Sessions({ ...basics, accessTokens, audit, revocations })
   const avatars = new Avatars({ ...basics, objects, throttle })
   const dataExports = new DataExports({ ...basics, accounts, audit, sessions, throttle })
-  const gate = new Gate({ policy: new Policy(allRoutes), accessTokens, revocations, ...config, clock })
+  const refusals = new RefusalLog(basics)
+  const gate = new Gate({ policy: new Policy(allRoutes), accessTokens, revocations, refusals, ...config, clock })
 
   const authenticators = new Authenticators({ keys, publicUrl: config.publicUrl })
   const recoveryCodes = new RecoveryCodes(keys)
@@ -90,7 +92,7 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
     logger,
     clock,
     internalTokenKeys: config.internalTokenKeysByService.get('auth') ?? [],
-    shortcut: { route: authRoutes.authz, answer: (request, response) => gate.admitAtOnce(request, response) },
+    shortcut: { route: authRoutes.authz, answer: (request, response) => gate.answerAtOnce(request, response) },
     checks: { ...state.checks, keys: () => signingKeys.check(), revocations: () => revocations.check() },
   })
   state.exposeMetrics(app.metrics)
@@ -160,7 +162,7 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
   registerRoutes(app, operatorRoutes('auth'), operatorHandlers(state.operator))
   if (config.edge === 'envoy') serveEnvoy(app, gate)
 
-  const jobs = authJobs({ ...basics, objects, avatars, revocations, signingKeys })
+  const jobs = authJobs({ ...basics, objects, avatars, refusals, revocations, signingKeys })
   for (const job of [jobs.revocations, ...jobs.others]) stack.use(job).start()
   stack.use(bus.subscribe([authEvents.sessionRevoked, authEvents.userChanged], () => jobs.revocations.nudge()))
   dataExports.follow()

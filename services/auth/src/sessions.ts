@@ -155,10 +155,12 @@ export class Sessions {
     const expiry = [new Date(now.getTime() + LIFETIME_MS), new Date(now.getTime() + IDLE_MS)]
     const values: unknown[] = [id, account.id, client.device, client.address, now, ...expiry, sha256(secret)]
     values.push(passedSecondFactor ? now : null)
-    const [devices] = await tx.query(insertSession, values)
-    for (const surplus of await tx.query(selectSurplus, [account.id, now])) {
-      await endAndRevokeSessions(tx, account.id, { only: surplus.id }, 'too-many', now)
-    }
+    // Sent together, as below: while passwords are hashed every round trip waits for a core.
+    const [[devices], surplus] = await Promise.all([
+      tx.query(insertSession, values),
+      tx.query(selectSurplus, [account.id, now]),
+    ])
+    for (const { id: only } of surplus) await endAndRevokeSessions(tx, account.id, { only }, 'too-many', now)
     const opened = emission(authEvents.sessionOpened, {
       ...recipientOf(account),
       sessionId: id,
@@ -167,14 +169,11 @@ export class Sessions {
       address: client.address,
       openedAt: now.toISOString(),
     })
-    await emit(tx, account.id, [opened], traceParent)
-    await this.#audit.record(tx, {
-      action: 'sign-in',
-      accountId: account.id,
-      byId: account.id,
-      client,
-      detail: { sessionId: id },
-    })
+    const accountId = account.id
+    await Promise.all([
+      emit(tx, accountId, [opened], traceParent),
+      this.#audit.record(tx, { action: 'sign-in', accountId, byId: accountId, client, detail: { sessionId: id } }),
+    ])
     return await this.#tokensOf(id, { ...account, passedSecondFactor }, secret)
   }
 

@@ -129,8 +129,11 @@ export class SignIn {
       if (locked === undefined) throw new ProblemError(problems.wrongCredentials)
       if (newHash !== undefined) await tx.query(updateHash, [account.id, newHash])
       const outcome = await this.#pending.openOrAsk(tx, locked, client, traceParent)
-      await this.#throttle.forgive(tx, attempt)
-      if (!('mfaToken' in outcome)) await this.#throttle.forgiveAccount(tx, 'reauthenticate', account.id)
+      const isOpen = !('mfaToken' in outcome)
+      await Promise.all([
+        this.#throttle.forgive(tx, attempt),
+        ...(isOpen ? [this.#throttle.forgiveAccount(tx, 'reauthenticate', account.id)] : []),
+      ])
       return outcome
     })
     this.#bus.nudge()

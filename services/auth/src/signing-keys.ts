@@ -118,6 +118,11 @@ export class SigningKeys {
     return this.#public.get(id)
   }
 
+  /** Whether there is no key of that id, as far as keys were read within the last second; what is older must be asked for again. */
+  isUnknown(id: string): boolean {
+    return !this.#public.has(id) && performance.now() - this.#loadedAt < RELOAD_PAUSE_MS
+  }
+
   /** As RFC 7517 has them. */
   get jwks(): { keys: Record<string, string>[] } {
     const now = this.#clock.now()

@@ -1,6 +1,6 @@
 import { authRoutes } from '@saas/contracts'
 import { verifyInternalToken } from '@saas/http'
-import { internalTokenKey, type TestService } from '@saas/testing'
+import { eventually, internalTokenKey, type TestService } from '@saas/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { newUser, startedAuth, type SignedInUser } from './harness.ts'
 
@@ -86,6 +86,34 @@ test('a yes is counted, and needs no line in the log', async () => {
   await ask('/profile')
   expect(await counted()).toBe(before + 1)
   expect(auth.log.lines.slice(lines).filter((line) => line['route'] === 'auth.authz')).toEqual([])
+})
+
+test('a flood of refusals is told in a few lines and one sum, and each refusal is counted', async () => {
+  const counted = async (): Promise<number> => {
+    const text = await (await fetch(`${auth.opsUrl}/metrics`)).text()
+    return Number(/duration_seconds_count\{route="auth.authz",method="POST",status="401"\} (\d+)/.exec(text)?.[1] ?? 0)
+  }
+  const told = (message: string) => auth.log.lines.filter((line) => line['message'] === message)
+  const [lines, before] = [auth.log.lines.length, await counted()]
+  const [header = '', payload = '', signature = ''] = user.accessToken.split('.')
+  const foreign = Buffer.from('{"alg":"EdDSA","typ":"at+jwt","kid":"nobody"}').toString('base64url')
+  for (let round = 0; round < 25; round += 1) {
+    // By a key that nobody has, and with a wrong signature: the first is refused at once, the second after it was verified.
+    expect((await ask('/profile', { token: `${foreign}.${payload}.${signature}` })).status).toBe(401)
+    expect((await ask('/profile', { token: `${header}.${payload}.${'A'.repeat(86)}` })).status).toBe(401)
+  }
+  expect(await counted()).toBe(before + 50)
+  await eventually(() => {
+    auth.clock.advance(10_000)
+    return told('more requests were denied').length > 0
+  })
+  const mine = auth.log.lines.slice(lines)
+  const single = mine.filter((line) => line['message'] === 'request denied')
+  const sums = mine.filter((line) => line['message'] === 'more requests were denied')
+  expect(single[0]).toMatchObject({ reason: 'not-signed-in', route: 'auth.getProfile', method: 'GET' })
+  expect(single.length).toBeLessThanOrEqual(40)
+  expect(single.length + sums.reduce((sum, { count }) => sum + Number(count), 0)).toBe(50)
+  expect(mine.filter((line) => line['route'] === 'auth.authz')).toEqual([])
 })
 
 test('a session that has ended is let through no more, though its token was known and handed out a moment ago', async () => {

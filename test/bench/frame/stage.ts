@@ -20,13 +20,15 @@ import { provisionService, runMigrations } from '@saas/state'
 import { Client } from 'pg'
 import type { WatchedProcesses } from './processor-time.ts'
 
-const PUBLIC_URL = 'http://localhost:8080'
+/** What every service is told. */
+export const PUBLIC_URL = 'http://localhost:8080'
 
 /** A service as production runs it: a process of its own, on a database of its own, with the log in a file. */
 export interface StageService extends AsyncDisposable {
   readonly url: string
   readonly opsUrl: string
   readonly child: Child
+  readonly logFile: string
 }
 
 /** Whom a request is from, as auth would say it. */
@@ -97,6 +99,7 @@ export class Stage implements AsyncDisposable {
     const directory = join(cloneDirectory, 'services', service)
     const ports = { listenPort: await freePort(), opsPort: await freePort() }
     const profile = (process.env['BENCH_PROFILE'] ?? '').split(',').includes(name)
+    const logFile = join(this.directory, 'logs', `${name}.log`)
     const profiling = ['--cpu-prof', `--cpu-prof-dir=${join(devstackDirectory, 'profiles')}`]
     const child = await Child.start({
       name,
@@ -104,13 +107,14 @@ export class Stage implements AsyncDisposable {
       arguments: [...(profile ? profiling : []), other.program ?? 'src/main.ts'],
       directory,
       environment: { NODE_ENV: 'production', ...this.#environment(service, ports), ...other.environment },
-      logFile: join(this.directory, 'logs', `${name}.log`),
+      logFile,
       isReady: async (signal) => (await fetch(`http://127.0.0.1:${ports.opsPort}/readyz`, { signal })).ok,
     })
     const running: StageService = {
       url: `http://127.0.0.1:${ports.listenPort}`,
       opsUrl: `http://127.0.0.1:${ports.opsPort}`,
       child,
+      logFile,
       [Symbol.asyncDispose]: async () => {
         this.#services.delete(name)
         await child.stop()
