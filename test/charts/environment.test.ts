@@ -57,7 +57,7 @@ test('keys that two parts share are the same in both, and nothing else is', () =
   const { mailSecretKey } = readConfig(notificationsVariables, environmentOf(objects, 'shop-notifications'))
   expect(mailSecretKey).toEqual(auth.mailSecretKey)
   const values = Object.values(secretValues(objects)).flatMap((secret) =>
-    Object.entries(secret).flatMap(([key, value]) => (key === 'internal-token-key-accepted' ? [] : [value])),
+    Object.entries(secret).flatMap(([key, value]) => (key.endsWith('-accepted') ? [] : [value])),
   )
   expect(new Set(values).size).toBe(values.length)
 })
@@ -102,6 +102,35 @@ test('a key of internal tokens is replaced in three steps, between any two of wh
   const passwords = (render: readonly Rendered[]) => secretValues(render)['shop-orders']?.['nats-password']
   expect(passwords(renders[3] ?? [])).toBe(passwords(renders[0] ?? []))
 })
+
+test.each(['key-encryption-key', 'mail-secret-key'] as const)(
+  'the %s is replaced in three steps: it is accepted, it is used, the old one is gone',
+  async (name) => {
+    const accepted = `${name}-accepted`
+    const renders = await Promise.all(
+      [{}, { [accepted]: 2 }, { [name]: 2 }, { [name]: 2, [accepted]: 2 }].map(async (generations) =>
+        rendered({ set: { 'global.secrets.generations': generations } }),
+      ),
+    )
+    const hex = (key: Uint8Array = new Uint8Array()) => Buffer.from(key).toString('hex')
+    const steps = renders.map((render) => {
+      const auth = readConfig(authVariables, environmentOf(render, 'shop-auth'))
+      const mail = readConfig(notificationsVariables, environmentOf(render, 'shop-notifications'))
+      expect([mail.mailSecretKey, mail.mailSecretKeyAccepted]).toEqual([auth.mailSecretKey, auth.mailSecretKeyAccepted])
+      return name === 'mail-secret-key'
+        ? [hex(auth.mailSecretKey), hex(auth.mailSecretKeyAccepted)]
+        : [hex(auth.keyEncryptionKey), hex(auth.keyEncryptionKeyAccepted)]
+    })
+    const [old, young] = [steps[0]?.[0], steps[3]?.[0]]
+    expect(young).not.toBe(old)
+    expect(steps).toEqual([
+      [old, old],
+      [old, young],
+      [young, old],
+      [young, young],
+    ])
+  },
+)
 
 test('a setting that no service knows is refused', async () => {
   expect(await refusal({ 'notifications.environment.QUIET_HOUR': 'off' })).toContain("'QUIET_HOUR' not allowed")

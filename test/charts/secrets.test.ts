@@ -31,7 +31,7 @@ test('with Secrets of one’s own for everything none is made, and rendering wit
   const databases = ['auth', 'products', 'orders', 'notifications']
   const documented = [
     ...databases.flatMap((service) => ['nats-password', ...tokenKeys].map((key) => `own-${service} ${key}`)),
-    ...['key-encryption-key', 'mail-secret-key'].map((key) => `own-auth ${key}`),
+    ...['key-encryption-key', 'mail-secret-key'].flatMap((key) => [`own-auth ${key}`, `own-auth ${key}-accepted`]),
     'own-nats route-password',
     'own-oidc providers',
     ...databases.flatMap((service) => ['uri', 'direct-uri'].map((key) => `shop-${service}-postgres ${key}`)),

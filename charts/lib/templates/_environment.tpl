@@ -3,6 +3,11 @@
 {{ index . 0 }}: { secretKeyRef: { name: {{ index . 1 }}, key: {{ index . 2 }} } }
 {{- end -}}
 
+{{/* The same of a key that a Secret of somebody's own may lack: the one that is accepted too, during a replacement. */}}
+{{- define "saas.fromSecretIfThere" -}}
+{{ index . 0 }}: { secretKeyRef: { name: {{ index . 1 }}, key: {{ index . 2 }}, optional: true } }
+{{- end -}}
+
 {{/*
 The environment of a service, as a map, so that no name repeats: a value is a string, or a source. What is there follows
 from the declared needs.
@@ -58,11 +63,14 @@ SMTP_URL: smtp://{{ include "saas.fullname" (list . "mailbox") }}:1025
 {{- end }}
 {{- end }}
 INTERNAL_TOKEN_KEYS: {{ join "," $keys }}
+{{ include "saas.fromSecretIfThere" (list "KEY_ENCRYPTION_KEY_ACCEPTED" $secret "key-encryption-key-accepted") }}
 EDGE: {{ $global.edge }}
 TRUSTED_HOPS: {{ $global.trustedHops | quote }}
 {{- end }}
 {{- if $needs.mailSecret }}
-{{ include "saas.fromSecret" (list "MAIL_SECRET_KEY" (include "saas.serviceSecret" (list . "auth")) "mail-secret-key") }}
+{{- $sealer := include "saas.serviceSecret" (list . "auth") }}
+{{ include "saas.fromSecret" (list "MAIL_SECRET_KEY" $sealer "mail-secret-key") }}
+{{ include "saas.fromSecretIfThere" (list "MAIL_SECRET_KEY_ACCEPTED" $sealer "mail-secret-key-accepted") }}
 {{- end }}
 {{- range $variable, $source := .Values.secretEnvironment }}
 {{- if kindIs "map" $source }}

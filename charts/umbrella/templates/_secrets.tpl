@@ -1,19 +1,20 @@
 {{/*
-The key that auth signs a service's tokens with, and the one that is accepted too: another one only while it is being
-replaced. (list $root "name of the Secret")
+A key that is replaced in steps, and the one that is accepted too: another one only while it is being replaced.
+(list $root "name of the Secret" "internal-token-key")
 */}}
-{{- define "saas.tokenKeys" -}}
-{{- $root := index . 0 -}}{{- $secret := index . 1 -}}
-{{- $signing := include "saas.secretValue" (list $root $secret "internal-token-key" "key") -}}
+{{- define "saas.replaceableKey" -}}
+{{- $root := index . 0 -}}{{- $secret := index . 1 -}}{{- $name := index . 2 -}}
+{{- $acceptedName := printf "%s-accepted" $name -}}
+{{- $used := include "saas.secretValue" (list $root $secret $name "key") -}}
 {{- $present := lookup "v1" "Secret" $root.Release.Namespace $secret -}}
-{{- $accepted := $signing -}}
+{{- $accepted := $used -}}
 {{- with $root.Values.global.secrets.seed -}}
-{{- $accepted = include "saas.seededKey" (list $root $secret "internal-token-key" "internal-token-key-accepted") -}}
+{{- $accepted = include "saas.seededKey" (list $root $secret $name $acceptedName) -}}
 {{- else -}}
-{{- with index (($present).data | default dict) "internal-token-key-accepted" -}}{{- $accepted = b64dec . -}}{{- end -}}
+{{- with index (($present).data | default dict) $acceptedName -}}{{- $accepted = b64dec . -}}{{- end -}}
 {{- end -}}
-- { key: internal-token-key, value: {{ $signing }} }
-- { key: internal-token-key-accepted, value: {{ $accepted }} }
+- { key: {{ $name }}, value: {{ $used }} }
+- { key: {{ $acceptedName }}, value: {{ $accepted }} }
 {{- end -}}
 
 {{/* What follows from the seed: (list $root "name of the Secret" "key" "the name its generation is counted under"). */}}

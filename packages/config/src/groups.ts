@@ -5,6 +5,7 @@ import {
   json,
   keysByName,
   oneOf,
+  optionalBase64urlKey,
   optionalText,
   rotatingKey,
   text,
@@ -115,9 +116,14 @@ export const auth = {
     example: `orders=${EXAMPLE_KEY},products=${EXAMPLE_KEY}`,
   }),
   keyEncryptionKey: base64urlKey('KEY_ENCRYPTION_KEY', KEY_BYTES, {
-    description: 'Encrypts the private signing keys in the database',
+    description: 'Seals the key in the database that all others of auth follow from',
     secret: true,
     example: EXAMPLE_KEY,
+  }),
+  keyEncryptionKeyAccepted: optionalBase64urlKey('KEY_ENCRYPTION_KEY_ACCEPTED', KEY_BYTES, {
+    description: 'Opens what KEY_ENCRYPTION_KEY does not, while that is being replaced',
+    secret: true,
+    example: '',
   }),
   bootstrapToken: optionalText('BOOTSTRAP_TOKEN', {
     description: 'Makes the first admin, once; leave it unset afterwards',
@@ -149,6 +155,11 @@ export const mailSecret = {
     description: 'Seals the codes and links an event carries to notifications (JWE, dir, A256GCM)',
     secret: true,
     example: EXAMPLE_KEY,
+  }),
+  mailSecretKeyAccepted: optionalBase64urlKey('MAIL_SECRET_KEY_ACCEPTED', KEY_BYTES, {
+    description: 'Opens what MAIL_SECRET_KEY does not, while that is being replaced',
+    secret: true,
+    example: '',
   }),
 }
 

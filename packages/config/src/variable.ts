@@ -102,6 +102,15 @@ export function base64urlKey(name: string, bytes: number, options: VariableOptio
   return variable(name, options, (value) => parseKey(value, bytes))
 }
 
+/** A key that may be unset: then the value is `undefined`. */
+export function optionalBase64urlKey(
+  name: string,
+  bytes: number,
+  options: Omit<VariableOptions, 'default'>,
+): Variable<Uint8Array | undefined> {
+  return variable(name, { ...options, default: '' }, (value) => (value === '' ? undefined : parseKey(value, bytes)))
+}
+
 /** One key, or two comma-separated ones while it is being replaced; the first signs, both verify. */
 export function rotatingKey(name: string, bytes: number, options: VariableOptions): Variable<readonly Uint8Array[]> {
   return variable(name, options, (value) => {

@@ -3,6 +3,7 @@ import {
   createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
+  hkdfSync,
   randomUUID,
   sign,
   type KeyObject,
@@ -10,10 +11,11 @@ import {
 import type { TestDatabase } from './database.ts'
 import { eventually } from './eventually.ts'
 
+const KEY_BYTES = 32
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 
-/** The key that access tokens are signed with now, as only KEY_ENCRYPTION_KEY opens it. */
+/** The key that access tokens are signed with now, as only KEY_ENCRYPTION_KEY opens the key that opens it. */
 export interface SigningKey {
   readonly id: string
   readonly privateKey: KeyObject
@@ -26,21 +28,29 @@ export async function currentSigningKey(
   keyEncryptionKey: Uint8Array,
   now?: Date,
 ): Promise<SigningKey> {
-  const { id, sealed } = await eventually(async () => {
-    const [row] = await database.query<{ id: string; sealed: Buffer }>(
-      `select id, sealed_private_key as sealed from signing_key where signs_from <= $1 and signs_until > $1`,
+  const { id, sealed, dataKey } = await eventually(async () => {
+    const [row] = await database.query<{ id: string; sealed: Buffer; dataKey: Buffer }>(
+      `select id, sealed_private_key as sealed, data_key.sealed as "dataKey"
+       from signing_key cross join data_key
+       where signs_from <= $1 and signs_until > $1`,
       // Auth may be about to make it.
       [now ?? new Date()],
     )
     if (row === undefined) throw new Error('There is no key that signs')
     return row
   })
-  const decipher = createDecipheriv('aes-256-gcm', keyEncryptionKey, sealed.subarray(0, NONCE_BYTES))
-    .setAAD(Buffer.from(id))
-    .setAuthTag(sealed.subarray(-TAG_BYTES))
-  const key = Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()])
+  const opened = unsealed(keyEncryptionKey, 'data key', dataKey)
+  const sealingKey = Buffer.from(hkdfSync('sha256', opened, '', 'saas auth signing key', KEY_BYTES))
+  const key = unsealed(sealingKey, id, sealed)
   const privateKey = createPrivateKey({ key, format: 'der', type: 'pkcs8' })
   return { id, privateKey, publicKey: createPublicKey(privateKey) }
+}
+
+function unsealed(key: Uint8Array, belongsTo: string, sealed: Buffer): Buffer {
+  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, NONCE_BYTES))
+    .setAAD(Buffer.from(belongsTo))
+    .setAuthTag(sealed.subarray(-TAG_BYTES))
+  return Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()])
 }
 
 /** A key that nobody was told of. */

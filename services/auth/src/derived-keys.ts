@@ -2,7 +2,7 @@ import { createHash, createHmac, hkdfSync } from 'node:crypto'
 
 const KEY_BYTES = 32
 
-/** Keys for one purpose each, made from KEY_ENCRYPTION_KEY (HKDF-SHA-256, RFC 5869), so that only one is configured. */
+/** Keys for one purpose each, made from the data key (HKDF-SHA-256, RFC 5869), so that only one is kept. */
 export interface DerivedKeys {
   /** Mailed codes at rest. */
   readonly mailedCode: Uint8Array
@@ -16,11 +16,13 @@ export interface DerivedKeys {
   readonly factor: Uint8Array
   /** Recovery codes at rest. */
   readonly recoveryCode: Uint8Array
+  /** Private halves of signing keys. */
+  readonly signingKey: Uint8Array
 }
 
-export function deriveKeys(keyEncryptionKey: Uint8Array): DerivedKeys {
+export function deriveKeys(dataKey: Uint8Array): DerivedKeys {
   const derive = (purpose: string): Uint8Array =>
-    new Uint8Array(hkdfSync('sha256', keyEncryptionKey, '', `saas auth ${purpose}`, KEY_BYTES))
+    new Uint8Array(hkdfSync('sha256', dataKey, '', `saas auth ${purpose}`, KEY_BYTES))
   return {
     mailedCode: derive('mailed code'),
     refreshChild: derive('refresh child'),
@@ -28,6 +30,7 @@ export function deriveKeys(keyEncryptionKey: Uint8Array): DerivedKeys {
     lookup: derive('lookup'),
     factor: derive('factor'),
     recoveryCode: derive('recovery code'),
+    signingKey: derive('signing key'),
   }
 }
 

@@ -19,7 +19,7 @@ import { Audit } from './audit.ts'
 import { Avatars } from './avatars.ts'
 import { authVariables, refuseMissingKeys, type AuthConfig } from './config.ts'
 import { DataExports } from './data-export.ts'
-import { deriveKeys } from './derived-keys.ts'
+import { DataKey } from './data-key.ts'
 import { Authenticators } from './factors/authenticators.ts'
 import { FactorChanges } from './factors/factor-changes.ts'
 import { FactorReset } from './factors/factor-reset.ts'
@@ -58,13 +58,15 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
   await using stack = new AsyncDisposableStack()
   const state = stack.use(State.connect(config, { service: 'auth', logger, clock }))
   const { database, bus, objects } = state
-  const keys = deriveKeys(config.keyEncryptionKey)
+  const keys = new DataKey({ ...config, database, clock, logger })
+  // Whoever is not ready yet answers 503; a database that is away keeps nobody from starting.
+  await keys.open().catch(() => undefined)
   const basics = { database, bus, clock, logger, keys }
 
-  const signingKeys = new SigningKeys({ ...basics, keyEncryptionKey: config.keyEncryptionKey })
+  const signingKeys = new SigningKeys({ ...basics, dataKey: keys })
   const accessTokens = new AccessTokens(signingKeys, clock, config.publicUrl)
   const revocations = new Revocations(database, clock)
-  const throttle = new Throttle(database, clock, keys.lookup)
+  const throttle = new Throttle(database, clock, keys)
   const hashing = new PasswordHashing()
   const accounts = new Accounts(database, bus, clock)
   const secrets = new MailedSecrets({ ...basics, mailSecretKey: config.mailSecretKey, publicUrl: config.publicUrl })

@@ -22,7 +22,7 @@ export class Preferences {
   readonly #bus: Pick<Bus, 'nudge'>
   readonly #clock: Clock
   readonly #accounts: Accounts
-  readonly #mailSecretKey: Uint8Array
+  readonly #mailSecretKeys: readonly Uint8Array[]
 
   constructor(options: {
     readonly database: Database
@@ -30,12 +30,15 @@ export class Preferences {
     readonly clock: Clock
     readonly accounts: Accounts
     readonly mailSecretKey: Uint8Array
+    /** While the other is being replaced. */
+    readonly mailSecretKeyAccepted: Uint8Array | undefined
   }) {
     this.#database = options.database
     this.#bus = options.bus
     this.#clock = options.clock
     this.#accounts = options.accounts
-    this.#mailSecretKey = options.mailSecretKey
+    const { mailSecretKey, mailSecretKeyAccepted } = options
+    this.#mailSecretKeys = [mailSecretKey, mailSecretKeyAccepted ?? mailSecretKey]
   }
 
   async of(accountId: string): Promise<MailPreferences> {
@@ -55,7 +58,7 @@ export class Preferences {
    * @throws {ProblemError} `wrong-token`, `invalid-request`
    */
   async unsubscribe(token: string, form: Readable | undefined, traceParent: string): Promise<OptionalMailKind> {
-    const said = verifyUnsubscribe(token, this.#mailSecretKey)
+    const said = this.#mailSecretKeys.map((key) => verifyUnsubscribe(token, key)).find((found) => found !== undefined)
     if (said === undefined) throw new ProblemError(problems.wrongToken)
     await refuseOtherForm(form)
     await this.#merge(said.userId, { [said.kind]: false }, traceParent)

@@ -3,6 +3,7 @@ import type { Logger } from '@saas/http'
 import { sql, type Database, type Transaction } from '@saas/state'
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { calculateJwkThumbprint } from 'jose'
+import type { DataKey } from './data-key.ts'
 import { seal, unseal } from './sealing.ts'
 
 const SIGNS_FOR_MS = 30 * 86_400_000
@@ -54,7 +55,7 @@ export class SigningKeys {
   readonly #database: Database
   readonly #clock: Clock
   readonly #logger: Logger
-  readonly #keyEncryptionKey: Uint8Array
+  readonly #dataKey: DataKey
   #rows: readonly KeyRow[] = []
   readonly #public = new Map<string, KeyObject>()
   readonly #private = new Map<string, KeyObject | undefined>()
@@ -68,12 +69,12 @@ export class SigningKeys {
     readonly database: Database
     readonly clock: Clock
     readonly logger: Logger
-    readonly keyEncryptionKey: Uint8Array
+    readonly dataKey: DataKey
   }) {
     this.#database = options.database
     this.#clock = options.clock
     this.#logger = options.logger
-    this.#keyEncryptionKey = options.keyEncryptionKey
+    this.#dataKey = options.dataKey
   }
 
   /** Reads the keys and makes those that are missing, one replica at a time. Calls at once share one run. */
@@ -170,6 +171,7 @@ export class SigningKeys {
   }
 
   async #read(): Promise<void> {
+    await this.#dataKey.open()
     this.#accept(await this.#database.read(selectKeys, [this.#clock.now()]))
     this.#loadedAt = performance.now()
   }
@@ -200,20 +202,20 @@ export class SigningKeys {
     return {
       id,
       publicKey: { kty, crv, x },
-      sealedPrivateKey: seal(this.#keyEncryptionKey, id, privateKey.export({ format: 'der', type: 'pkcs8' })),
+      sealedPrivateKey: seal(this.#dataKey.signingKey, id, privateKey.export({ format: 'der', type: 'pkcs8' })),
       signsFrom,
       signsUntil,
       verifiesUntil: new Date(signsUntil.getTime() + VERIFIES_AFTER_MS),
     }
   }
 
-  /** A key sealed with another KEY_ENCRYPTION_KEY still verifies; a new one signs. */
+  /** A key that was sealed before there was a data key still verifies; a new one signs. */
   #open({ id, sealedPrivateKey }: KeyRow): KeyObject | undefined {
     try {
-      const opened = unseal(this.#keyEncryptionKey, id, sealedPrivateKey)
+      const opened = unseal(this.#dataKey.signingKey, id, sealedPrivateKey)
       return createPrivateKey({ key: opened, format: 'der', type: 'pkcs8' })
     } catch {
-      this.#logger.warn({ keyId: id }, 'A signing key cannot be opened with KEY_ENCRYPTION_KEY and only verifies')
+      this.#logger.warn({ keyId: id }, 'A signing key cannot be opened and only verifies')
       return undefined
     }
   }

@@ -1,7 +1,7 @@
 import { ProblemError, problems } from '@saas/contracts'
 import { sql, type Database, type Transaction } from '@saas/state'
 import type { Clock } from '@saas/config'
-import { hmac } from './derived-keys.ts'
+import { hmac, type DerivedKeys } from './derived-keys.ts'
 
 /** How many attempts are free, and how the pause after further ones grows. One attempt is forgotten every `leakSeconds`. */
 interface Limit {
@@ -120,12 +120,12 @@ const forgiveAccount = sql('auth.forgive_account', 'delete from throttle where k
 export class Throttle {
   readonly #database: Database
   readonly #clock: Clock
-  readonly #key: Uint8Array
+  readonly #keys: DerivedKeys
 
-  constructor(database: Database, clock: Clock, lookupKey: Uint8Array) {
+  constructor(database: Database, clock: Clock, keys: DerivedKeys) {
     this.#database = database
     this.#clock = clock
-    this.#key = lookupKey
+    this.#keys = keys
   }
 
   /**
@@ -171,7 +171,7 @@ export class Throttle {
 
   #keysOf(purpose: Purpose, account: string, address: string): Attempt {
     const key = (kind: string, ...values: readonly string[]): string =>
-      `${purpose}/${kind}/${hmac(this.#key, purpose, kind, ...values).toString('base64url')}`
+      `${purpose}/${kind}/${hmac(this.#keys.lookup, purpose, kind, ...values).toString('base64url')}`
     return {
       accountKey: key('account', account),
       knownKey: key('known', account, address),

@@ -3,6 +3,7 @@ import { Database } from '@saas/state'
 import { cloneDatabase, eventually, FakeClock, testLog } from '@saas/testing'
 import { decodeProtectedHeader } from 'jose'
 import { describe, expect, test } from 'vitest'
+import { DataKey } from '../src/data-key.ts'
 import { SigningKeys } from '../src/signing-keys.ts'
 import { decision, keyEncryptionKey, newUser, PASSWORD, startedAuth } from './harness.ts'
 
@@ -14,7 +15,9 @@ describe('signing keys', () => {
     const { logger } = testLog('auth')
     const { clock, database } = auth
     await using connected = new Database({ url: database.url, service: 'auth', timeoutMs: 5_000, logger })
-    const keys = new SigningKeys({ database: connected, clock, logger, keyEncryptionKey })
+    const basics = { database: connected, clock, logger }
+    const dataKey = new DataKey({ ...basics, keyEncryptionKey, keyEncryptionKeyAccepted: undefined })
+    const keys = new SigningKeys({ ...basics, dataKey })
     const asked = await Promise.all([keys.publicKey(kid), keys.publicKey(kid), keys.publicKey(kid)])
     expect(asked.map((key) => key !== undefined)).toEqual([true, true, true])
   })
@@ -62,8 +65,9 @@ describe('signing keys', () => {
     const clock = new FakeClock(new Date())
     await using first = await startedAuth({}, { database, clock })
     const user = await newUser(first)
-    // Another key encryption key: the second replica cannot sign with the first one's key and makes its own.
-    await using second = await startedAuth({ keyEncryptionKey: new Uint8Array(32).fill(1) }, { database, clock })
+    // The first one's keys are lost to the second, which makes one of its own.
+    await database.query(`update signing_key set sealed_private_key = '\\x00'`)
+    await using second = await startedAuth({}, { database, clock })
     const email = (await first.call(authRoutes.getProfile, { as: user.as })).body.email as string
     const login = await second.call(authRoutes.login, { body: { email, password: PASSWORD } })
     expect(login.status).toBe(200)

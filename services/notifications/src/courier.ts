@@ -35,6 +35,8 @@ export interface CourierOptions {
   readonly sender: Sender
   readonly shop: Shop
   readonly secretKey: Uint8Array
+  /** While the other is being replaced. */
+  readonly secretKeyAccepted: Uint8Array | undefined
   readonly quiet?: QuietHours | undefined
   /** The longest one attempt over all servers takes. */
   readonly sendTimeoutMs: number
@@ -171,11 +173,11 @@ export class Courier implements AsyncDisposable {
   }
 
   async #attempt(mail: ClaimedMail, recipient: Recipient, claimedAt: Date): Promise<Outcome> {
-    const { clock, secretKey, smtp } = this.#options
+    const { clock, secretKey, secretKeyAccepted, smtp } = this.#options
     const now = clock.now()
     let secret: MailSecret | undefined
     try {
-      secret = mail.secret === undefined ? undefined : await openSecret(mail.secret, secretKey)
+      secret = mail.secret === undefined ? undefined : await openSecret(mail.secret, secretKey, secretKeyAccepted)
     } catch (error) {
       // A wrong MAIL_SECRET_KEY can be put right; until then, or until the code expires, the mail is kept.
       return { result: 'failed', words: `the secret cannot be opened: ${messageOfError(error)}` }

@@ -52,6 +52,7 @@ export async function startNotifications(
       sender,
       shop: { name: sender.name, url: config.publicUrl },
       secretKey: config.mailSecretKey,
+      secretKeyAccepted: config.mailSecretKeyAccepted,
       quiet,
       sendTimeoutMs: sendTimeoutMs * config.smtpUrls.length,
       clock,

@@ -302,6 +302,19 @@ describe('what cannot be understood', () => {
     expect(row?.last_error).toMatch(/^the mail cannot be made: /)
   })
 
+  test('a mail that was sealed before or after the key was replaced is opened all the same', async () => {
+    const accepted = new Uint8Array(32).fill(5)
+    await using shop = await startShop({ mailSecretKeyAccepted: accepted })
+    for (const [email, key] of [
+      ['a@example.com', undefined],
+      ['b@example.com', accepted],
+    ] as const) {
+      const request = await someVerification(email, key === undefined ? {} : { key })
+      await shop.publisher.publish(authEvents.verificationRequested, request)
+      await eventually(() => shop.smtp.acceptedFor(email).length === 1)
+    }
+  })
+
   test('a mail whose secret cannot be opened is kept until it expires, and others are sent', async () => {
     await using shop = await startShop()
     const wrongKey = new Uint8Array(32)

@@ -129,6 +129,7 @@ export async function startShop(
     connTimeoutSeconds?: number
     quietHours?: string
     publicUrl?: string
+    mailSecretKeyAccepted?: Uint8Array
   } = {},
 ): Promise<Shop> {
   await using stack = new AsyncDisposableStack()
@@ -138,6 +139,7 @@ export async function startShop(
   const publisher = stack.use(new Publisher(bus))
   const config = {
     mailSecretKey,
+    mailSecretKeyAccepted: options.mailSecretKeyAccepted,
     smtpUrls: options.smtpUrls ?? [smtp.url],
     mailFrom: 'The Shop <shop@shop.example>',
     shopZone: 'Europe/Berlin',
