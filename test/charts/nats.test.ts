@@ -1,5 +1,6 @@
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { connect as connectSocket } from 'node:net'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { connect, PermissionViolationError, type NatsConnection } from '@nats-io/transport-node'
 import { statefulServices } from '@saas/contracts'
@@ -13,10 +14,12 @@ const NODES = [0, 1, 2]
 const stack = new AsyncDisposableStack()
 const nodes: Child[] = []
 const ports: number[] = []
+const routePorts: number[] = []
+const directories: string[] = []
 let objects: readonly Rendered[]
 
 /** The environment of a node, as Kubernetes would put it together. */
-function environmentOf(node: string, routePorts: readonly number[]): Record<string, string> {
+function environmentOf(node: string): Record<string, string> {
   const workload = workloads(objects).find(({ name }) => name === 'shop-nats')
   const environment: Record<string, string> = {}
   for (const { name, value, valueFrom } of workload?.containers[0]?.env ?? []) {
@@ -38,39 +41,40 @@ function secretValue(secret: string, key: string): string {
   return (named(objects, 'Secret', secret)['stringData'] as Record<string, string>)[key] ?? ''
 }
 
+/** A node with what the objects of this moment say, on the data that it had. */
+async function start(node: number): Promise<void> {
+  const { data } = named(objects, 'ConfigMap', 'shop-nats') as unknown as { data: Record<string, string> }
+  const directory = directories[node] ?? ''
+  const file = join(directory, 'nats.conf')
+  // Only addresses and folders differ from what runs in a pod.
+  const here = String(data['nats.conf'])
+    .replace('0.0.0.0:4222', `127.0.0.1:${ports[node]}`)
+    .replace('0.0.0.0:6222', `127.0.0.1:${routePorts[node]}`)
+    .replace('0.0.0.0:8222', '127.0.0.1:-1')
+    .replace('"/data"', `"${join(directory, 'data')}"`)
+    .replace('/tmp/nats.pid', join(directory, 'nats.pid'))
+  writeFileSync(file, here, { mode: 0o600 })
+  nodes[node] = stack.use(
+    await Child.start({
+      name: `NATS ${node}`,
+      command: await natsBinary(),
+      arguments: ['--config', file],
+      environment: environmentOf(`shop-nats-${node}`),
+      logFile: join(directory, 'nats.log'),
+      isReady: (signal) => listens(ports[node] ?? 0, signal),
+    }),
+  )
+}
+
 beforeAll(async () => {
   objects = await rendered()
-  const configuration = (named(objects, 'ConfigMap', 'shop-nats')['data'] as Record<string, string>)['nats.conf'] ?? ''
-  const program = await natsBinary()
-  const routePorts: number[] = []
-  for (const _ of NODES) {
+  for (const node of NODES) {
     ports.push(await freePort())
     routePorts.push(await freePort())
+    directories.push(mkdtempSync(join(sharedServers().directory, 'chart-nats-')))
+    mkdirSync(join(directories[node] ?? '', 'data'), { mode: 0o700 })
   }
-  const start = async (node: number): Promise<Child> => {
-    const directory = mkdtempSync(join(sharedServers().directory, 'chart-nats-'))
-    mkdirSync(join(directory, 'data'), { mode: 0o700 })
-    const file = join(directory, 'nats.conf')
-    // Only addresses and folders differ from what runs in a pod.
-    const here = configuration
-      .replace('0.0.0.0:4222', `127.0.0.1:${ports[node]}`)
-      .replace('0.0.0.0:6222', `127.0.0.1:${routePorts[node]}`)
-      .replace('0.0.0.0:8222', '127.0.0.1:-1')
-      .replace('"/data"', `"${join(directory, 'data')}"`)
-      .replace('/tmp/nats.pid', join(directory, 'nats.pid'))
-    writeFileSync(file, here, { mode: 0o600 })
-    return stack.use(
-      await Child.start({
-        name: `NATS ${node}`,
-        command: program,
-        arguments: ['--config', file],
-        environment: environmentOf(`shop-nats-${node}`, routePorts),
-        logFile: join(directory, 'nats.log'),
-        isReady: (signal) => listens(ports[node] ?? 0, signal),
-      }),
-    )
-  }
-  nodes.push(...(await Promise.all(NODES.map(start))))
+  await Promise.all(NODES.map(start))
 })
 
 afterAll(async () => {
@@ -174,4 +178,45 @@ test('nobody gets in with another one’s password, or with none', async () => {
   const pass = secretValue('shop-auth', 'nats-password')
   await expect(connect({ servers, user: 'orders', pass, reconnect: false })).rejects.toThrow(/uthorization/)
   await expect(connect({ servers, reconnect: false })).rejects.toThrow(/uthorization/)
+})
+
+test('with other passwords all nodes start at once, keep what they had, and refuse the old ones', async () => {
+  const messages = async (connection: NatsConnection) =>
+    (await connection.request('$JS.API.STREAM.INFO.messages')).json<{
+      state: { messages: number }
+      cluster: { replicas: { current: boolean }[] }
+    }>()
+  const old = secretValue('shop-orders', 'nats-password')
+  const { state } = await messages(await connectAs('orders'))
+  expect(state.messages).toBeGreaterThan(0)
+  objects = await rendered({ set: { 'global.secrets.generations': { 'nats-password': 2, 'route-password': 2 } } })
+  await Promise.all(nodes.map(async (node) => await node.stop()))
+  await Promise.all(NODES.map(start))
+  const orders = await connectAs('orders')
+  await eventually(async () => {
+    const after = await messages(orders)
+    expect(after.state.messages).toBe(state.messages)
+    expect(after.cluster.replicas.map(({ current }) => current)).toEqual([true, true])
+  })
+  const servers = `127.0.0.1:${ports[0]}`
+  await expect(connect({ servers, user: 'orders', pass: old, reconnect: false })).rejects.toThrow(/uthorization/)
+})
+
+test('a node with another password for routes than the rest is let in by nobody, so it has to be all of them', async () => {
+  objects = await rendered({ set: { 'global.secrets.generations': { 'nats-password': 2, 'route-password': 3 } } })
+  await nodes[2]?.stop()
+  await start(2)
+  const lonely = await connect({
+    servers: `127.0.0.1:${ports[2]}`,
+    user: 'orders',
+    pass: secretValue('shop-orders', 'nats-password'),
+    inboxPrefix: '_INBOX_orders',
+  })
+  stack.defer(async () => await lonely.close())
+  const { code } = await lonely
+    .request('$JS.API.STREAM.INFO.messages', '', { timeout: 1_000 })
+    .then((answer) => answer.json<{ error?: { code: number } }>().error ?? { code: 200 })
+    .catch(() => ({ code: 503 }))
+  expect(code).toBe(503)
+  await expect(readFile(join(directories[2] ?? '', 'nats.log'), 'utf8')).resolves.toMatch(/route.*uthorization/i)
 })

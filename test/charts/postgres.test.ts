@@ -130,8 +130,10 @@ test('a service reads and writes rows, and can change no table, no ledger and no
   }
 })
 
-test('a password that changed is followed, and the old one is refused', async () => {
+test('a password that changed is followed, the old one is refused, and connections that are open go on', async () => {
   const { uri = '', direct = '' } = uris['orders'] ?? {}
+  const open = new Client({ connectionString: uri })
+  await open.connect()
   await provision({ PASSWORD_ORDERS: 'another', MIGRATOR_PASSWORD_ORDERS: "it's \\another$$" })
   const changed = (url: string, password: string): string => {
     const other = new URL(url)
@@ -142,6 +144,9 @@ test('a password that changed is followed, and the old one is refused', async ()
   expect(await refusalOf(direct)).toBe('28P01')
   expect(await query(changed(uri, 'another'), 'select 1 as one')).toEqual([{ one: 1 }])
   expect(await query(changed(direct, "it's \\another$$"), 'select 1 as one')).toEqual([{ one: 1 }])
+  // What an old pod holds serves until the pod is replaced.
+  expect((await open.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+  await open.end()
   await provision()
   expect(await query(uri, 'select 1 as one')).toEqual([{ one: 1 }])
 })

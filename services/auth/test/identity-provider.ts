@@ -15,6 +15,8 @@ export interface ProviderUser {
 export interface IdentityProvider extends AsyncDisposable {
   readonly issuer: string
   user: ProviderUser
+  /** Forgets the client's secret for another one. */
+  replaceSecret(clientSecret: string): void
   /** Follows the provider's redirects as a browser would, to what it sends the browser back with. */
   visit(url: string): Promise<Record<string, string>>
 }
@@ -33,24 +35,25 @@ export async function startIdentityProvider(redirectUris: readonly string[]): Pr
   const port = await freePort()
   const issuer = `http://localhost:${port}`
   const state = { user: { sub: 'nobody' } as ProviderUser }
-  const provider = new Provider(issuer, {
-    clients: [{ client_id: CLIENT.clientId, client_secret: CLIENT.clientSecret, redirect_uris: redirectUris }],
-    claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
-    features: { devInteractions: { enabled: false } },
-    pkce: { required: () => true },
-    cookies: { keys: ['only for tests'] },
-    interactions: { url: (_: unknown, { uid }: { uid: string }) => `/interaction/${uid}` },
-    findAccount: (_: unknown, id: string) => ({ accountId: id, claims: () => ({ ...state.user, sub: id }) }),
-    loadExistingGrant: async ({ oidc }: Context) => {
-      const grant = new oidc.provider.Grant({ clientId: oidc.client.clientId, accountId: oidc.session.accountId })
-      grant.addOIDCScope('openid email profile')
-      await grant.save()
-      return grant
-    },
-  })
-  const answer = provider.callback()
+  const providerWith = (clientSecret: string) =>
+    new Provider(issuer, {
+      clients: [{ client_id: CLIENT.clientId, client_secret: clientSecret, redirect_uris: redirectUris }],
+      claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
+      features: { devInteractions: { enabled: false } },
+      pkce: { required: () => true },
+      cookies: { keys: ['only for tests'] },
+      interactions: { url: (_: unknown, { uid }: { uid: string }) => `/interaction/${uid}` },
+      findAccount: (_: unknown, id: string) => ({ accountId: id, claims: () => ({ ...state.user, sub: id }) }),
+      loadExistingGrant: async ({ oidc }: Context) => {
+        const grant = new oidc.provider.Grant({ clientId: oidc.client.clientId, accountId: oidc.session.accountId })
+        grant.addOIDCScope('openid email profile')
+        await grant.save()
+        return grant
+      },
+    })
+  let provider = providerWith(CLIENT.clientSecret)
   const server = createServer((request, response) => {
-    if (request.url?.startsWith('/interaction/') !== true) answer(request, response)
+    if (request.url?.startsWith('/interaction/') !== true) provider.callback()(request, response)
     else void provider.interactionFinished(request, response, { login: { accountId: state.user.sub } })
   })
   server.listen(port, '127.0.0.1')
@@ -62,6 +65,9 @@ export async function startIdentityProvider(redirectUris: readonly string[]): Pr
     },
     set user(user) {
       state.user = user
+    },
+    replaceSecret: (clientSecret) => {
+      provider = providerWith(clientSecret)
     },
     visit: async (url) => await visit(url, issuer),
     [Symbol.asyncDispose]: async () => {

@@ -49,16 +49,16 @@ interface Arrival {
   readonly cookie: string
 }
 
-async function travelled(user: ProviderUser, id = 'trusted'): Promise<Arrival> {
+async function travelled(user: ProviderUser, id = 'trusted', by = auth): Promise<Arrival> {
   provider.user = user
-  const departure = await auth.call(authRoutes.departToProvider, { params: { provider: id } })
+  const departure = await by.call(authRoutes.departToProvider, { params: { provider: id } })
   if (departure.status !== 200) throw new Error(JSON.stringify(departure.body))
   const cookie = departure.headers['set-cookie']?.split(';')[0] ?? ''
   return { cookie, answer: (await provider.visit(departure.body.url)) as ProviderAnswer }
 }
 
-const arrive = async ({ answer, cookie }: Arrival, id = 'trusted'): Promise<Answer> =>
-  await auth.call(authRoutes.returnFromProvider, { params: { provider: id }, body: answer, headers: { cookie } })
+const arrive = async ({ answer, cookie }: Arrival, id = 'trusted', by = auth): Promise<Answer> =>
+  await by.call(authRoutes.returnFromProvider, { params: { provider: id }, body: answer, headers: { cookie } })
 
 describe('signing in with a provider', () => {
   test('makes an account for a new address and finds it again, whatever the address is then', async () => {
@@ -205,4 +205,32 @@ describe('linking a provider', () => {
     const other = await auth.call(authRoutes.returnToLink, { params, body, as: bob.as, headers: { cookie } })
     expect(other.body.type).toBe('/problems/wrong-token')
   })
+})
+
+test('the secret at a provider is replaced: who has the new one signs the same person in, who has the old one is refused', async () => {
+  const user = person(someone())
+  const first = await arrive(await travelled(user))
+  const { issuer } = provider
+  await using renewed = await startedAuth(
+    {
+      oidcProviders: [
+        {
+          id: 'trusted',
+          name: 'The trusted one',
+          issuer,
+          trustEmail: true,
+          clientId: CLIENT.clientId,
+          clientSecret: 'young',
+        },
+      ],
+    },
+    { database: auth.database, clock: auth.clock },
+  )
+  // Nobody has told the provider yet.
+  const early = await arrive(await travelled(user, 'trusted', renewed), 'trusted', renewed)
+  expect([early.status, early.body.type]).toEqual([403, expect.stringMatching(/provider-refused$/)])
+  provider.replaceSecret('young')
+  const second = await arrive(await travelled(user, 'trusted', renewed), 'trusted', renewed)
+  expect(userOf(second.body).userId).toBe(userOf(first.body).userId)
+  expect((await arrive(await travelled(user))).status).toBe(403)
 })

@@ -311,7 +311,7 @@ describe('what cannot be understood', () => {
     ] as const) {
       const request = await someVerification(email, key === undefined ? {} : { key })
       await shop.publisher.publish(authEvents.verificationRequested, request)
-      await eventually(() => shop.smtp.acceptedFor(email).length === 1)
+      await eventually(() => expect(shop.smtp.acceptedFor(email)).toHaveLength(1))
     }
   })
 

@@ -30,6 +30,34 @@ test('when the first mail server is down the next one gets the mail, and the fir
   await eventually(() => first.acceptedFor(user.email).length === 1)
 })
 
+test('the password of a mail server is replaced while both are valid; afterwards who has the old one sends nothing and loses nothing', async () => {
+  await using both = await SmtpSink.start({ passwords: new Set(['old', 'young']) })
+  const { port } = both
+  const url = (password: string) => both.url.replace('smtp://', `smtp://shop:${password}@`)
+  const send = async (shop: Shop) => {
+    const user = someUser()
+    await shop.publisher.publish(authEvents.registrationRepeated, user)
+    return user.email
+  }
+  await using before = await startShop({ smtpUrls: [url('old')] })
+  await using after = await startShop({ smtpUrls: [url('young')] })
+  for (const shop of [before, after]) {
+    const email = await send(shop)
+    await eventually(() => both.acceptedFor(email).length === 1)
+  }
+  // Connections that are open would go on.
+  await both[Symbol.asyncDispose]()
+  await using server = await SmtpSink.start({ port, passwords: new Set(['young']) })
+  const [kept, sent] = [await send(before), await send(after)]
+  await eventually(() => server.acceptedFor(sent).length === 1)
+  await eventually(async () => {
+    const row = (await before.rows()).find(({ email }) => email === kept)
+    expect(row).toMatchObject({ status: 'due', last_error: expect.stringMatching(/535/) as string })
+  })
+  expect(JSON.stringify(await before.rows())).not.toContain('shop:old')
+  expect(server.acceptedFor(kept)).toEqual([])
+})
+
 test('a mail server that accepts connections and says nothing is passed over in time', async () => {
   await using silent = await SmtpSink.start({ isSilent: true })
   await using second = await SmtpSink.start()

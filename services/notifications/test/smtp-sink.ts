@@ -27,6 +27,8 @@ interface SinkOptions {
   readonly behave?: (to: string, attempt: number) => Behaviour | Promise<Behaviour>
   /** Accepts connections and says nothing. */
   readonly isSilent?: boolean
+  /** Asks who is there, and takes mails of whoever has one of these passwords. */
+  readonly passwords?: ReadonlySet<string>
 }
 
 /** A real SMTP server that a test makes behave badly. */
@@ -38,16 +40,21 @@ export class SmtpSink implements AsyncDisposable {
   readonly #server: SMTPServer
   #port = 0
 
-  private constructor({ behave = () => 'accept', isSilent = false }: SinkOptions) {
+  private constructor({ behave = () => 'accept', isSilent = false, passwords }: SinkOptions) {
     this.behave = behave
     this.#server = new SMTPServer({
-      authOptional: true,
-      disabledCommands: ['STARTTLS', 'AUTH'],
+      authOptional: passwords === undefined,
+      allowInsecureAuth: true,
+      disabledCommands: passwords === undefined ? ['STARTTLS', 'AUTH'] : ['STARTTLS'],
       disableReverseLookup: true,
       closeTimeout: 50,
       onConnect: (_session, done) => {
         this.connections += 1
         if (!isSilent) done()
+      },
+      onAuth: ({ username, password }, _session, done) => {
+        if (passwords?.has(password ?? '') === true) done(null, { user: username })
+        else done(new Error('535 5.7.8 Wrong password'))
       },
       onRcptTo: (address, _session, done) => {
         const attempt = (this.#attempts.get(address.address) ?? 0) + 1
