@@ -128,6 +128,83 @@ describe('ways to sign in, in a real browser', () => {
     await other.page.getByText('The link is gone.').waitFor()
   })
 
+  test('whoever has a second factor shows it again before the address changes or the account goes', async () => {
+    const { credentials } = await newCustomer(stage.shop, 'Rita Reproof')
+    const next = `moved-${credentials.email}`
+    await using visitor = await Visitor.arrive(stage)
+    const { page } = visitor
+    await withPasskeys(visitor)
+    await visitor.logIn(credentials)
+    await visitor.openFromMenu('Account')
+    const authenticator = await setUpApp(visitor)
+    await page.getByRole('button', { name: 'Add a passkey' }).click()
+    await page.getByLabel('Name').last().fill('My laptop')
+    await page.getByRole('button', { name: 'Make the passkey' }).click()
+    await page.getByRole('button', { name: 'Rename: My laptop' }).waitFor()
+    const password = page.getByLabel('Current password', { exact: true })
+
+    // A code of the app, after a wrong one.
+    await stage.shop.ageProofs()
+    const email = page.getByRole('region', { name: 'Email address' })
+    await email.getByRole('button', { name: 'Change the address' }).click()
+    await email.getByLabel('New address').fill(next)
+    await email.getByLabel('Current password').fill(credentials.password)
+    await email.getByRole('button', { name: 'Change the address' }).click()
+    await email.getByText('show once more that it is you').waitFor()
+    await visitor.photograph('57-prove-again')
+    await email.getByLabel('Code of the app').fill('000000')
+    await email.getByRole('button', { name: 'Continue' }).click()
+    await email.getByRole('alert').waitFor()
+    const proof = await authenticator.proof()
+    await email.getByLabel('Code of the app').fill('code' in proof ? proof.code : '')
+    await email.getByRole('button', { name: 'Continue' }).click()
+    await email.getByText('A link and a code are on their way').waitFor()
+
+    // A passkey; what is wrong besides is said afterwards, with what was typed still there.
+    await stage.shop.ageProofs()
+    await page.getByRole('button', { name: 'Delete my account' }).click()
+    const leaving = page.getByRole('region', { name: 'Delete the account' })
+    await leaving.getByLabel('Current password').fill('not the password')
+    await leaving.getByRole('button', { name: 'Delete for good' }).click()
+    await leaving.getByRole('button', { name: 'Use a passkey' }).click()
+    await page.getByText('The email, password or code is not right').first().waitFor()
+    await visitor.photograph('58-leaving')
+
+    // A recovery code.
+    await stage.shop.ageProofs()
+    await leaving.getByLabel('Current password').fill(credentials.password)
+    await leaving.getByRole('button', { name: 'Delete for good' }).click()
+    await leaving.getByRole('button', { name: 'Use a recovery code' }).click()
+    await leaving.getByLabel('Recovery code').fill(authenticator.recoveryCodes[0] ?? '')
+    await leaving.getByRole('button', { name: 'Continue' }).click()
+    await page.getByText('Your account is deleted.').first().waitFor()
+    expect(await password.count()).toBe(0)
+  })
+
+  test('an administrator takes the second factors of somebody who lost them away, who is told', async () => {
+    const customer = await newCustomer(stage.shop, 'Lotte Lost')
+    const { credentials } = customer
+    await customer.addAuthenticator()
+    await using visitor = await Visitor.arrive(stage)
+    const { page } = visitor
+    await visitor.logIn(stage.admin)
+    await page.goto('/operate?show=users')
+    await page.getByRole('searchbox').fill(credentials.email)
+    await page.getByRole('searchbox').press('Enter')
+    const row = page.getByRole('row', { name: credentials.email })
+    await row.getByRole('button', { name: 'Reset sign-in' }).click()
+    await page.getByRole('dialog').getByText('Take away every second factor').waitFor()
+    await page.getByRole('dialog').getByRole('button', { name: 'Reset sign-in' }).click()
+    await page.getByText('signs in with the password alone now').first().waitFor()
+    await visitor.photograph('59-users')
+    await page.goto('/operate?show=audit')
+    await page.getByRole('cell', { name: 'every' }).first().waitFor()
+    await visitor.photograph('60-audit')
+    await using lotte = await Visitor.arrive(stage)
+    await lotte.logIn(credentials)
+    await stage.shop.mailbox.waitForMail(credentials.email, ({ text }) => text.includes('by an administrator'))
+  })
+
   test('a new administrator can do what customers can until a second factor is set up', async () => {
     const { credentials } = await newCustomer(stage.shop, 'Nina New')
     const boss = new Person(stage.shop)

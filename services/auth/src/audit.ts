@@ -8,6 +8,7 @@ import { hmac, type DerivedKeys } from './derived-keys.ts'
 const ITEMS_DEFAULT = 24
 const FAILURE_WINDOW_MS = 60_000
 const SIGN_INS_MAX = 1_000
+const CHANGES_MAX = 1_000
 const SEQUENCE_END = 2 ** 31
 
 const insertEntry = sql(
@@ -45,6 +46,28 @@ const selectSignIns = sql<{ at: Date; action: string; network: string | null; de
    where account_id = $1 and action in ('sign-in', 'sign-in-failed')
    order by id desc
    limit ${SIGN_INS_MAX}`,
+)
+
+interface ChangeRow {
+  readonly at: Date
+  readonly action: string
+  readonly by: 'you' | 'somebody else' | null
+  readonly network: string | null
+  readonly device: string | null
+  readonly detail: Readonly<Record<string, unknown>>
+}
+
+const selectChanges = sql<ChangeRow>(
+  'auth.changes',
+  `select at, action, detail,
+     case when by_id = $1 then 'you' when by_id is not null then 'somebody else' end as by,
+     -- Where an administrator was is none of the owner's business.
+     case when by_id = $1 or by_id is null then network end as network,
+     case when by_id = $1 or by_id is null then device end as device
+   from audit_entry
+   where account_id = $1 and action not in ('sign-in', 'sign-in-failed')
+   order by id desc
+   limit ${CHANGES_MAX}`,
 )
 
 /** What an entry says beyond its time. */
@@ -137,6 +160,12 @@ export class Audit {
   async signInsOf(accountId: string): Promise<Record<string, unknown>[]> {
     const rows = await this.#database.read(selectSignIns, [accountId])
     return rows.map(({ at, action, network, device }) => ({ at: at.toISOString(), action, network, device }))
+  }
+
+  /** What was done to the account, by whom in general, for whoever asks what is kept about them. */
+  async changesOf(accountId: string): Promise<Record<string, unknown>[]> {
+    const rows = await this.#database.read(selectChanges, [accountId])
+    return rows.map(({ at, ...change }) => Object.assign({ at: at.toISOString() }, change))
   }
 }
 

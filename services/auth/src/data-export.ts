@@ -14,6 +14,7 @@ import { emission, emit } from './account-events.ts'
 import { profileOf, type Accounts } from './accounts.ts'
 import type { Audit } from './audit.ts'
 import type { Client } from './client.ts'
+import type { Factors } from './factors/factors.ts'
 import type { Sessions } from './sessions.ts'
 import type { Throttle } from './throttle.ts'
 
@@ -67,6 +68,7 @@ export class DataExports {
   readonly #clock: Clock
   readonly #accounts: Accounts
   readonly #audit: Audit
+  readonly #factors: Pick<Factors, 'list'>
   readonly #sessions: Sessions
   readonly #throttle: Throttle
 
@@ -76,6 +78,7 @@ export class DataExports {
     readonly clock: Clock
     readonly accounts: Accounts
     readonly audit: Audit
+    readonly factors: Pick<Factors, 'list'>
     readonly sessions: Sessions
     readonly throttle: Throttle
   }) {
@@ -84,6 +87,7 @@ export class DataExports {
     this.#clock = options.clock
     this.#accounts = options.accounts
     this.#audit = options.audit
+    this.#factors = options.factors
     this.#sessions = options.sessions
     this.#throttle = options.throttle
   }
@@ -156,7 +160,9 @@ export class DataExports {
       profile: profileOf(account),
       preferences: Object.fromEntries(preferences) as MailPreferences,
       sessions: await this.#sessions.list(userId, sessionId),
+      factors: await this.#factors.list(userId),
       signIns: await this.#audit.signInsOf(userId),
+      changes: await this.#audit.changesOf(userId),
       orders: itemsOf('orders'),
       mails: itemsOf('notifications'),
     }

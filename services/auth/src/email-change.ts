@@ -8,6 +8,8 @@ import type { Audit } from './audit.ts'
 import type { Client } from './client.ts'
 import { sha256 } from './derived-keys.ts'
 import { NO_PASSWORD } from './hashing.ts'
+import { removeFactorsSince } from './factors/added-since.ts'
+import { factorChanged } from './factors/second-factors.ts'
 import type { MailedSecrets } from './mailed-secrets.ts'
 import { giveAddress } from './new-address.ts'
 import type { Reproof, Reproofs } from './reproof.ts'
@@ -53,9 +55,9 @@ const selectUndo = sql<{ accountId: string }>(
   'select account_id as "accountId" from email_undo where token_hash = $1 and expires_at > $2',
 )
 
-const takeUndo = sql<{ email: string }>(
+const takeUndo = sql<{ email: string; expiresAt: Date }>(
   'auth.take_email_undo',
-  'delete from email_undo where token_hash = $1 and expires_at > $2 returning email',
+  `delete from email_undo where token_hash = $1 and expires_at > $2 returning email, expires_at as "expiresAt"`,
 )
 
 const deleteUndos = sql('auth.delete_email_undos', 'delete from email_undo where account_id = $1')
@@ -156,7 +158,8 @@ export class EmailChanges {
 
   /**
    * For whoever reads the old mailbox and did not ask for this. The account gets its address back, nobody is signed in to it any
-   * more, the password that let the change happen is gone, and a link to set a new one is mailed.
+   * more, the password that let the change happen is gone, and so is every other way in that was added since. A link to set a new
+   * password is mailed.
    *
    * @throws {ProblemError} `wrong-token`, `address-taken`, `too-many-requests`
    */
@@ -173,9 +176,16 @@ export class EmailChanges {
       const restored = await giveAddress(tx, before, given, now, traceParent)
       await this.#secrets.voidCodes(tx, before.email)
       await tx.query(deleteUndos, [before.id])
-      await this.#audit.record(tx, { action: 'email-restored', accountId: before.id, client })
+      const changedAt = new Date(taken.expiresAt.getTime() - UNDO_LIFETIME_MS)
+      const removed = await removeFactorsSince(tx, before.id, changedAt)
+      const detail = { removed: removed.map(({ factor, label }) => label ?? factor) }
+      await this.#audit.record(tx, { action: 'email-restored', accountId: before.id, client, detail })
       const reset = await this.#secrets.requestReset(tx, restored)
-      await emit(tx, before.id, [userChanged(restored), reset, sessionRevoked(before.id, null)], traceParent)
+      // Of recovery codes the page speaks: the mail about them is an administrator's doing.
+      const told = removed
+        .filter(({ factor }) => factor !== 'recovery-codes')
+        .map((change) => factorChanged(restored, change, now))
+      await emit(tx, before.id, [userChanged(restored), reset, ...told, sessionRevoked(before.id, null)], traceParent)
     })
     await this.#publish()
   }

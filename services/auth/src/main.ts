@@ -74,7 +74,6 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
   const audit = new Audit(basics)
   const sessions = new Sessions({ ...basics, accessTokens, audit, revocations })
   const avatars = new Avatars({ ...basics, objects, throttle })
-  const dataExports = new DataExports({ ...basics, accounts, audit, sessions, throttle })
   const refusals = new RefusalLog(basics)
   const gate = new Gate({ policy: new Policy(allRoutes), accessTokens, revocations, refusals, ...config, clock })
 
@@ -86,6 +85,9 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
   const reproofs = new Reproofs({ ...basics, hashing, secrets, throttle, secondFactors })
   const changes = new FactorChanges({ ...basics, audit, revocations, secondFactors, recoveryCodes })
   const identities = new Identities(database)
+  const parts = { authenticators, recoveryCodes, passkeys, identities, secondFactors, changes }
+  const factors = new Factors({ ...basics, ...parts, throttle })
+  const dataExports = new DataExports({ ...basics, accounts, audit, factors, sessions, throttle })
   const pendingSignIns = new PendingSignIns({ ...basics, secondFactors, sessions, throttle })
 
   const app = createApp({
@@ -118,16 +120,7 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
         secrets,
         throttle,
       }),
-      factors: new Factors({
-        ...basics,
-        throttle,
-        authenticators,
-        recoveryCodes,
-        passkeys,
-        identities,
-        secondFactors,
-        changes,
-      }),
+      factors,
       factorReset: new FactorReset({ ...basics, audit, revocations }),
       passkeySignIn: new PasskeySignIn({ ...basics, passkeys, sessions, throttle }),
       gate,

@@ -1,7 +1,9 @@
 import { authEvents, authRoutes, exportEvents } from '@saas/contracts'
 import { eventually, type TestService } from '@saas/testing'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { newUser, startedAuth, type SignedInUser } from './harness.ts'
+import { Authenticator } from '@saas/devstack'
+import { administrator, newUser, sendTo, startedAuth, type SignedInUser } from './harness.ts'
+import { SoftwarePasskey } from './software-passkey.ts'
 
 let auth: TestService
 let user: SignedInUser
@@ -38,6 +40,17 @@ async function answer(service: string, part: number, parts: number, items: objec
 }
 
 test('an export is whole: it waits for every part of every service, and holds what auth knows', async () => {
+  await Authenticator.enrol(sendTo(auth), user.accessToken, () => auth.clock.now())
+  const { body: offered } = await auth.call(authRoutes.offerPasskey, { as: user.as })
+  const passkey = new SoftwarePasskey().create(offered.options)
+  await auth.call(authRoutes.addPasskey, { as: user.as, body: { name: 'My phone', passkey } })
+  await auth.database.query(
+    `insert into linked_identity (id, account_id, issuer, subject, provider, email, created_at, last_used_at)
+     values ($1, $2, 'https://id.example.com', 'me', 'example', 'me@example.com', now(), now())`,
+    [crypto.randomUUID(), user.userId],
+  )
+  const admin = await administrator(auth)
+  await auth.call(authRoutes.setRoles, { params: { id: user.userId }, body: { roles: ['manager'] }, as: admin.as })
   const asked = ask()
   await answer('notifications', 1, 1, [{ kind: 'verify-address' }])
   await answer('orders', 2, 2, [{ id: 'b' }])
@@ -48,10 +61,24 @@ test('an export is whole: it waits for every part of every service, and holds wh
     profile: { id: user.userId },
     preferences: { digest: true },
     sessions: [{ id: user.sessionId, device: expect.any(String), address: '127.0.0.1' }],
+    factors: {
+      totp: { createdAt: expect.any(String) },
+      passkeys: [{ name: 'My phone' }],
+      identities: [{ email: 'me@example.com' }],
+      recoveryCodesLeft: 10,
+    },
     signIns: [{ action: 'sign-in', network: '127.0.0.1' }],
+    changes: [
+      { action: 'data-exported', by: 'you' },
+      { action: 'roles-changed', by: 'somebody else', network: null, device: null },
+      { action: 'factor-added', by: 'you' },
+      { action: 'factor-added', by: 'you' },
+    ],
     orders: [{ id: 'a' }, { id: 'b' }],
     mails: [{ kind: 'verify-address' }],
   })
+  // What opens the account is not in it.
+  expect(JSON.stringify(body)).not.toMatch(/secret|publicKey|credential|hash/i)
 })
 
 test('asked again a moment later, it is the same export: no service works twice', async () => {

@@ -9,11 +9,14 @@ import {
   newUser,
   PASSWORD,
   registered,
+  sendTo,
   signIn,
   startedAuth,
   tokenOf,
   type SignedInUser,
 } from './harness.ts'
+import { Authenticator } from '@saas/devstack'
+import { SoftwarePasskey } from './software-passkey.ts'
 
 let auth: TestService
 let user: SignedInUser
@@ -212,6 +215,46 @@ describe('the old address', () => {
     const body = { token: tokenOf(reset), password: 'quite another lantern 7' }
     expect((await auth.call(authRoutes.resetPassword, { body })).status).toBe(204)
     expect(await login(email, body.password)).toBe(200)
+  })
+
+  test('takes the ways in that were added since away with it, and leaves the owner theirs', async () => {
+    const mine = new SoftwarePasskey()
+    const theirs = new SoftwarePasskey()
+    const add = async (passkey: SoftwarePasskey, name: string): Promise<void> => {
+      const { body } = await auth.call(authRoutes.offerPasskey, { as: user.as })
+      const added = await auth.call(authRoutes.addPasskey, {
+        as: user.as,
+        body: { name, passkey: passkey.create(body.options) },
+      })
+      expect(added.status).toBe(201)
+    }
+    const link = async (subject: string): Promise<void> => {
+      await auth.database.query(
+        `insert into linked_identity (id, account_id, issuer, subject, provider, created_at, last_used_at)
+         values ($1, $2, 'https://id.example.com', $3, $3, $4, $4)`,
+        [crypto.randomUUID(), user.userId, subject, auth.clock.now()],
+      )
+    }
+    await add(mine, 'Mine')
+    await link(`mine-${email}`)
+    auth.clock.advance(1_000)
+    await moved()
+    auth.clock.advance(1_000)
+    await add(theirs, 'Theirs')
+    await link(`theirs-${email}`)
+    await Authenticator.enrol(sendTo(auth), user.accessToken, () => auth.clock.now())
+    expect((await auth.call(authRoutes.undoEmail, { body: { token: await undo() } })).status).toBe(204)
+    const { body: left } = await auth.call(authRoutes.listFactors, { as: user.as })
+    expect(left).toMatchObject({ totp: null, recoveryCodesLeft: 0, passkeys: [{ name: 'Mine' }] })
+    expect(left.identities).toHaveLength(1)
+    const signInWith = async (passkey: SoftwarePasskey): Promise<number> => {
+      const { body } = await auth.call(authRoutes.offerPasskeySignIn)
+      return (await auth.call(authRoutes.signInWithPasskey, { body: { passkey: passkey.get(body.options) } })).status
+    }
+    expect([await signInWith(theirs), await signInWith(mine)]).toEqual([401, 200])
+    const told = (await eventsTo(auth, authEvents.factorChanged, email)).map(({ data }) => data)
+    const removed = told.filter(({ change }) => change === 'removed').map(({ factor, label }) => label ?? factor)
+    expect(removed.toSorted()).toEqual(['Theirs', `theirs-${email}`, 'totp'])
   })
 
   test('takes it back once, and however often the account was moved on', async () => {

@@ -2,7 +2,7 @@ import { serviceNames, type ServiceName } from '@saas/contracts'
 import { composeArguments, run, silentProgress, startTrialShop } from '@saas/devstack'
 import { readMailsAt } from '@saas/testing'
 import { spawnSync } from 'node:child_process'
-import type { Shop } from './shop.ts'
+import { AGE_PROOFS, type Shop } from './shop.ts'
 
 /** The whole product in the containers of `docker/compose.yaml`, with empty databases, on a Linux engine of this machine. */
 export async function startContainerShop(): Promise<Shop> {
@@ -24,6 +24,11 @@ export async function startContainerShop(): Promise<Shop> {
     mailSecretKey: Buffer.from(secrets.mailSecretKey, 'base64url'),
     directUrls: Object.fromEntries(addresses) as Record<ServiceName, string>,
     logOf: (service) => shop.logs(service),
+    ageProofs: async () => {
+      const psql = ['exec', '-T', 'postgres', 'psql', '-U', 'postgres', '-d', 'auth', '-c', AGE_PROOFS]
+      const { status, stderr } = spawnSync('docker', [...composeArguments(project), ...psql], { encoding: 'utf8' })
+      if (status !== 0) throw new Error(`The proofs were not aged: ${stderr}`)
+    },
     freezeBus: () => {
       pause('pause')
       return () => pause('unpause')

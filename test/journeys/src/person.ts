@@ -1,4 +1,4 @@
-import { enrolAdministrator, signInWithFactor, type Authenticator, type SendCall } from '@saas/devstack'
+import { enrolAdministrator, signInWithFactor, Authenticator, type SendCall } from '@saas/devstack'
 import { eventually } from '@saas/testing'
 import type { Shop } from './shop.ts'
 
@@ -60,6 +60,12 @@ export class Person {
 
   async signIn(credentials: Credentials): Promise<void> {
     this.#accessToken = (await signInWithFactor(sendTo(this.#shop), credentials)).accessToken
+  }
+
+  /** Sets an authenticator app up for whoever is signed in. */
+  async addAuthenticator(): Promise<Authenticator> {
+    if (this.#accessToken === undefined) throw new Error('Nobody is signed in')
+    return await Authenticator.enrol(sendTo(this.#shop), this.#accessToken)
   }
 
   /** Signs in as an administrator who has no second factor yet, and sets one up. */

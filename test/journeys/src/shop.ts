@@ -26,6 +26,9 @@ import { startContainerShop } from './container-shop.ts'
 
 const BUILD_TIMEOUT_MS = 60_000
 
+export const AGE_PROOFS = `update session
+set second_factor_at = second_factor_at - interval '11 minutes', authenticated_at = authenticated_at - interval '11 minutes'`
+
 /** The whole product: every service from source on real servers, the built pages, and nginx in front of it. */
 export interface Shop extends AsyncDisposable {
   /** Where people reach it. */
@@ -38,6 +41,8 @@ export interface Shop extends AsyncDisposable {
   readonly directUrls: Readonly<Record<ServiceName, string>>
   /** What a service has logged so far. */
   logOf(service: ServiceName): Promise<string>
+  /** Lets eleven minutes pass since anybody has shown a second factor or signed in, but for nothing else. */
+  ageProofs(): Promise<void>
   /** Freezes the bus until what is answered was called: nothing is decided in the meantime. */
   freezeBus(): () => void
 }
@@ -129,6 +134,9 @@ export async function startShop(providersAt: ProvidersAt = async () => []): Prom
       frontend: frontend.url,
     },
     logOf: async (service) => (service === 'frontend' ? log : services[service].log).text(),
+    ageProofs: async () => {
+      await auth.database.query(AGE_PROOFS)
+    },
     freezeBus: () => {
       const { pid } = bus.child
       if (pid === undefined) throw new Error('The bus is not running.')

@@ -178,7 +178,9 @@ export const DataExport = Type.Object({
   profile: Profile,
   preferences: MailPreferences,
   sessions: Type.Array(Item),
+  factors: Factors,
   signIns: Type.Array(Item),
+  changes: Type.Array(Item, { description: 'What was done to the account: roles, password, address, second factors' }),
   orders: Type.Array(Item),
   mails: Type.Array(Item),
 })

@@ -6,6 +6,7 @@ import { Field, Form, PasswordField, entry, secretEntry } from '../components/fo
 import { texts } from '../language.ts'
 import { say, sayTrouble } from '../notices.ts'
 import { rememberUser } from '../session.ts'
+import { useProof } from './account-security-steps.tsx'
 import { CodeField } from './login.tsx'
 
 export function EmailSection({ person }: { person: Profile }) {
@@ -49,6 +50,7 @@ function NewAddress(props: { person: Profile; beside: Beside; sent: (address: st
   const { email } = texts.value
   const { person } = props
   const byCode = useSignal(false)
+  const { attempt, step } = useProof()
   const askForCode = async (): Promise<void> => {
     try {
       await call(authRoutes.requestLoginCode, { body: { email: person.email } })
@@ -63,21 +65,32 @@ function NewAddress(props: { person: Profile; beside: Beside; sent: (address: st
     const reproof = byCode.value
       ? { code: entry(entries, 'code') }
       : { currentPassword: secretEntry(entries, 'currentPassword') }
-    await call(authRoutes.changeEmail, { body: { email: address, ...reproof } })
-    props.sent(address)
+    await attempt(async () => {
+      await call(authRoutes.changeEmail, { body: { email: address, ...reproof } })
+      props.sent(address)
+    })
   }
   return (
-    <Form submit={email.change} send={send} beside={props.beside}>
-      <Field name="email" label={email.newEmail} type="email" autocomplete="email" required maxLength={254} />
-      {byCode.value ? (
-        <CodeField />
-      ) : (
-        <PasswordField name="currentPassword" label={email.password} autocomplete="current-password" />
-      )}
-      <button type="button" class="plain" onClick={() => (byCode.value ? (byCode.value = false) : void askForCode())}>
-        {byCode.value ? email.withPassword : email.withCode}
-      </button>
-    </Form>
+    <>
+      {step}
+      <div hidden={step !== null}>
+        <Form submit={email.change} send={send} beside={props.beside}>
+          <Field name="email" label={email.newEmail} type="email" autocomplete="email" required maxLength={254} />
+          {byCode.value ? (
+            <CodeField />
+          ) : (
+            <PasswordField name="currentPassword" label={email.password} autocomplete="current-password" />
+          )}
+          <button
+            type="button"
+            class="plain"
+            onClick={() => (byCode.value ? (byCode.value = false) : void askForCode())}
+          >
+            {byCode.value ? email.withPassword : email.withCode}
+          </button>
+        </Form>
+      </div>
+    </>
   )
 }
 

@@ -7,6 +7,7 @@ import { texts } from '../language.ts'
 import { say, sayTrouble } from '../notices.ts'
 import { go, linkTo } from '../router.ts'
 import { forgetSession } from '../session.ts'
+import { useProof } from './account-security-steps.tsx'
 import { CodeField } from './login.tsx'
 
 const ATTEMPTS_MAX = 5
@@ -65,6 +66,7 @@ export function LeavingSection({ person }: { person: Profile }) {
 function Leave({ person, beside }: { person: Profile; beside: ComponentChildren }) {
   const { leaving, email } = texts.value
   const byCode = useSignal(false)
+  const { attempt, step } = useProof()
   const askForCode = async (): Promise<void> => {
     try {
       await call(authRoutes.requestLoginCode, { body: { email: person.email } })
@@ -78,23 +80,34 @@ function Leave({ person, beside }: { person: Profile; beside: ComponentChildren 
     const body = byCode.value
       ? { code: entry(entries, 'code') }
       : { currentPassword: secretEntry(entries, 'currentPassword') }
-    await call(authRoutes.deleteProfile, { body })
-    // This page is for those who are signed in: it would send its visitor to the login page.
-    go(linkTo('shop'))
-    forgetSession()
-    say(leaving.done)
+    await attempt(async () => {
+      await call(authRoutes.deleteProfile, { body })
+      // This page is for those who are signed in: it would send its visitor to the login page.
+      go(linkTo('shop'))
+      forgetSession()
+      say(leaving.done)
+    })
   }
   return (
-    <Form submit={leaving.confirm} send={send} beside={beside} danger>
-      {byCode.value ? (
-        <CodeField />
-      ) : (
-        <PasswordField name="currentPassword" label={email.password} autocomplete="current-password" />
-      )}
-      <button type="button" class="plain" onClick={() => (byCode.value ? (byCode.value = false) : void askForCode())}>
-        {byCode.value ? email.withPassword : email.withCode}
-      </button>
-    </Form>
+    <>
+      {step}
+      <div hidden={step !== null}>
+        <Form submit={leaving.confirm} send={send} beside={beside} danger>
+          {byCode.value ? (
+            <CodeField />
+          ) : (
+            <PasswordField name="currentPassword" label={email.password} autocomplete="current-password" />
+          )}
+          <button
+            type="button"
+            class="plain"
+            onClick={() => (byCode.value ? (byCode.value = false) : void askForCode())}
+          >
+            {byCode.value ? email.withPassword : email.withCode}
+          </button>
+        </Form>
+      </div>
+    </>
   )
 }
 

@@ -4,9 +4,11 @@ import { call } from '../client.ts'
 import { Form, PasswordField, entry, secretEntry } from '../components/form.tsx'
 import { AppCodeField, RecoveryCodeField } from '../components/second-factor.tsx'
 import { texts } from '../language.ts'
+import type { ComponentChildren } from 'preact'
 import { useLoaded } from '../loaded.ts'
 import { say, sayTrouble } from '../notices.ts'
 import { signWithPasskey } from '../passkeys.ts'
+import { Refused } from '../send.ts'
 
 /** The secret as a picture and as text, and the field for the first code. */
 export function TotpSetup(props: { proposal: TotpProposal; confirm: (code: string) => Promise<void> }) {
@@ -72,8 +74,37 @@ export function RecoveryCodesShown({ codes, done }: { codes: readonly string[]; 
   )
 }
 
+export interface Proof {
+  /** Does it; when the service first wants to know who is there, `step` asks, and it is done after that. */
+  readonly attempt: (work: () => Promise<void>) => Promise<void>
+  /** To be shown instead of what was sent, while it is there. */
+  readonly step: ComponentChildren
+}
+
+/** For whatever may first ask for a second factor, or for a recent sign-in. */
+export function useProof(): Proof {
+  const interrupted = useSignal<{ work: () => Promise<void>; factors: Factors } | undefined>(undefined)
+  const attempt = async (work: () => Promise<void>): Promise<void> => {
+    interrupted.value = undefined
+    try {
+      await work()
+    } catch (error) {
+      if (!(error instanceof Refused) || error.problem !== 'reauthentication-required') throw error
+      interrupted.value = { work, factors: (await call(authRoutes.listFactors, {})).body }
+    }
+  }
+  const cancel = (): void => {
+    interrupted.value = undefined
+  }
+  const now = interrupted.value
+  if (now === undefined) return { attempt, step: null }
+  // The proof was right; whatever is refused after it has nothing to do with this form any more.
+  const proven = async (): Promise<void> => await attempt(now.work).catch(sayTrouble)
+  return { attempt, step: <ProveAgain factors={now.factors} proven={proven} cancel={cancel} /> }
+}
+
 /** Asks again who is there: for the second factor where one is on, else for the password. */
-export function ProveAgain(props: { factors: Factors; proven: () => Promise<void>; cancel: () => void }) {
+function ProveAgain(props: { factors: Factors; proven: () => Promise<void>; cancel: () => void }) {
   const { security, secondFactor, form, cancel } = texts.value
   const { totp, passkeys } = props.factors
   const byRecoveryCode = useSignal(false)

@@ -9,10 +9,9 @@ import { texts } from '../language.ts'
 import { useLoaded } from '../loaded.ts'
 import { say, sayTrouble } from '../notices.ts'
 import { canUsePasskeys, makePasskey } from '../passkeys.ts'
-import { Refused } from '../send.ts'
 import { renewToken, secondFactorRequired } from '../session.ts'
 import { ProviderPart } from './account-providers.tsx'
-import { ProveAgain, RecoveryCodesShown, TotpSetup } from './account-security-steps.tsx'
+import { RecoveryCodesShown, TotpSetup, useProof } from './account-security-steps.tsx'
 
 /** What can open the account. Whatever changes it may first ask who is there. */
 export function SecuritySection() {
@@ -20,16 +19,7 @@ export function SecuritySection() {
   const { loaded, reload } = useLoaded(async (signal) => (await call(authRoutes.listFactors, { signal })).body, [])
   const proposal = useSignal<TotpProposal | undefined>(undefined)
   const codes = useSignal<readonly string[]>([])
-  const interrupted = useSignal<(() => Promise<void>) | undefined>(undefined)
-  const attempt = async (work: () => Promise<void>): Promise<void> => {
-    interrupted.value = undefined
-    try {
-      await work()
-    } catch (error) {
-      if (!(error instanceof Refused) || error.problem !== 'reauthentication-required') throw error
-      interrupted.value = work
-    }
-  }
+  const { attempt, step } = useProof()
   const act = (work: () => Promise<void>): void => void attempt(work).catch(sayTrouble)
   const changed = async (message: string, recoveryCodes: readonly string[] = []): Promise<void> => {
     proposal.value = undefined
@@ -47,13 +37,7 @@ export function SecuritySection() {
       {codes.value.length > 0 && <RecoveryCodesShown codes={codes.value} done={() => (codes.value = [])} />}
       {body.state === 'loading' && <Loading />}
       {body.state === 'failed' && <Failure error={body.error} retry={reload} />}
-      {body.state === 'ready' && interrupted.value !== undefined && (
-        <ProveAgain
-          factors={body.value}
-          proven={async () => await attempt(interrupted.value ?? (async () => undefined))}
-          cancel={() => (interrupted.value = undefined)}
-        />
-      )}
+      {step}
       {body.state === 'ready' && (
         <>
           <AuthenticatorPart factors={body.value} proposal={proposal} parts={parts} />

@@ -2,6 +2,7 @@ import { useSignal } from '@preact/signals'
 import { authRoutes, roles, type Role, type User } from '@saas/contracts'
 import { call } from '../client.ts'
 import { entry } from '../components/form.tsx'
+import { AskingButton } from '../components/question.tsx'
 import { Empty, ListFrame } from '../components/states.tsx'
 import { Cell, Row, Table } from '../components/table.tsx'
 import { texts } from '../language.ts'
@@ -83,6 +84,13 @@ function UserRow({ user, replace }: { user: User; replace: (user: User) => void 
       `${user.name}: ${label}`,
     )
   }
+  const resetFactors = (): void => {
+    const params = { id: user.id }
+    void act(async () => {
+      await call(authRoutes.resetFactors, { params })
+      return user
+    }, operate.factorsReset(user.name))
+  }
   const head = (
     <>
       {user.name} {user.disabled && <span class="badge rejected">{operate.disabled}</span>}
@@ -120,7 +128,14 @@ function UserRow({ user, replace }: { user: User; replace: (user: User) => void 
           onClick={() => setDisabled(!user.disabled)}
         >
           {user.disabled ? operate.enable : operate.disable}
-        </button>
+        </button>{' '}
+        <AskingButton
+          label={operate.resetFactors}
+          question={operate.askResetFactors(user.name)}
+          confirm={operate.resetFactors}
+          kind="button quiet small"
+          act={resetFactors}
+        />
       </Cell>
     </Row>
   )

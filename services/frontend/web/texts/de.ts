@@ -284,13 +284,13 @@ export const de: Texts = {
       'Dein Konto bekommt diese Adresse zurück. Alle werden abgemeldet, das Passwort gilt nicht mehr, und wir schicken dir einen Link für ein neues.',
     undoneTitle: 'Die Änderung ist rückgängig gemacht',
     undone:
-      'Sieh in dein Postfach: Dort ist der Link für ein neues Passwort. Prüfe danach, wie man sich anmelden kann.',
+      'Sieh in dein Postfach: Dort ist der Link für ein neues Passwort. Was seither dazukam, um sich anzumelden, ist entfernt, und Ersatzcodes gelten nicht mehr. Prüfe, was übrig ist.',
     noToken: 'Dieser Link ist nicht vollständig. Öffne ihn noch einmal aus der Mail.',
   },
   leaving: {
     data: 'Deine Daten',
     dataHint:
-      'Eine Kopie von allem, was über dich gespeichert ist: Profil, Sitzungen, Anmeldungen, Bestellungen und Mails.',
+      'Eine Kopie von allem, was über dich gespeichert ist: Profil, Anmeldewege, Sitzungen, Anmeldungen, Bestellungen und Mails.',
     download: 'Meine Daten herunterladen',
     collecting: 'Wird gesammelt …',
     later: 'Noch ist nicht alles da. Versuche es gleich noch einmal.',
@@ -547,6 +547,10 @@ export const de: Texts = {
     disabled: 'Gesperrt',
     disable: 'Sperren',
     enable: 'Zulassen',
+    resetFactors: 'Anmeldung zurücksetzen',
+    askResetFactors: (name) =>
+      `Alle zweiten Faktoren und Ersatzcodes von ${name} entfernen? Nur für jemanden, dessen du sicher bist: danach genügt das Passwort.`,
+    factorsReset: (name) => `${name} meldet sich jetzt mit dem Passwort allein an und hat eine Mail bekommen.`,
     rolesSaved: (name) => `Die Rollen von ${name} sind gespeichert.`,
   },
   problem: {

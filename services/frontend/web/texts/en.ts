@@ -287,12 +287,13 @@ export const en = {
     undoIntro:
       'Your account gets this address again. Everybody is signed out, the password is void, and we mail you a link to set a new one.',
     undoneTitle: 'The change is taken back',
-    undone: 'Look into your mailbox: the link to set a new password is there. Then check your ways to sign in.',
+    undone:
+      'Look into your mailbox: the link to set a new password is there. Ways to sign in that were added since are gone, and recovery codes are void. Check what is left.',
     noToken: 'This link is not whole. Open it from the mail again.',
   },
   leaving: {
     data: 'Your data',
-    dataHint: 'A copy of all that is kept about you: profile, sessions, sign-ins, orders and mails.',
+    dataHint: 'A copy of all that is kept about you: profile, ways to sign in, sessions, sign-ins, orders and mails.',
     download: 'Download my data',
     collecting: 'Collecting …',
     later: 'Not everything is there yet. Try again in a moment.',
@@ -548,6 +549,10 @@ export const en = {
     disabled: 'Shut out',
     disable: 'Shut out',
     enable: 'Let in',
+    resetFactors: 'Reset sign-in',
+    askResetFactors: (name: string) =>
+      `Take away every second factor and recovery code of ${name}? Do it only for somebody you are sure of: from then on the password alone signs in.`,
+    factorsReset: (name: string) => `${name} signs in with the password alone now, and was told by mail.`,
     rolesSaved: (name: string) => `The roles of ${name} are saved.`,
   },
   problem: {
