@@ -2,7 +2,8 @@ import { serviceNames, type ServiceName } from '@saas/contracts'
 import { composeArguments, run, silentProgress, startTrialShop } from '@saas/devstack'
 import { readMailsAt } from '@saas/testing'
 import { spawnSync } from 'node:child_process'
-import { AGE_PROOFS, type Shop } from './shop.ts'
+import { AGE_PROOFS } from './age-proofs.ts'
+import type { Shop } from './shop.ts'
 
 /** The whole product in the containers of `docker/compose.yaml`, with empty databases, on a Linux engine of this machine. */
 export async function startContainerShop(): Promise<Shop> {

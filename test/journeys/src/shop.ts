@@ -22,12 +22,10 @@ import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { startEdge } from '../../edge/edge.ts'
+import { AGE_PROOFS } from './age-proofs.ts'
 import { startContainerShop } from './container-shop.ts'
 
 const BUILD_TIMEOUT_MS = 60_000
-
-export const AGE_PROOFS = `update session
-set second_factor_at = second_factor_at - interval '11 minutes', authenticated_at = authenticated_at - interval '11 minutes'`
 
 /** The whole product: every service from source on real servers, the built pages, and nginx in front of it. */
 export interface Shop extends AsyncDisposable {
