@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { provisionService, runMigrations } from '@saas/state'
-import { testPostgres, type TestPostgres } from '@saas/testing'
+import { MIGRATION_LOCK, provisionService, runMigrations } from '@saas/state'
+import { eventually, testPostgres, type TestPostgres } from '@saas/testing'
 import { Client } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { rendered } from './helm.ts'
@@ -114,6 +114,31 @@ test('after the migrations of every service they give exactly the rights that th
     })
   }
   expect(await rights()).toEqual(byChart)
+})
+
+test('the tables of a migration that runs meanwhile are granted as well', async () => {
+  const { uri = '', direct = '' } = uris['orders'] ?? {}
+  const administrator = new URL(postgres.adminUrl)
+  administrator.pathname = '/orders'
+  await query(
+    administrator.href,
+    'alter default privileges for role orders_migrator in schema public revoke all on tables from orders',
+  )
+  const migration = new Client({ connectionString: direct })
+  await migration.connect()
+  await migration.query('select pg_advisory_lock($1)', [MIGRATION_LOCK])
+  await migration.query('begin; create table made_meanwhile (id int)')
+  const provisioned = provision()
+  const isWaiting = eventually(async () => {
+    const waiting = await query(administrator.href, `select from pg_locks where locktype = 'advisory' and not granted`)
+    expect(waiting).toHaveLength(1)
+  })
+  await Promise.race([provisioned, isWaiting])
+  await migration.query('commit')
+  await migration.end()
+  await Promise.all([provisioned, isWaiting])
+  expect(await query(uri, 'select * from made_meanwhile')).toEqual([])
+  await query(direct, 'drop table made_meanwhile')
 })
 
 test('a service reads and writes rows, and can change no table, no ledger and nothing of another service', async () => {

@@ -43,6 +43,9 @@ select 'alter role backup nologin' where exists (select from pg_roles where roln
 {{- range $service := .services }}
 
 \connect "{{ $service }}"
+-- A migration may run already. Its tables are not seen here before it ends, and were made before they had default privileges: so
+-- this waits for it, by the lock that migrations hold, and the next one waits for this.
+select pg_advisory_lock(1835624306);
 alter schema public owner to "{{ $service }}{{ $suffix }}";
 revoke all on schema public from public;
 grant usage on schema public to "{{ $service }}";

@@ -8,7 +8,8 @@ import { isNotYetThere, waitForSchema } from './schema-wait.ts'
 const MESSAGES_DIRECTORY = fileURLToPath(new URL('../migrations', import.meta.url))
 const MESSAGES_TABLE = 'messages_migration'
 const SERVICE_TABLE = 'service_migration'
-const MIGRATION_LOCK = 0x6d696772
+/** Held by whoever migrates a database; provisioning waits for it. */
+export const MIGRATION_LOCK = 0x6d696772
 const CONNECT_TIMEOUT_MS = 10_000
 const WAIT_MAX_MS = 300_000
 const WAIT_STEP_MS = 500

@@ -1,4 +1,5 @@
 import { Client, escapeIdentifier, escapeLiteral } from 'pg'
+import { MIGRATION_LOCK } from './migrations.ts'
 
 const STATEMENT_TIMEOUT_MS = 8_000
 const LOCK_TIMEOUT_MS = 500
@@ -48,6 +49,8 @@ export async function provisionService(adminUrl: string, provision: ServiceProvi
   }
 
   await using inside = await connect(withDatabase(adminUrl, database))
+  // A migration that runs now makes tables that are not seen here before it ends: they would be granted to nobody.
+  await inside.client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK])
   for (const statement of [
     `alter schema public owner to ${migrator}`,
     'revoke all on schema public from public',
