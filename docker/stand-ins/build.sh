@@ -27,7 +27,7 @@ debian() {
   local tar
   tar=$cache/$1-$(echo "$2" | sha256sum | cut -c1-12).tar
   if [ ! -s "$tar" ]; then
-    nice mmdebstrap --quiet --variant=minbase --aptopt='Acquire::Check-Valid-Until "false"' --include="$2" "$1" "$tar.part"
+    nice mmdebstrap --quiet --format=tar --variant=minbase --aptopt='Acquire::Check-Valid-Until "false"' --include="$2" "$1" "$tar.part"
     mv "$tar.part" "$tar"
   fi
   tar --extract --file "$tar" --directory "$root" --exclude='./dev/*'
@@ -99,9 +99,9 @@ make_nats() {
   image "$1" 'ENTRYPOINT ["docker-entrypoint.sh"]' 'CMD ["nats-server"]' 'EXPOSE 4222 6222 8222'
 }
 
-# Debian's nginx is of another minor version; the modules that the edge uses are the same.
+# Debian’s nginx is of a later minor version; the modules that the edge uses are the same.
 make_edge() {
-  debian trixie nginx-light
+  debian sid nginx-light
   chroot "$root" sh -c 'groupadd --gid 101 nginx; useradd --uid 101 --gid 101 --no-create-home nginx' || true
   printf '#!/bin/sh\nexec "$@"\n' > "$root/docker-entrypoint.sh"
   chmod +x "$root/docker-entrypoint.sh"

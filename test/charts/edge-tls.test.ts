@@ -22,7 +22,7 @@ test('nginx ends TLS itself, takes a renewed certificate without a restart, and 
     set: { 'global.publicUrl': `https://${HOST}`, 'edge.tls.secret': 'shop-tls', 'edge.service.type': 'LoadBalancer' },
   })
   for (const [name, content] of Object.entries(named(objects, 'ConfigMap', 'shop-edge')['data'] as object)) {
-    // Only addresses and folders differ from what runs in a pod, and two directives that are younger than the nginx of many machines.
+    // Only addresses and folders differ from what runs in a pod, and three directives that are younger than the nginx of many machines.
     const here = String(content)
       .replaceAll(/shop-[a-z]+:3000/g, '127.0.0.1:1')
       .replace('listen 8080', `listen 127.0.0.1:${port}`)
@@ -30,7 +30,7 @@ test('nginx ends TLS itself, takes a renewed certificate without a restart, and 
       .replace('listen 9000', `listen 127.0.0.1:${opsPort}`)
       .replace('/dev/stdout', 'run/access.log')
       .replaceAll('/etc/certificate', directory)
-      .replace(/^ *(http2 on|ssl_certificate_cache .*);$/gm, '')
+      .replace(/^ *(http2 on|ssl_certificate_cache .*|keepalive_min_timeout .*);$/gm, '')
     writeFileSync(join(files, name), here)
   }
   await makeCertificate(directory)

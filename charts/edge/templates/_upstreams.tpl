@@ -77,4 +77,8 @@ server {
     return 404;
   }
 }
+
+# A pod that stops would close what its clients hold open, in the moment in which one of them sends. With this the connection
+# stays as long, and the answer that comes by it says that it is the last. Anything older than nginx 1.27.4 refuses to start.
+keepalive_min_timeout 10s;
 {{ end -}}
