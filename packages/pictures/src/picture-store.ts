@@ -18,6 +18,7 @@ export class PictureStore<Size extends string> {
   readonly #objects: ObjectStore
   readonly #folder: string
   readonly #sizes: readonly Size[]
+  #bucket: Promise<void> | undefined
 
   constructor({
     objects,
@@ -35,6 +36,7 @@ export class PictureStore<Size extends string> {
 
   /** Stores each size. @throws {DependencyUnavailable} */
   async put(key: string, pictures: ReadonlyMap<Size, Buffer>): Promise<void> {
+    await this.#ensureBucket()
     for (const [size, picture] of pictures) {
       await this.#objects.put(this.#name(key, size), picture, { contentType: PICTURE_MEDIA_TYPE })
     }
@@ -50,6 +52,17 @@ export class PictureStore<Size extends string> {
   /** Deletes each size; those that are not there are no error. @throws {DependencyUnavailable} */
   async delete(key: string): Promise<void> {
     for (const size of this.#sizes) await this.#objects.delete(this.#name(key, size))
+  }
+
+  /** Before the first picture and not at the start: whoever has none to store needs no object store. */
+  async #ensureBucket(): Promise<void> {
+    this.#bucket ??= this.#objects.ensureBucket()
+    try {
+      await this.#bucket
+    } catch (error) {
+      this.#bucket = undefined
+      throw error
+    }
   }
 
   #name(key: string, size: Size): string {

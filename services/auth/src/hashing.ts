@@ -23,12 +23,6 @@ const WAITING_MAX = 48
 /** Hashes and verifies passwords, a bounded number at once; beyond a bounded queue callers are told to come later. */
 export class PasswordHashing {
   readonly #turns = new Turns(AT_ONCE_MAX, WAITING_MAX)
-  /** What an unknown account's password is compared with. Nobody knows its password, nor do we. */
-  readonly #nobodysHash: Promise<string>
-
-  constructor() {
-    this.#nobodysHash = hash(crypto.getRandomValues(new Uint8Array(32)), parameters)
-  }
 
   /** @throws {ProblemError} `dependency-unavailable` when too many wait already. */
   async hash(password: string): Promise<string> {
@@ -40,7 +34,7 @@ export class PasswordHashing {
    * done for nothing.
    */
   async verify(passwordHash: string | undefined, password: string): Promise<boolean> {
-    const expected = passwordHash ?? (await this.#nobodysHash)
+    const expected = passwordHash ?? NO_PASSWORD
     const isRight = await this.#turns.take(() => verify(expected, normalized(password)))
     return isRight && passwordHash !== undefined
   }

@@ -1,6 +1,6 @@
 import { systemClock, type Clock } from '@saas/config'
 import { Repeating, type Logger } from '@saas/http'
-import type { Database, ObjectStore } from '@saas/state'
+import type { Database } from '@saas/state'
 import type { Avatars } from './avatars.ts'
 import { pruneAuth } from './housekeeping.ts'
 import { REFUSALS_TOLD_EVERY_MS, type RefusalLog } from './refusal-log.ts'
@@ -12,7 +12,6 @@ const MINUTE_MS = 60_000
 /** What runs on a clock, in every replica: each job may run in several at once. */
 export function authJobs(parts: {
   readonly database: Database
-  readonly objects: ObjectStore
   readonly clock: Clock
   readonly logger: Logger
   readonly avatars: Avatars
@@ -20,11 +19,7 @@ export function authJobs(parts: {
   readonly revocations: Revocations
   readonly signingKeys: SigningKeys
 }): { readonly revocations: Repeating; readonly others: readonly Repeating[] } {
-  const { database, objects, clock, logger, avatars, refusals, revocations, signingKeys } = parts
-  const keepPictures = async (): Promise<void> => {
-    await objects.ensureBucket()
-    await avatars.collectOrphans()
-  }
+  const { database, clock, logger, avatars, refusals, revocations, signingKeys } = parts
   return {
     // By the machine's own clock: how fast revocations spread is no rule of the shop.
     revocations: new Repeating({
@@ -43,7 +38,7 @@ export function authJobs(parts: {
         run: async () => refusals.sum(),
       }),
       new Repeating({ name: 'signing keys', everyMs: MINUTE_MS, clock, logger, run: () => signingKeys.maintain() }),
-      new Repeating({ name: 'pictures', everyMs: MINUTE_MS, clock, logger, run: keepPictures }),
+      new Repeating({ name: 'pictures', everyMs: MINUTE_MS, clock, logger, run: () => avatars.collectOrphans() }),
       new Repeating({
         name: 'housekeeping',
         everyMs: 15 * MINUTE_MS,

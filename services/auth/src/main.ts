@@ -90,6 +90,8 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
   const dataExports = new DataExports({ ...basics, accounts, audit, factors, sessions, throttle })
   const pendingSignIns = new PendingSignIns({ ...basics, secondFactors, sessions, throttle })
 
+  // Whoever signs in needs no picture: an object store that is down takes no replica out.
+  const { objects: _, ...checks } = state.checks
   const app = createApp({
     service: 'auth',
     routes: { ...authRoutes, ...operatorRoutes('auth') },
@@ -97,7 +99,7 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
     clock,
     internalTokenKeys: config.internalTokenKeysByService.get('auth') ?? [],
     shortcut: { route: authRoutes.authz, answer: (request, response) => gate.answerAtOnce(request, response) },
-    checks: { ...state.checks, keys: () => signingKeys.check(), revocations: () => revocations.check() },
+    checks: { ...checks, keys: () => signingKeys.check(), revocations: () => revocations.check() },
   })
   state.exposeMetrics(app.metrics)
   registerRoutes(
@@ -157,7 +159,7 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
   registerRoutes(app, operatorRoutes('auth'), operatorHandlers(state.operator))
   if (config.edge === 'envoy') serveEnvoy(app, gate)
 
-  const jobs = authJobs({ ...basics, objects, avatars, refusals, revocations, signingKeys })
+  const jobs = authJobs({ ...basics, avatars, refusals, revocations, signingKeys })
   for (const job of [jobs.revocations, ...jobs.others]) stack.use(job).start()
   stack.use(bus.subscribe([authEvents.sessionRevoked, authEvents.userChanged], () => jobs.revocations.nudge()))
   dataExports.follow()

@@ -106,11 +106,9 @@ const deleteOrphan = sql('products.delete_picture_orphan', 'delete from picture_
 export class Pictures {
   readonly #database: Database
   readonly #bus: Bus
-  readonly #objects: ObjectStore
   readonly #store: PictureStore<PictureSize>
   readonly #clock: Clock
   readonly #logger: Logger
-  #bucket: Promise<void> | undefined
 
   constructor(parts: {
     readonly database: Database
@@ -121,7 +119,6 @@ export class Pictures {
   }) {
     this.#database = parts.database
     this.#bus = parts.bus
-    this.#objects = parts.objects
     this.#store = new PictureStore({ objects: parts.objects, folder: 'picture', sizes })
     this.#clock = parts.clock
     this.#logger = parts.logger
@@ -139,7 +136,6 @@ export class Pictures {
     })
     const key = newPictureKey()
     await this.#database.write(insertOrphan, [key, new Date(this.#clock.now().getTime() + UPLOAD_MAX_MS)])
-    await this.#ensureBucket()
     await this.#store.put(key, pictures)
     return await this.#set(place, { n: place.n, key, width, height }, author)
   }
@@ -158,17 +154,6 @@ export class Pictures {
   async collectOrphans(): Promise<void> {
     for (const { picture_key } of await this.#database.read(selectOrphans, [this.#clock.now()])) {
       await this.#deleteOrphan(picture_key)
-    }
-  }
-
-  /** Before the first upload and not at the start: a shop that only sells needs no object store. */
-  async #ensureBucket(): Promise<void> {
-    this.#bucket ??= this.#objects.ensureBucket()
-    try {
-      await this.#bucket
-    } catch (error) {
-      this.#bucket = undefined
-      throw error
     }
   }
 
