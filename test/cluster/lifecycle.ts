@@ -1,20 +1,24 @@
 import assert from 'node:assert/strict'
 import { runStep, type Progress } from '@saas/devstack'
 import { type ClusterObject, type Release } from './release.ts'
-import type { Shopper } from './shopper.ts'
+import { assertNeedsAreEnforced } from './reachability.ts'
+import type { Load, Shopper } from './shopper.ts'
 
 export interface LifecycleOptions {
   readonly release: Release
   readonly progress: Progress
   /** Somebody who shops in the cluster; undefined where no container runs. */
   readonly shopper: Shopper | undefined
+  /** Whether the cluster is known to enforce network policies. */
+  readonly arePoliciesEnforced: boolean
 }
 
 /**
  * What a release lives through: installed, tested, upgraded and rolled back under load, uninstalled, installed again, and found
  * as it was. Throws at the first thing that is not as it must be.
  */
-export async function liveThrough({ release, progress, shopper }: LifecycleOptions): Promise<void> {
+export async function liveThrough(options: LifecycleOptions): Promise<void> {
+  const { release, progress, shopper } = options
   const step = async <T>(name: string, work: () => Promise<T>, detail?: (result: T) => string): Promise<T> =>
     await runStep(progress, name, work, detail)
   const test = async (): Promise<void> => {
@@ -30,6 +34,10 @@ export async function liveThrough({ release, progress, shopper }: LifecycleOptio
   const claims = await claimsOf(release)
   await test()
   await shopper?.buy()
+  if (shopper !== undefined && options.arePoliciesEnforced) {
+    const tried = (ways: number): string => `${ways} ways tried, and open are those that are declared`
+    await step('network policies', () => assertNeedsAreEnforced(release, shopper.pod), tried)
+  }
 
   await shopper?.startLoad()
   const before = await podsOf(release)
@@ -50,7 +58,8 @@ export async function liveThrough({ release, progress, shopper }: LifecycleOptio
       () => shopper.endLoad(),
       ({ requests, failed, seconds }) => `${requests} requests in ${seconds} s, ${failed} failed`,
     )
-    assert.equal(load.failed, 0, `requests failed beside the upgrade: ${load.failures.join('; ')}`)
+    for (const line of loadLines(load)) progress.begin(line).done()
+    assert.equal(load.failed, 0, `requests failed beside the upgrade:\n${load.failures.join('\n')}`)
   }
   await test()
 
@@ -68,6 +77,12 @@ export async function liveThrough({ release, progress, shopper }: LifecycleOptio
   })
   if (shopper !== undefined) await step('the data is there', () => shopper.findPurchase())
   await test()
+}
+
+/** How often each request was sent, and what else is worth knowing of the load. */
+function loadLines({ byRequest, orders, slowestMs, streamsEnded }: Load): readonly string[] {
+  const counts = Object.entries(byRequest).map(([name, count]) => `${count} × ${name}`)
+  return [...counts, `${orders} orders, ${streamsEnded} streams ended with their pod, slowest answer ${slowestMs} ms`]
 }
 
 /** Where the API server refuses every pod that is not as Pod Security `restricted` wants it. */
@@ -95,10 +110,13 @@ async function assertReady(release: Release): Promise<void> {
   }
 }
 
-/** Pods that serve. */
+/** Pods that serve, without those that are about to end. */
 async function podsOf(release: Release): Promise<readonly ClusterObject[]> {
   const pods = await release.objects('pods')
-  return pods.filter(({ status, metadata }) => status?.['phase'] === 'Running' && !isTest(metadata.labels))
+  return pods.filter(
+    ({ status, metadata }) =>
+      status?.['phase'] === 'Running' && metadata.deletionTimestamp === undefined && !isTest(metadata.labels),
+  )
 }
 
 function isTest(labels: ClusterObject['metadata']['labels'] = {}): boolean {

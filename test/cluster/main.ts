@@ -138,7 +138,8 @@ async function runReleases(
     const namespace = `saas-cluster-helm-${helm}`
     const release = new Release({ kubeconfig, helm, namespace, name: 'shop', values: options.values })
     progress.begin(`Helm ${helm}`).done(namespace)
-    await liveThrough({ release, progress, shopper: doContainersRun ? new Shopper(release) : undefined })
+    const shopper = doContainersRun ? new Shopper(release) : undefined
+    await liveThrough({ release, progress, shopper, arePoliciesEnforced: options.containers })
     if (!options.keep || helm !== options.helms.at(-1)) await release.kubectl('delete', 'namespace', namespace)
   }
 }

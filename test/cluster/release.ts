@@ -22,6 +22,7 @@ export interface ClusterObject {
     readonly uid: string
     readonly labels?: Readonly<Record<string, string>>
     readonly creationTimestamp: string
+    readonly deletionTimestamp?: string
   }
   readonly data?: Readonly<Record<string, string>>
   readonly status?: Readonly<Record<string, unknown>>

@@ -15,6 +15,9 @@ export interface Load {
   readonly failed: number
   readonly failures: readonly string[]
   readonly seconds: number
+  readonly slowestMs: number
+  readonly streamsEnded: number
+  readonly byRequest: Readonly<Record<string, number>>
 }
 
 /** Somebody who shops from a pod of the cluster, through the edge's Service. */
@@ -23,6 +26,11 @@ export class Shopper {
 
   constructor(release: Release) {
     this.#release = release
+  }
+
+  /** The pod: nobody of the release. */
+  get pod(): string {
+    return NAME
   }
 
   /** Makes an account and an order that are looked for later. The release has to run. */
@@ -71,7 +79,8 @@ export class Shopper {
 
   #objects(image: string): object[] {
     const labels = { app: NAME }
-    const scripts = ['charts/umbrella/files/journey.ts', 'test/cluster/in-cluster/shopper.ts']
+    const inCluster = ['shopper.ts', 'load.ts'].map((name) => `test/cluster/in-cluster/${name}`)
+    const scripts = ['charts/umbrella/files/journey.ts', ...inCluster]
     const key = (path: string): string => path.replaceAll('/', '.')
     const { name } = this.#release
     const part = (of: string): object => ({ 'app.kubernetes.io/name': of, 'app.kubernetes.io/instance': name })
@@ -112,7 +121,7 @@ export class Shopper {
               name: NAME,
               image,
               imagePullPolicy: 'IfNotPresent',
-              args: [`/saas/${scripts[1]}`],
+              args: [`/saas/${inCluster[0]}`],
               securityContext: {
                 allowPrivilegeEscalation: false,
                 readOnlyRootFilesystem: true,

@@ -43,6 +43,7 @@ export async function gatherParts(progress: Progress): Promise<Parts> {
     await goPrograms('controlPlane', step)
     await goPrograms('node', step)
     await goPrograms('names', step)
+    await goPrograms('policies', step)
   })
   const images = await runStep(progress, 'images', (step) => saveImages(join(cloneDirectory, 'charts/umbrella'), step))
   const plugins = join(cacheDirectory, 'cluster/network-plugins')

@@ -10,6 +10,7 @@ const groups = {
   'system:kube-proxy': '',
   'system:node:machine': 'system:nodes',
   names: 'saas:readers',
+  policies: 'saas:readers',
 } as const
 
 export type UserName = keyof typeof groups

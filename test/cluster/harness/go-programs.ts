@@ -68,6 +68,11 @@ import (
 func main() { coremain.Run() }
 `,
   },
+  // What makes network policies true: the program of the Kubernetes project that does it without a network plug-in of its own.
+  policies: {
+    requires: { 'sigs.k8s.io/kube-network-policies': 'v1.1.1' },
+    programs: { 'kube-network-policies': 'sigs.k8s.io/kube-network-policies/cmd/kube-network-policies/standard' },
+  },
   pause: {
     requires: {},
     programs: { pause: '.' },

@@ -80,6 +80,18 @@ export async function prepareNetwork(): Promise<void> {
   if (existsSync(bridged)) writeFileSync(bridged, '1')
 }
 
+/**
+ * Gives the first packet of each connection from or to a pod to the program that listens there, which lets it through or not: after
+ * the Service was resolved, and before the sender's address is changed. The program makes such rules itself with an expression of
+ * nftables that not every kernel has; these do the same. What the node itself says, as the kubelet's probes, passes.
+ */
+export async function queueNewConnections(queue: number): Promise<void> {
+  const isNew = ['-m', 'conntrack', '--ctstate', 'NEW']
+  const notFromNode = ['-m', 'owner', '!', '--uid-owner', '0']
+  const target = ['-j', 'NFQUEUE', '--queue-num', String(queue)]
+  await run('iptables', ['-t', 'mangle', '-A', 'POSTROUTING', ...isNew, ...notFromNode, ...target])
+}
+
 /** With control groups of version 1 there is one tree a controller, and each needs the parent. */
 function makeControlGroups(): string[] {
   const trees = existsSync(join(CGROUPS, 'cgroup.controllers'))

@@ -4,7 +4,7 @@ import { Child, type ProgressStep } from '@saas/devstack'
 import type { ControlPlane } from './control-plane.ts'
 import { startContainerRuntime } from './container-runtime.ts'
 import { goPrograms } from './go-programs.ts'
-import { CGROUP, NAMES_ADDRESS, NODE_ADDRESS } from './namespaces.ts'
+import { CGROUP, NAMES_ADDRESS, NODE_ADDRESS, queueNewConnections } from './namespaces.ts'
 
 export interface RealNodeOptions {
   readonly directory: string
@@ -17,13 +17,15 @@ export interface RealNodeOptions {
 
 const NAME = 'machine'
 const NODE_READY_TIMEOUT_MS = 120_000
+const POLICY_QUEUE = 100
 
-/** containerd, kubelet, kube-proxy and CoreDNS: a node whose containers run. Only inside namespaces of its own. */
+/** containerd, kubelet, kube-proxy, CoreDNS and what enforces network policies: a node whose containers run. Only inside namespaces of its own. */
 export async function startRealNode(options: RealNodeOptions): Promise<AsyncDisposable> {
   const { directory, controlPlane, step } = options
   const { api } = controlPlane
   const programs = await goPrograms('node', step)
   const { coredns } = await goPrograms('names', step)
+  const policies = await goPrograms('policies', step)
   mkdirSync(directory, { recursive: true })
   await using started = new AsyncDisposableStack()
   step?.update('importing the images')
@@ -49,9 +51,9 @@ export async function startRealNode(options: RealNodeOptions): Promise<AsyncDisp
   await api.make('/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', {
     apiVersion: 'rbac.authorization.k8s.io/v1',
     kind: 'ClusterRoleBinding',
-    metadata: { name: 'names' },
+    metadata: { name: 'readers' },
     roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'view' },
-    subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'names' }],
+    subjects: ['names', 'policies'].map((name) => ({ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name })),
   })
   await Promise.all([
     start(
@@ -86,6 +88,22 @@ export async function startRealNode(options: RealNodeOptions): Promise<AsyncDisp
       async (signal) => (await fetch('http://127.0.0.1:8181/ready', { signal })).ok,
     ),
   ])
+  await start(
+    'kube-network-policies',
+    policies['kube-network-policies'],
+    [
+      `--kubeconfig=${controlPlane.kubeconfigOf('policies')}`,
+      `--hostname-override=${NAME}`,
+      `--nfqueue-id=${POLICY_QUEUE}`,
+      '--metrics-bind-address=127.0.0.1:9080',
+      // Without it no connection is let through.
+      '--fail-open=false',
+      '--strict-mode=false',
+      '--disable-nri',
+    ],
+    async (signal) => (await fetch('http://127.0.0.1:9080/metrics', { signal })).ok,
+  )
+  await queueNewConnections(POLICY_QUEUE)
   const running = started.move()
   return { [Symbol.asyncDispose]: () => running.disposeAsync() }
 }
