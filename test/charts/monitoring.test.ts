@@ -6,8 +6,8 @@ import { serviceNames } from '@saas/contracts'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { beforeAll, expect, test } from 'vitest'
 import { crdErrors } from './crd-types.ts'
-import { rendered, type Rendered } from './helm.ts'
-import { named, ofKind, selects, workloads } from './objects.ts'
+import { refusal, rendered, type Rendered } from './helm.ts'
+import { environmentOf, named, ofKind, selects, workloads } from './objects.ts'
 
 const metricsFrom = [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }]
 const on = { 'global.networkPolicy.metricsFrom': metricsFrom }
@@ -77,6 +77,20 @@ test('it finds the operations port of every service, and the policies let it in'
     const { ingress } = named(objects, 'NetworkPolicy', name)['spec'] as { ingress: object[] }
     expect(ingress).toContainEqual({ from: metricsFrom, ports: [{ port: 9000, protocol: 'TCP' }] })
   }
+})
+
+test('spans go to the collector that the values name, and the policies let them out', async () => {
+  const traced = await rendered({ set: { 'global.tracing': { endpoint: 'https://collector.example', share: 0.05 } } })
+  for (const service of serviceNames) {
+    expect(environmentOf(traced, `shop-${service}`)).toMatchObject({
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'https://collector.example',
+      OTEL_TRACES_SAMPLER_ARG: '0.05',
+    })
+    const { egress } = named(traced, 'NetworkPolicy', `shop-${service}`)['spec'] as { egress: object[] }
+    expect(egress).toContainEqual({ ports: [{ port: 443, protocol: 'TCP' }] })
+  }
+  const refused = await refusal({ 'global.tracing.endpoint': 'collector:4318' })
+  expect(refused).toMatch(/tracing.*endpoint/s)
 })
 
 test('every query is PromQL, of this release only, and asks for metrics that the services have', async () => {

@@ -118,6 +118,8 @@ export class Shop implements AsyncDisposable {
           publicUrl,
           logLevel: 'info',
           connTimeoutSeconds: 5,
+          otlpEndpoint: undefined,
+          traceShare: 1,
         },
         { logger: testLog('frontend').logger, clock: systemClock },
         smallestBuild(),

@@ -21,6 +21,8 @@ LISTEN_PORT: '3000'
 OPS_PORT: '9000'
 PUBLIC_URL: {{ $global.publicUrl | quote }}
 LOG_LEVEL: {{ .Values.logLevel | quote }}
+OTEL_EXPORTER_OTLP_ENDPOINT: {{ $global.tracing.endpoint | quote }}
+OTEL_TRACES_SAMPLER_ARG: {{ $global.tracing.share | toString | quote }}
 NODE_OPTIONS: --max-old-space-size={{ include "saas.heapMiB" .Values.resources.limits.memory }}
 {{- if $needs.database }}
 {{ include "saas.fromSecret" (list "DATABASE_URL" $database "uri") }}

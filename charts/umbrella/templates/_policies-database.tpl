@@ -2,9 +2,7 @@
 {{- define "saas.backupStoreRule" -}}
 {{- $endpoint := .Values.postgres.backup.endpoint | default .Values.global.objectStore.endpoint -}}
 {{- if $endpoint -}}
-{{- $url := urlParse $endpoint -}}
-{{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (eq $url.scheme "https" | ternary "443" "80") -}}
-ports: [{ port: {{ $port }}, protocol: TCP }]
+ports: [{ port: {{ include "saas.portOfUrl" $endpoint }}, protocol: TCP }]
 {{- else -}}
 to: [{ {{- include "saas.peer" (list . "objectstore") -}} }]
 ports: [{ port: 9000, protocol: TCP }]

@@ -21,3 +21,9 @@ spec:
   ingress: {{- toYaml $ingress | nindent 4 }}
   egress: {{- toYaml $egress | nindent 4 }}
 {{- end -}}
+
+{{/* The port a URL leads to. */}}
+{{- define "saas.portOfUrl" -}}
+{{- $url := urlParse . -}}
+{{- regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (eq $url.scheme "https" | ternary "443" "80") -}}
+{{- end -}}

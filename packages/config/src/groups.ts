@@ -7,7 +7,9 @@ import {
   oneOf,
   optionalBase64urlKey,
   optionalText,
+  optionalUrl,
   rotatingKey,
+  share,
   text,
   url,
   urlList,
@@ -48,6 +50,15 @@ export const common = {
     description: 'Seconds a call to Postgres, NATS or the object store may take',
     default: '10',
     example: '10',
+  }),
+  otlpEndpoint: optionalUrl('OTEL_EXPORTER_OTLP_ENDPOINT', ['http', 'https'], {
+    description: 'Where spans of requests and messages are sent by OTLP over HTTP; unset for nowhere',
+    example: '',
+  }),
+  traceShare: share('OTEL_TRACES_SAMPLER_ARG', {
+    description: 'Share of traces that are kept, 0 to 1; the same for every service',
+    default: '1',
+    example: '1',
   }),
 }
 

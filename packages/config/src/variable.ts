@@ -83,6 +83,23 @@ export function url(name: string, protocols: readonly string[], options: Variabl
   return variable(name, options, (value) => parseUrl(value, protocols))
 }
 
+/** A URL that may be unset: then the value is `undefined`. */
+export function optionalUrl(
+  name: string,
+  protocols: readonly string[],
+  options: Omit<VariableOptions, 'default'>,
+): Variable<string | undefined> {
+  return variable(name, { ...options, default: '' }, (value) => (value === '' ? undefined : parseUrl(value, protocols)))
+}
+
+/** A number from 0 to 1. */
+export function share(name: string, options: VariableOptions): Variable<number> {
+  return variable(name, options, (value) => {
+    if (!/^(0(\.\d{1,9})?|1(\.0{1,9})?)$/.test(value)) throw new Error('must be a number from 0 to 1, such as 0.05')
+    return Number(value)
+  })
+}
+
 /** One or more comma-separated URLs. */
 export function urlList(
   name: string,

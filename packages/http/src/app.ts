@@ -4,6 +4,7 @@ import Fastify, { LogController, type FastifyInstance } from 'fastify'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Histogram, Registry } from 'prom-client'
+import type { Span, Tracing } from '@saas/tracing'
 import type { Identity } from './identity.ts'
 import { BODY_BYTES_MAX, HEADER_BYTES_MAX, KEEP_ALIVE_MS, RECEIVE_TIMEOUT_MS } from './limits.ts'
 import type { Logger } from './logger.ts'
@@ -21,6 +22,8 @@ declare module 'fastify' {
     /** Who the verified internal token names. */
     caller: Identity | undefined
     traceParent: string
+    /** Of a request whose spans are sent somewhere. */
+    span: Span | undefined
     /** What was thrown, when it is not a declared problem; for the log only. */
     failure: unknown
   }
@@ -40,11 +43,12 @@ export interface AppOptions {
   readonly internalTokenKeys: readonly Uint8Array[]
   readonly checks: Checks
   readonly shortcut?: Shortcut
+  readonly tracing?: Tracing | undefined
 }
 
 /**
  * Answers some requests before the framework sees them, for a route that is asked with every other request. It must answer only
- * what needs no body and no waiting, and leave the rest to the route itself. Neither way has a line in the log for each request, but
+ * what needs no body and no waiting, and leave the rest to the route itself. Neither way has a span or a line in the log for each request, but
  * for those that fail: the request that is asked about has one, where it is served.
  */
 export interface Shortcut {
@@ -94,6 +98,7 @@ export function createApp(options: AppOptions): App {
   }) as unknown as FastifyInstance
   fastify.decorateRequest('caller', undefined)
   fastify.decorateRequest('traceParent', '')
+  fastify.decorateRequest('span', undefined)
   fastify.decorateRequest('failure', undefined)
   fastify.setValidatorCompiler(validatorCompiler())
   fastify.removeAllContentTypeParsers()
@@ -191,6 +196,8 @@ function reportRequests(
     }
     if (request.failure === undefined) request.log.info(line, 'request served')
     else request.log.error({ ...line, err: request.failure }, 'request failed')
+    const failure = status >= 500 ? (request.failure ?? status) : undefined
+    request.span?.end({ error: failure, attributes: { 'http.response.status_code': status } })
     done()
   })
 }

@@ -15,6 +15,7 @@ import type { Identity } from './identity.ts'
 import { INTERNAL_TOKEN_HEADER, verifyInternalToken } from './internal-token.ts'
 import { RouteCall } from './route-call.ts'
 import { HANDLER_TIMEOUT_MS, URL_LENGTH_MAX } from './limits.ts'
+import type { Tracing } from '@saas/tracing'
 import { traceParentOf } from './request-headers.ts'
 import { refusedText } from './strict-json.ts'
 import { beginTransfer } from './transfer.ts'
@@ -101,6 +102,7 @@ function admit(app: App, route: Route): onRequestHookHandler {
   const refusesBody = route.body === undefined && route.upload === undefined
   return (request, _reply, done) => {
     request.traceParent = traceParentOf(request.headers.traceparent, request.id)
+    if (app.tracing !== undefined) beginSpan(app.tracing, route, request)
     try {
       refuseBadUrl(request)
       request.caller = authorise(app, route, request)
@@ -112,6 +114,17 @@ function admit(app: App, route: Route): onRequestHookHandler {
       done(error as Error)
     }
   }
+}
+
+/** A trace that begins here has the digits of the request id, so that it and the log lines find each other. */
+function beginSpan(tracing: Tracing, route: Route, request: FastifyRequest): void {
+  const isContinued = request.headers.traceparent === request.traceParent
+  request.span = tracing.begin(`${route.method} ${route.path}`, {
+    kind: 'server',
+    ...(isContinued ? { parent: request.traceParent } : { traceId: request.id.replaceAll('-', '') }),
+    attributes: { 'http.request.method': route.method, 'http.route': route.path, 'saas.route': route.id },
+  })
+  request.traceParent = request.span.traceParent
 }
 
 function authorise(app: App, route: Route, request: FastifyRequest): Identity | undefined {

@@ -1,11 +1,14 @@
 import { ConfigError, readConfig, systemClock, type Clock, type Config, type Variables } from '@saas/config'
 import type { ServiceName } from '@saas/contracts'
+import { startTracing, type Tracing } from '@saas/tracing'
 import { createLogger, type Logger } from './logger.ts'
 
 /** What every service is started with besides its configuration. */
 export interface ServiceContext {
   readonly logger: Logger
   readonly clock: Clock
+  /** Where spans go, when the configuration names a receiver. */
+  readonly tracing?: Tracing | undefined
 }
 
 /**
@@ -37,11 +40,12 @@ export async function runService<V extends Variables>(options: {
   }
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
-  const started = options.start(config, { logger, clock: systemClock })
   try {
-    const service = await started
+    const tracing = await tracingOf(options.name, config, logger)
+    const service = await options.start(config, { logger, clock: systemClock, tracing })
     await stopRequested.promise
     await service[Symbol.asyncDispose]()
+    await tracing?.[Symbol.asyncDispose]()
   } catch (error) {
     fail(error, 'service failed')
   }
@@ -56,4 +60,9 @@ function readConfigOrExit<V extends Variables>(name: ServiceName, variables: V):
     process.stderr.write(`${name}: ${error.message}\n`)
     return process.exit(1)
   }
+}
+
+async function tracingOf(service: ServiceName, config: object, logger: Logger): Promise<Tracing | undefined> {
+  const { otlpEndpoint: endpoint, traceShare: share = 1 } = config as { otlpEndpoint?: string; traceShare?: number }
+  return endpoint === undefined ? undefined : await startTracing({ service, endpoint, share, logger })
 }

@@ -2,6 +2,7 @@ import type { NatsConnection } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
 import type { Clock } from '@saas/config'
 import type { Event, Lag, ServiceName } from '@saas/contracts'
+import type { Tracing } from '@saas/tracing'
 import { Adoption } from './adoption.ts'
 import { Broker } from './broker.ts'
 import { decode } from './codec.ts'
@@ -27,6 +28,7 @@ export interface BusOptions {
   readonly database: Database
   readonly logger: Logger
   readonly clock: Clock
+  readonly tracing: Tracing | undefined
 }
 
 /** A plain subscription; disposing ends it. */
@@ -54,10 +56,10 @@ export class Bus implements AsyncDisposable {
 
   constructor(options: BusOptions) {
     this.#options = options
-    const { database, logger, service, clock, streamReplicas } = options
+    const { database, logger, service, clock, streamReplicas, tracing } = options
     this.#broker = new Broker(options)
     this.#stream = new Stream(this.#broker, streamReplicas)
-    this.#relay = new Relay({ database, broker: this.#broker, stream: this.#stream, logger, service })
+    this.#relay = new Relay({ database, broker: this.#broker, stream: this.#stream, logger, service, tracing })
     this.#pruner = new Pruner({ database, logger, clock })
     this.deadLetters = new DeadLetters(database, (durable) => this.#consumers.get(durable))
     this.#adoption = new Adoption(this.deadLetters, logger)
@@ -80,13 +82,14 @@ export class Bus implements AsyncDisposable {
    */
   consume<const E extends Event>(options: ConsumeOptions<E>): Consumer {
     if (this.#consumers.has(options.durable)) throw new Error(`There is a consumer ${options.durable} already`)
-    const { database, logger, service } = this.#options
+    const { database, logger, service, tracing } = this.#options
     const consumer = new Consumer(options as unknown as ConsumeOptions<Event>, {
       database,
       broker: this.#broker,
       stream: this.#stream,
       logger,
       service,
+      tracing,
       onCommit: () => this.#relay.nudge(),
     })
     this.#consumers.set(options.durable, consumer)

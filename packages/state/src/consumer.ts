@@ -2,6 +2,7 @@ import { AckPolicy, DeliverPolicy, jetstream, JetStreamApiError, type JetStreamM
 import { nanos } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
 import type { Event, Lag, ServiceName } from '@saas/contracts'
+import type { Tracing } from '@saas/tracing'
 import type { Broker } from './broker.ts'
 import { decode, type IncomingMessage } from './codec.ts'
 import type { Database, Transaction } from './database.ts'
@@ -11,6 +12,7 @@ import { DatabaseUnavailable, Unprocessable } from './errors.ts'
 import type { Message, MessageOf } from './message.ts'
 import { batchSize, consumed } from './metrics.ts'
 import { pause } from './pause.ts'
+import { withApplySpans } from './spans.ts'
 import { sql } from './statement.ts'
 import { STREAM, type Stream } from './stream.ts'
 
@@ -51,6 +53,7 @@ export interface ConsumerContext {
   readonly stream: Stream
   readonly logger: Logger
   readonly service: ServiceName
+  readonly tracing: Tracing | undefined
   /** Called after a commit: `apply` may have written to the outbox. */
   readonly onCommit: () => void
 }
@@ -256,15 +259,19 @@ export class Consumer implements AsyncDisposable {
   }
 
   async #commit(messages: readonly Message[], also?: (tx: Transaction) => Promise<void>): Promise<number> {
-    const { database, onCommit } = this.#context
-    const count = await database.transaction(async (tx) => {
-      const rows = await tx.query(insertInbox, [this.durable, messages.map(({ id }) => id)])
-      const unseen = new Set(rows.map((row) => row.message_id))
-      const fresh = messages.filter(({ id }) => unseen.has(id))
-      if (fresh.length > 0) await this.#apply(tx, fresh)
-      await also?.(tx)
-      return fresh.length
-    })
+    const { database, onCommit, tracing } = this.#context
+    const commit = async (arrived: readonly Message[]): Promise<number> =>
+      await database.transaction(async (tx) => {
+        const rows = await tx.query(insertInbox, [this.durable, arrived.map(({ id }) => id)])
+        const unseen = new Set(rows.map((row) => row.message_id))
+        const fresh = arrived.filter(({ id }) => unseen.has(id))
+        if (fresh.length > 0) await this.#apply(tx, fresh)
+        await also?.(tx)
+        return fresh.length
+      })
+    const count = await (tracing === undefined
+      ? commit(messages)
+      : withApplySpans(tracing, this.durable, messages, commit))
     if (count > 0) {
       onCommit()
       this.#afterCommit?.()

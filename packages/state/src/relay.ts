@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { ServiceName } from '@saas/contracts'
+import type { Tracing } from '@saas/tracing'
 import type { Broker } from './broker.ts'
 import type { OutgoingRow } from './codec.ts'
 import type { Database, Transaction } from './database.ts'
@@ -9,6 +10,7 @@ import { pause } from './pause.ts'
 import { Publisher } from './publisher.ts'
 import { SHARD_LOCK_CLASS, SHARDS } from './relay-shards.ts'
 import { Republication } from './republication.ts'
+import { PublishSpans } from './spans.ts'
 import { sql } from './statement.ts'
 import { STREAM, type Stream, type StreamState } from './stream.ts'
 import { Wake } from './wake.ts'
@@ -27,6 +29,7 @@ export interface RelayOptions {
   readonly stream: Stream
   readonly logger: Logger
   readonly service: ServiceName
+  readonly tracing: Tracing | undefined
 }
 
 const existsPending = sql<{ pending: boolean }>(
@@ -213,7 +216,10 @@ export class Relay implements AsyncDisposable {
   ): Promise<unknown> {
     const { broker, service, logger } = this.#options
     const connection = await broker.usable()
-    const { acknowledged, failure } = await this.#publisher.publish(connection, rows, stream.takesBatches)
+    const spans = new PublishSpans(this.#options.tracing, rows)
+    const publication = await this.#publisher.publish(connection, spans.rows, stream.takesBatches)
+    const { acknowledged, failure } = publication
+    spans.end(publication)
     if (acknowledged.some(({ isKnown, sequence }) => !isKnown && sequence <= lastSequence)) throw new StreamWentBack()
     if (acknowledged.length > 0) {
       const sequences = acknowledged.map(({ sequence }) => sequence)

@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Metric, Registry } from 'prom-client'
 import type { Clock } from '@saas/config'
 import type { ServiceName } from '@saas/contracts'
+import type { Tracing } from '@saas/tracing'
 import { Bus } from './bus.ts'
 import { Database } from './database.ts'
 import type { DeadLetters } from './dead-letters.ts'
@@ -27,6 +28,7 @@ export interface StateContext {
   readonly service: ServiceName
   readonly logger: Logger
   readonly clock: Clock
+  readonly tracing?: Tracing | undefined
 }
 
 /** What an operator may see and do. */
@@ -64,7 +66,7 @@ export class State implements AsyncDisposable {
   }
 
   /** Starts connecting to everything the configuration names. */
-  static connect(config: StateConfig, { service, logger, clock }: StateContext): State {
+  static connect(config: StateConfig, { service, logger, clock, tracing }: StateContext): State {
     const timeoutMs = config.connTimeoutSeconds * 1_000
     const database = new Database({ url: config.databaseUrl, service, timeoutMs, logger })
     const bus = new Bus({
@@ -75,6 +77,7 @@ export class State implements AsyncDisposable {
       database,
       logger,
       clock,
+      tracing,
     })
     return new State(service, database, bus, objectStoreOf(config, timeoutMs))
   }

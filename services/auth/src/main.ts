@@ -53,10 +53,13 @@ import { SignIn } from './sign-in.ts'
 import { SigningKeys } from './signing-keys.ts'
 import { Throttle } from './throttle.ts'
 
-export async function startAuth(config: AuthConfig, { logger, clock }: ServiceContext): Promise<RunningService> {
+export async function startAuth(
+  config: AuthConfig,
+  { logger, clock, tracing }: ServiceContext,
+): Promise<RunningService> {
   refuseMissingKeys(config)
   await using stack = new AsyncDisposableStack()
-  const state = stack.use(State.connect(config, { service: 'auth', logger, clock }))
+  const state = stack.use(State.connect(config, { service: 'auth', logger, clock, tracing }))
   const { database, bus, objects } = state
   const keys = new DataKey({ ...config, database, clock, logger })
   // Whoever is not ready yet answers 503; a database that is away keeps nobody from starting.
@@ -97,6 +100,7 @@ export async function startAuth(config: AuthConfig, { logger, clock }: ServiceCo
     routes: { ...authRoutes, ...operatorRoutes('auth') },
     logger,
     clock,
+    tracing,
     internalTokenKeys: config.internalTokenKeysByService.get('auth') ?? [],
     shortcut: { route: authRoutes.authz, answer: (request, response) => gate.answerAtOnce(request, response) },
     checks: { ...checks, keys: () => signingKeys.check(), revocations: () => revocations.check() },

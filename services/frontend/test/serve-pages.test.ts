@@ -20,6 +20,8 @@ const config = {
   publicUrl: 'http://localhost:8080',
   logLevel: 'info',
   connTimeoutSeconds: 5,
+  otlpEndpoint: undefined,
+  traceShare: 1,
 } as const
 
 let directory: string

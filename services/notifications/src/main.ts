@@ -26,7 +26,7 @@ const CAUGHT_UP_MESSAGES = 1_000
 /** Starts the service; disposing claims no more mails, finishes those under way, and then lets go of everything. */
 export async function startNotifications(
   config: NotificationsConfig,
-  { logger, clock }: ServiceContext,
+  { logger, clock, tracing }: ServiceContext,
 ): Promise<RunningService> {
   const sender = parseSender(config.mailFrom)
   const quiet = parseQuietHours(config.quietHours)
@@ -36,7 +36,7 @@ export async function startNotifications(
   const sendTimeoutMs = connectTimeoutMs * SEND_TIMEOUTS
 
   await using resources = new AsyncDisposableStack()
-  const state = resources.use(State.connect(config, { service: 'notifications', logger, clock }))
+  const state = resources.use(State.connect(config, { service: 'notifications', logger, clock, tracing }))
   const { database, bus } = state
   const mails = new Mails(database)
   const metrics = new MailMetrics(mails, () => clock.now())
@@ -66,6 +66,7 @@ export async function startNotifications(
     routes: servedRoutes,
     logger,
     clock,
+    tracing,
     internalTokenKeys,
     checks: state.checks,
   })

@@ -23,13 +23,16 @@ import { ordersHandlers } from './routes.ts'
 const KEYS_FORGOTTEN_EVERY_MS = 60_000
 
 /** Starts the service; disposing finishes what runs and then lets go of everything. */
-export async function startOrders(config: OrdersConfig, { logger, clock }: ServiceContext): Promise<RunningService> {
+export async function startOrders(
+  config: OrdersConfig,
+  { logger, clock, tracing }: ServiceContext,
+): Promise<RunningService> {
   await using resources = new AsyncDisposableStack()
-  const state = resources.use(State.connect(config, { service: 'orders', logger, clock }))
+  const state = resources.use(State.connect(config, { service: 'orders', logger, clock, tracing }))
   const { database, bus } = state
   const routes = { ...ordersRoutes, ...operatorRoutes('orders') }
   const { internalTokenKeys } = config
-  const app = createApp({ service: 'orders', routes, logger, clock, internalTokenKeys, checks: state.checks })
+  const app = createApp({ service: 'orders', routes, logger, clock, tracing, internalTokenKeys, checks: state.checks })
   state.exposeMetrics(app.metrics)
 
   const orders = new Orders({ database, bus, clock })

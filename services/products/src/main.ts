@@ -26,16 +26,16 @@ const ORPHANS_COLLECTED_EVERY_MS = 60_000
 /** Starts the service; disposing finishes what runs and then lets go of everything. */
 export async function startProducts(
   config: ProductsConfig,
-  { logger, clock }: ServiceContext,
+  { logger, clock, tracing }: ServiceContext,
 ): Promise<RunningService> {
   await using resources = new AsyncDisposableStack()
-  const state = resources.use(State.connect(config, { service: 'products', logger, clock }))
+  const state = resources.use(State.connect(config, { service: 'products', logger, clock, tracing }))
   const { database, bus, objects } = state
   const routes = { ...productsRoutes, ...operatorRoutes('products') }
   const { internalTokenKeys } = config
   // Without its pictures the catalogue still sells: an object store that is down takes no replica out.
   const { objects: _, ...checks } = state.checks
-  const app = createApp({ service: 'products', routes, logger, clock, internalTokenKeys, checks })
+  const app = createApp({ service: 'products', routes, logger, clock, tracing, internalTokenKeys, checks })
   state.exposeMetrics(app.metrics)
 
   const products = new Products({ database, bus, clock })

@@ -99,7 +99,7 @@ export async function startShop(providersAt: ProvidersAt = async () => []): Prom
   const ports = { listenHost: '127.0.0.1', listenPort: 0, opsPort: 0 }
   const frontend = resources.use(
     await startFrontend(
-      { ...ports, publicUrl, logLevel: 'info', connTimeoutSeconds: 5 },
+      { ...ports, publicUrl, logLevel: 'info', connTimeoutSeconds: 5, otlpEndpoint: undefined, traceShare: 1 },
       { logger: log.logger, clock: systemClock },
       await building,
     ),

@@ -1,0 +1,1 @@
+export { startTracing, type Span, type SpanOptions, type Tracing, type TracingOptions } from './tracing.ts'
