@@ -102,7 +102,7 @@ function admit(app: App, route: Route): onRequestHookHandler {
   const refusesBody = route.body === undefined && route.upload === undefined
   return (request, _reply, done) => {
     request.traceParent = traceParentOf(request.headers.traceparent, request.id)
-    if (app.tracing !== undefined) beginSpan(app.tracing, route, request)
+    if (app.tracing !== undefined && route.id !== app.shortcut?.route.id) beginSpan(app.tracing, route, request)
     try {
       refuseBadUrl(request)
       request.caller = authorise(app, route, request)
