@@ -4,7 +4,7 @@ import { v7 as uuidv7 } from 'uuid'
 import type { DeadLetter } from '@saas/contracts'
 import type { IncomingMessage } from './codec.ts'
 import type { Consumer } from './consumer.ts'
-import type { Database } from './database.ts'
+import type { Database, Transaction } from './database.ts'
 import { ProblemError, problems } from '@saas/contracts'
 import { FROM_NEWER_VERSION, Unprocessable } from './errors.ts'
 import { sql } from './statement.ts'
@@ -63,6 +63,28 @@ const selectFromNewer = sql<Row>(
 const markReplayed = sql('state.mark_replayed', 'update dead_letter set replayed_at = clock_timestamp() where id = $1')
 
 const changeReason = sql('state.change_reason', 'update dead_letter set reason = $2 where id = $1')
+
+// Ids and addresses stand in quotes in JSON, so that nobody's is found as a part of another's.
+const forgetBodies = sql(
+  'state.forget_dead_letters',
+  `update dead_letter
+   set body = '{}',
+       reason = left('about a deleted account, and forgotten with it; before that: ' || reason, ${REASON_LENGTH_MAX})
+   where body <> '{}'
+     and exists (
+       select 1
+       from unnest($1::text[]) as mark
+       where position(convert_to(to_json(mark)::text, 'UTF8') in body) > 0
+     )`,
+)
+
+/**
+ * Empties the dead letters that name somebody who is gone, by an id or an address. That there were such messages, and why
+ * nobody could apply them, stays known.
+ */
+export async function forgetDeadLetters(tx: Transaction, marks: readonly string[]): Promise<void> {
+  await tx.query(forgetBodies, [marks])
+}
 
 /** Keeps a message that cannot be applied, with the reason. The same message again changes only the reason. */
 export async function insertDeadLetter(

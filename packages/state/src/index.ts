@@ -2,7 +2,7 @@ export { Bus, type BusOptions, type ConsumeOptions, type Subscription } from './
 export { CoalescedRead, CoalescedWrite, type CoalescedReadOptions, type CoalescedWriteOptions } from './coalescer.ts'
 export type { Consumer } from './consumer.ts'
 export { Database, type DatabaseOptions, type Transaction } from './database.ts'
-export type { DeadLetters } from './dead-letters.ts'
+export { forgetDeadLetters, type DeadLetters } from './dead-letters.ts'
 export { DatabaseUnavailable, DependencyUnavailable, Overloaded, sqlState, Unprocessable } from './errors.ts'
 export { firstIdAt } from './id-time.ts'
 export type { Message, MessageOf } from './message.ts'

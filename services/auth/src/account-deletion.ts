@@ -1,5 +1,5 @@
 import { authEvents, ProblemError, problems } from '@saas/contracts'
-import { sql, type Bus, type Database } from '@saas/state'
+import { forgetDeadLetters, sql, type Bus, type Database } from '@saas/state'
 import type { Clock } from '@saas/config'
 import { emission, emit, sessionRevoked } from './account-events.ts'
 import { accountColumns, type Account, type Accounts } from './accounts.ts'
@@ -81,6 +81,7 @@ export class AccountDeletion {
       await endAndRevokeSessions(tx, accountId, {}, 'revoked', now)
       await revokeOlderTokens(tx, { id: accountId, securityVersion: account.securityVersion + 1 }, undefined, now)
       await this.#secrets.voidCodes(tx, account.email)
+      await forgetDeadLetters(tx, [accountId, account.email])
       await this.#audit.record(tx, { action: 'account-deleted', accountId, byId: accountId, client })
       const deleted = emission(authEvents.userDeleted, { userId: accountId, deletedAt: now.toISOString() })
       await emit(tx, accountId, [sessionRevoked(accountId, null), deleted], traceParent)

@@ -1,5 +1,5 @@
 import { optionalMailKinds, wantsMail, type authEvents } from '@saas/contracts'
-import { sql, type MessageOf, type Transaction } from '@saas/state'
+import { forgetDeadLetters, sql, type MessageOf, type Transaction } from '@saas/state'
 
 // One row a user, the newest wins: a projection, unlike mails, goes by version.
 const recordRecipients = sql(
@@ -63,6 +63,14 @@ export async function applyUserChanges(tx: Transaction, messages: readonly UserC
   await tx.query(wakeWaitingMails, [rows.map((row) => row.user_id), now])
 }
 
+// Wherever they could be reached, also at what they had registered or changed to.
+const selectAddresses = sql<{ email: string }>(
+  'notifications.select_addresses',
+  `select email from recipient where user_id = any($1::uuid[]) and email is not null
+   union
+   select email from mail where user_id = any($1::uuid[]) and email is not null`,
+)
+
 // An id and a version stay, so that what is told of the person late brings nothing back.
 const forgetRecipients = sql(
   'notifications.forget_recipients',
@@ -103,7 +111,10 @@ const forgetWindows = sql('notifications.forget_windows', 'delete from digest_wi
 
 type UserDeleted = MessageOf<typeof authEvents.userDeleted>
 
-/** Forgets people who are gone: their address, their name, what was written to them and what lay in their carts. */
+/**
+ * Forgets people who are gone: their address, their name, what was written to them, what lay in their carts, and
+ * what nobody could apply that names them.
+ */
 export async function applyUserDeletions(tx: Transaction, messages: readonly UserDeleted[], now: Date): Promise<void> {
   if (messages.length === 0) return
   const rows = messages.map(({ data, aggregateVersion }) => ({
@@ -112,6 +123,8 @@ export async function applyUserDeletions(tx: Transaction, messages: readonly Use
     deleted_at: data.deletedAt,
   }))
   const userIds = rows.map(({ user_id: userId }) => userId)
+  const addresses = await tx.query(selectAddresses, [userIds])
+  await forgetDeadLetters(tx, [...userIds, ...addresses.map(({ email }) => email)])
   await tx.query(forgetRecipients, [JSON.stringify(rows), now])
   for (const forget of [forgetMails, forgetCarts, forgetWindows]) await tx.query(forget, [userIds])
 }

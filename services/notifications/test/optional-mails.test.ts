@@ -202,7 +202,7 @@ describe('what a service asked for', () => {
   })
 })
 
-test('a person who is gone is forgotten, and nothing late brings them back', async () => {
+test('a person who is gone is forgotten, in mails and dead letters too, and nothing late brings them back', async () => {
   await using shop = await startShop({
     behave: (to) => (to.startsWith('b') ? 'accept' : { recipientCode: 451, words: 'x' }),
   })
@@ -210,6 +210,12 @@ test('a person who is gone is forgotten, and nothing late brings them back', asy
   await fill(shop, user.userId, 2, shop.notifications.clock.now())
   await shop.publisher.publish(orderConfirmed, someOrder(user.userId))
   await eventually(async () => (await shop.rows())[0]?.last_error === '451 x')
+  // What nobody could apply names people too: by their id, or by their address only.
+  await shop.publisher.publish(authEvents.passwordChanged, { userId: user.userId, name: 'Gone Person' })
+  await shop.publisher.publish(authEvents.passwordChanged, { userId: 7, email: 'gone@example.com' })
+  const other = { userId: uuidv7(), email: 'not-gone@example.com' }
+  await shop.publisher.publish(authEvents.passwordChanged, other)
+  await eventually(async () => (await shop.database.query('select 1 from dead_letter')).length === 3)
   const gone = { userId: user.userId, deletedAt: new Date().toISOString() }
   await shop.publisher.publish(authEvents.userDeleted, gone, { aggregateId: user.userId, version: 9 })
   await eventually(async () => (await shop.rows())[0]?.status === 'cancelled')
@@ -222,9 +228,13 @@ test('a person who is gone is forgotten, and nothing late brings them back', asy
   await eventually(async () => (await shop.rows()).every(({ status }) => status !== 'due'))
   const [{ dump } = { dump: '' }] = await shop.database.query<{ dump: string }>(
     `select concat((select string_agg(mail::text, ' ') from mail), (select string_agg(recipient::text, ' ') from recipient),
-       (select string_agg(cart::text, ' ') from cart)) as dump`,
+       (select string_agg(cart::text, ' ') from cart), (select string_agg(convert_from(body, 'UTF8'), ' ') from dead_letter))
+       as dump`,
   )
-  expect(dump).not.toMatch(/gone@|Gone Person|Green tea/)
+  expect(dump.replace(other.email, '')).not.toMatch(/gone@|Gone Person|Green tea/)
+  expect(dump).toContain(other.email)
+  const letters = await shop.database.query<{ reason: string }>('select reason from dead_letter order by created_at')
+  expect(letters.filter(({ reason }) => reason.startsWith('about a deleted account'))).toHaveLength(2)
 })
 
 async function signUp(shop: Shop, changes: Parameters<typeof someUser>[0]): Promise<ReturnType<typeof someUser>> {

@@ -1,5 +1,5 @@
 import { EXPORT_ITEMS_MAX, exportEvents, exportParts, type DataOf, type authEvents } from '@saas/contracts'
-import { sql, type Transaction } from '@saas/state'
+import { forgetDeadLetters, sql, type Transaction } from '@saas/state'
 import { v7 as uuidv7 } from 'uuid'
 import { orderColumns, toOrder, type OrderRow } from './order-row.ts'
 
@@ -37,6 +37,7 @@ const insertParts = sql(
 /** Forgets somebody whose account is gone: the cart, the keys, and whose the orders were. */
 export async function forgetCustomer(tx: Transaction, userId: string): Promise<void> {
   await tx.query(forget, [userId, crypto.randomUUID()])
+  await forgetDeadLetters(tx, [userId])
 }
 
 /** Answers with all orders of somebody, the newest first. */
