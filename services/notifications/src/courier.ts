@@ -5,7 +5,7 @@ import { signUnsubscribe, type Logger } from '@saas/http'
 import { addressDelayMs, retryDelayMs } from './backoff.ts'
 import { isOptional, type Recipient } from './content.ts'
 import type { ClaimedMail, Mails } from './mails.ts'
-import { messageOf, type Sender } from './message.ts'
+import { Composer, type Message, type Sender } from './message.ts'
 import type { MailMetrics } from './metrics.ts'
 import { DOMAIN_SENDING_MAX, Places } from './places.ts'
 import { quietUntil, type QuietHours } from './quiet-hours.ts'
@@ -14,8 +14,11 @@ import type { Outcome, SmtpServers } from './smtp.ts'
 import type { Templates } from './templates.ts'
 import { viewOf, type Shop } from './view.ts'
 
-/** How many mails a replica holds for each that it may send at once, so that a place that becomes free is taken at once. */
-const HAND_PER_PLACE = 8
+/**
+ * How many mails a replica holds for each that it may send at once, so that a place that becomes free is taken at once. No
+ * more: what a killed replica holds lies still until its lease ends.
+ */
+const HAND_PER_PLACE = 3
 /** With those whose outcome is being written: the database sets the pace when it is the slower one. */
 const HAND_MAX = 500
 const POLL_MS = 1_000
@@ -54,6 +57,7 @@ export class Courier implements AsyncDisposable {
   readonly #options: CourierOptions
   readonly #leaseMs: number
   readonly #places: Places
+  readonly #composer: Composer
   readonly #stopping = new AbortController()
   readonly #abandoned = new AbortController()
   /** What was claimed and not concluded, and how much of it has not been tried yet. */
@@ -67,6 +71,7 @@ export class Courier implements AsyncDisposable {
   constructor(options: CourierOptions) {
     this.#options = options
     this.#leaseMs = options.sendTimeoutMs + CLOCK_ERROR_MS_MAX + LEASE_RESERVE_MS
+    this.#composer = new Composer(options.sender, options.templates.constantLines)
     this.#places = new Places(() => options.smtp.capacity())
   }
 
@@ -195,15 +200,15 @@ export class Courier implements AsyncDisposable {
     return await smtp.send(message)
   }
 
-  #compose(mail: ClaimedMail, recipient: Recipient, secret: MailSecret | undefined, now: Date) {
-    const { templates, shop, sender, secretKey } = this.#options
+  #compose(mail: ClaimedMail, recipient: Recipient, secret: MailSecret | undefined, now: Date): Message {
+    const { templates, shop, secretKey } = this.#options
     const { content, zone, expiresAt, userId } = mail
     const { kind } = content
     const unsubscribeToken = isOptional(kind) ? signUnsubscribe({ userId, kind }, secretKey) : undefined
     const view = viewOf({ content, recipient, zone, secret, expiresAt, unsubscribeToken }, shop, now)
     const rendered = templates.render(kind, recipient.language, view)
     const url = unsubscribeToken === undefined ? undefined : `${shop.url}/auth/unsubscribe/${unsubscribeToken}`
-    return messageOf(mail.id, recipient.email, rendered, sender, now, url)
+    return this.#composer.compose(mail.id, recipient.email, rendered, now, url)
   }
 
   async #conclude(mail: ClaimedMail, recipient: Recipient, outcome: Outcome): Promise<void> {

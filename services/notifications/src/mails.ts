@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import { v7 as uuidv7 } from 'uuid'
 import { mailKinds, optionalMailKinds, type MailKind } from '@saas/contracts'
 import { sql, type CoalescedWrite, type Database, type Transaction } from '@saas/state'
@@ -7,8 +8,10 @@ import { DOMAIN_SENDING_MAX } from './places.ts'
 
 const ERROR_LENGTH_MAX = 1000
 const EXPIRED_ROWS_MAX = 1000
-/** Among how many due mails a claim looks for those of different domains. */
-const CANDIDATES_MAX = 160
+/** Among how many due mails a claim looks for each that it takes, so that it finds different domains; all of them are locked. */
+const CANDIDATES_PER_MAIL = 4
+/** What comes of mails within so long is written together: nobody waits for it, and each statement costs as much as a mail. */
+const GATHER_MS = 10
 const BACKLOG_COUNTED_MAX = 100_001
 
 /** A mail as an event promises it. */
@@ -112,7 +115,7 @@ const claimDue = sql<ClaimedRow>(
        and kind = any($5::text[])
        and (domain is null or domain <> all($6::text[]))
      order by due_at
-     limit ${CANDIDATES_MAX}
+     limit $2 * ${CANDIDATES_PER_MAIL}
      for update skip locked
    ),
    due as materialized (
@@ -228,6 +231,7 @@ interface OutcomeOfMail {
 export class Mails {
   readonly #database: Database
   readonly #outcomes: CoalescedWrite<OutcomeOfMail, { n: number }>
+  #gathering: Promise<void> | undefined
 
   constructor(database: Database) {
     this.#database = database
@@ -261,24 +265,30 @@ export class Mails {
   }
 
   async markSent(mail: ClaimedMail, { email, name, language }: Recipient, now: Date): Promise<void> {
-    await this.#outcomes.call({ mail, result: 'sent', at: now, recipient: { email, name, language } })
+    await this.#record({ mail, result: 'sent', at: now, recipient: { email, name, language } })
   }
 
   async markDead(mail: ClaimedMail, words: string, now: Date): Promise<void> {
-    await this.#outcomes.call({ mail, result: 'dead', at: now, words })
+    await this.#record({ mail, result: 'dead', at: now, words })
   }
 
   async markCancelled(mail: ClaimedMail, words: string, now: Date): Promise<void> {
-    await this.#outcomes.call({ mail, result: 'cancelled', at: now, words })
+    await this.#record({ mail, result: 'cancelled', at: now, words })
   }
 
   async retryAt(mail: ClaimedMail, at: Date, words: string): Promise<void> {
-    await this.#outcomes.call({ mail, result: 'due', at, words })
+    await this.#record({ mail, result: 'due', at, words })
   }
 
   /** It was not tried: the attempt does not count. */
   async waitUntil(mail: ClaimedMail, at: Date, words: string): Promise<void> {
-    await this.#outcomes.call({ mail, result: 'due', at, words, isUntried: true })
+    await this.#record({ mail, result: 'due', at, words, isUntried: true })
+  }
+
+  async #record(outcome: OutcomeOfMail): Promise<void> {
+    this.#gathering ??= wait(GATHER_MS).finally(() => (this.#gathering = undefined))
+    await this.#gathering
+    await this.#outcomes.call(outcome)
   }
 
   /** How many wait, counted up to a limit, and for how long the oldest has been due. */

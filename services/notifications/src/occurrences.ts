@@ -54,13 +54,20 @@ export function catchUp(
 
 /** `YYYY-MM-DD` of a moment in a zone. */
 export function localDate(at: Date, zone: string): string {
-  const format = new Intl.DateTimeFormat('en-CA', {
-    timeZone: knownZone(zone),
-    year: 'numeric',
-    month: '2-digit',
-    day: '2-digit',
-  })
-  return format.format(at)
+  return dateFormatOf(zone).format(at)
+}
+
+const dateFormats = new Map<string, Intl.DateTimeFormat>()
+
+/** Making one takes longer than everything else here. There are about 600 zones, so those kept are bounded. */
+function dateFormatOf(zone: string): Intl.DateTimeFormat {
+  const made = dateFormats.get(zone)
+  if (made !== undefined) return made
+  if (!isKnownZone(zone)) return dateFormatOf(ZONE_OF_NOBODY)
+  const options = { timeZone: zone, year: 'numeric', month: '2-digit', day: '2-digit' } as const
+  const format = new Intl.DateTimeFormat('en-CA', options)
+  dateFormats.set(zone, format)
+  return format
 }
 
 /** When one that fires once has been due everywhere; undefined for one that recurs. */

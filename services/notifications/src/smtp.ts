@@ -1,15 +1,12 @@
-import type { Readable } from 'node:stream'
-import { createTransport, type SendMailOptions, type Transporter } from 'nodemailer'
 import type { Clock } from '@saas/config'
 import type { Logger } from '@saas/http'
 import { singleLine } from './address.ts'
 import { Circuit } from './circuit.ts'
+import type { Message } from './message.ts'
+import { SmtpPool, type NotAccepted } from './smtp-pool.ts'
 
 /** How many mails a replica sends at once, over as many connections to each server. */
-const SENDING_MAX = 10
-const CONNECTION_MAILS_MAX = 1_000
-// Nodemailer repeats by itself only what a server cut before it read a byte of the mail.
-const STALE_CONNECTION_RETRIES_MAX = 1
+export const SENDING_MAX = 10
 
 /** What became of one attempt. The words are the server's own where it said any. */
 export type Outcome =
@@ -23,7 +20,7 @@ export type Outcome =
 
 interface Server {
   readonly name: string
-  readonly transport: Transporter
+  readonly pool: SmtpPool
   readonly circuit: Circuit
 }
 
@@ -40,7 +37,7 @@ export interface SmtpOptions {
 }
 
 /** The mail servers, in the order in which they are preferred. */
-export class SmtpServers implements AsyncDisposable {
+export class SmtpServers implements Disposable {
   readonly #servers: readonly Server[]
   readonly #options: SmtpOptions
 
@@ -48,7 +45,7 @@ export class SmtpServers implements AsyncDisposable {
     this.#options = options
     this.#servers = options.urls.map((url) => ({
       name: new URL(url).host,
-      transport: openPool(url, options),
+      pool: new SmtpPool({ url, ...options }),
       circuit: new Circuit(),
     }))
   }
@@ -65,7 +62,7 @@ export class SmtpServers implements AsyncDisposable {
    * Sends to the first server that takes it. The next one is asked only while nothing of the mail was handed over: a
    * server that was cut after that may have accepted it.
    */
-  async send(message: SendMailOptions): Promise<Outcome> {
+  async send(message: Message): Promise<Outcome> {
     let words: string | undefined
     for (const server of this.#servers) {
       if (!server.circuit.enter(this.#options.clock.now())) continue
@@ -78,17 +75,14 @@ export class SmtpServers implements AsyncDisposable {
     return { result: 'untried', words: 'every mail server is out of use after repeated failures' }
   }
 
-  async #attempt(server: Server, message: SendMailOptions): Promise<Outcome | ServerFailure> {
-    const { clock, logger, sendTimeoutMs, onAttempt } = this.#options
+  async #attempt(server: Server, message: Message): Promise<Outcome | ServerFailure> {
+    const { clock, logger, onAttempt } = this.#options
     const startedAt = performance.now()
-    const progress: Progress = { body: undefined }
     const wasOpen = server.circuit.state(clock.now()) !== 'closed'
-    const outcome = await server.transport
-      .sendMail({ ...message, progress, signal: AbortSignal.timeout(sendTimeoutMs) } as SendMailOptions)
-      .then(
-        (info): Outcome => ({ result: 'accepted', words: String(info.response) }),
-        (error: unknown) => classify(error, progress),
-      )
+    const outcome = await server.pool.send(message).then(
+      (words): Outcome => ({ result: 'accepted', words }),
+      (error: unknown) => classify(error as NotAccepted),
+    )
     onAttempt?.(server.name, outcome.result, (performance.now() - startedAt) / 1_000)
     if (outcome.result === 'server-failed') {
       server.circuit.failed(clock.now())
@@ -101,8 +95,8 @@ export class SmtpServers implements AsyncDisposable {
     return outcome
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const { transport } of this.#servers) transport.close()
+  [Symbol.dispose](): void {
+    for (const { pool } of this.#servers) pool[Symbol.dispose]()
   }
 }
 
@@ -112,52 +106,12 @@ interface ServerFailure {
   readonly isHandedOver: boolean
 }
 
-/** Filled while a mail is under way: its body as a stream, which is read only once the server asked for it. */
-interface Progress {
-  body: Readable | undefined
-}
-
-function openPool(url: string, { connectTimeoutMs, sendTimeoutMs }: SmtpOptions): Transporter {
-  const transport = createTransport({
-    url,
-    pool: true,
-    maxConnections: SENDING_MAX,
-    maxMessages: CONNECTION_MAILS_MAX,
-    maxRequeues: STALE_CONNECTION_RETRIES_MAX,
-    dnsTimeout: connectTimeoutMs,
-    connectionTimeout: connectTimeoutMs,
-    greetingTimeout: connectTimeoutMs,
-    socketTimeout: sendTimeoutMs,
-    disableFileAccess: true,
-    disableUrlAccess: true,
-  })
-  transport.use('stream', (mail, done) => {
-    const { progress } = mail.data as { progress?: Progress }
-    const createReadStream = mail.message.createReadStream.bind(mail.message)
-    mail.message.createReadStream = (options) => {
-      const body = createReadStream(options)
-      if (progress !== undefined) progress.body = body
-      return body
-    }
-    done()
-  })
-  return transport
-}
-
-interface SmtpError extends Error {
-  readonly code?: string
-  readonly command?: string
-  readonly response?: string
-  readonly responseCode?: number
-  readonly permanent?: boolean
-}
-
 // The server wants a sign-in or encryption first: our configuration is wrong, not the mail.
 const sessionRefusals: ReadonlySet<number> = new Set([421, 530, 534, 535, 538])
 
 /** Tells what concerns the mail, which another attempt cannot help or time may, from what concerns the server. */
-function classify(error: unknown, { body }: Progress): Outcome | ServerFailure {
-  const { code, command, response, responseCode, permanent, message } = error as SmtpError
+function classify({ cause, isHandedOver }: NotAccepted): Outcome | ServerFailure {
+  const { code, command, response, responseCode, permanent, message } = cause
   const words = singleLine(response ?? message)
   const concernsMail = code === 'EENVELOPE' || code === 'EMESSAGE'
   if (concernsMail && responseCode === undefined) return { result: 'refused', words }
@@ -165,5 +119,5 @@ function classify(error: unknown, { body }: Progress): Outcome | ServerFailure {
     if (permanent === true) return { result: 'refused', words }
     if (command !== 'MAIL FROM') return { result: 'failed', words }
   }
-  return { result: 'server-failed', words, isHandedOver: body?.readableDidRead === true && responseCode === undefined }
+  return { result: 'server-failed', words, isHandedOver: isHandedOver && responseCode === undefined }
 }

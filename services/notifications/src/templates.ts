@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { Liquid, type Template } from 'liquidjs'
 import { mailKinds, type MailKind } from '@saas/contracts'
 import { singleLine } from './address.ts'
+import { escapeHtml, registerValueTag, withValueTags } from './value-tag.ts'
 
 const DIRECTORY = fileURLToPath(new URL('../templates', import.meta.url))
 const FALLBACK_LANGUAGE = 'en'
@@ -36,6 +37,8 @@ export class Templates {
   readonly #plain: Liquid
   readonly #parts = new Map<string, Parts>()
   readonly languages: readonly string[]
+  /** Those that are the same in every mail that has them, because nothing in them is a value. */
+  readonly constantLines: ReadonlySet<string>
 
   /** @throws {Error} naming the template that is missing or cannot be parsed: the service does not start without one. */
   constructor() {
@@ -56,6 +59,9 @@ export class Templates {
     }
     this.#html = new Liquid({ ...options, outputEscape: 'escape' })
     this.#plain = new Liquid(options)
+    registerValueTag(this.#html, escapeHtml)
+    registerValueTag(this.#plain, (text) => text)
+    this.constantLines = new Set(Object.values(templates).flatMap(linesWithoutValues))
     for (const language of this.languages) {
       for (const kind of mailKinds) this.#parts.set(`${language}/${kind}`, this.#parse(language, kind))
     }
@@ -97,6 +103,10 @@ function layoutsOf(languages: readonly string[]): Record<string, string> {
   return Object.fromEntries([...shared, ...own].map((name) => [name, read(name)]))
 }
 
+function linesWithoutValues(template: string): string[] {
+  return template.split(/\r?\n/).filter((line) => !/\{[{%]/.test(line))
+}
+
 function read(name: string): string {
-  return readFileSync(join(DIRECTORY, name), 'utf8')
+  return withValueTags(readFileSync(join(DIRECTORY, name), 'utf8'))
 }

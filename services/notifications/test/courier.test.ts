@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { authEvents } from '@saas/contracts'
 import { eventually } from '@saas/testing'
 import { DOMAIN_SENDING_MAX } from '../src/places.ts'
+import { SENDING_MAX } from '../src/smtp.ts'
 import { someUser, startShop } from './fixture.ts'
 import type { Behaviour } from './smtp-sink.ts'
 
@@ -34,7 +35,10 @@ test('a domain that takes its time holds up no other, and gets no more than its 
 test('what waits for a place when the service stops is given back untried, for another replica to send', async () => {
   const release = Promise.withResolvers<Behaviour>()
   await using shop = await startShop({ behave: () => release.promise })
-  const users = Array.from({ length: 30 }, (_, index) => someUser({ email: `u${index}@d${index}.example` }))
+  // As many as are sent at once, and some that a courier holds besides.
+  const users = Array.from({ length: SENDING_MAX + 4 }, (_, index) =>
+    someUser({ email: `u${index}@d${index}.example` }),
+  )
   for (const user of users) await shop.publisher.publish(authEvents.registrationRepeated, user)
   await eventually(async () => (await shop.rows()).filter(({ lease }) => lease !== null).length === users.length)
   const restarted = shop.notifications.restart()

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { authEvents } from '@saas/contracts'
 import { eventually, testConfig, testObjectStore } from '@saas/testing'
+import { SENDING_MAX } from '../src/smtp.ts'
 import { mailSecretKey, someUser, startShop, type Shop } from './fixture.ts'
 import { SmtpSink, type Behaviour } from './smtp-sink.ts'
 
@@ -109,7 +110,7 @@ test('while every mail server is down mails wait without being tried, and go whe
   expect(back.accepted).toHaveLength(users.length)
 })
 
-test('a killed sender’s mail is sent by another after its lease, and not before', async () => {
+test('a killed sender’s mail is sent by another after its lease, and not before, and it never held many', async () => {
   const hanging = new Set<string>()
   const behave = (to: string): Behaviour => (hanging.has(to) ? 'hang' : 'accept')
   await using shop = await startShop({ behave })
@@ -121,9 +122,17 @@ test('a killed sender’s mail is sent by another after its lease, and not befor
   await victim.ready
   await insertMail(shop, user)
   await eventually(() => shop.smtp.attempts(user.email) === 1)
+  const waiting = Array.from({ length: 60 }, (_, index) => someUser({ email: `w${index}@d${index}.example` }))
+  for (const { email } of waiting) hanging.add(email)
+  await insertMail(shop, ...waiting)
+  await eventually(() => waiting.filter(({ email }) => shop.smtp.attempts(email) > 0).length === SENDING_MAX - 1)
   await victim.kill()
+  const held = (await shop.rows()).filter(({ lease }) => lease !== null).length
+  expect(held).toBeGreaterThanOrEqual(SENDING_MAX)
+  expect(held).toBeLessThanOrEqual(3 * SENDING_MAX)
   hanging.clear()
-  const leaseEndsAt = (await shop.rows())[0]?.due_at ?? new Date(0)
+  const leases = (await shop.rows()).filter(({ lease }) => lease !== null).map(({ due_at: dueAt }) => dueAt.getTime())
+  const leaseEndsAt = new Date(Math.max(...leases))
 
   // A replica whose clock is a minute ahead still leaves it alone.
   const marker = someUser()
@@ -140,17 +149,20 @@ test('a killed sender’s mail is sent by another after its lease, and not befor
     shop.notifications.clock.advance(1_000)
     return shop.smtp.acceptedFor(user.email).length === 1
   })
-  await eventually(async () => (await shop.rows()).every(({ status }) => status === 'sent'))
+  await shop.drain(1_000)
+  for (const { email } of waiting) expect(shop.smtp.acceptedFor(email)).toHaveLength(1)
 })
 
 /** Puts a mail there as an event would, but without the stream, which waits 30 seconds for what a killed program held. */
-async function insertMail(shop: Shop, { userId, email }: { userId: string; email: string }): Promise<void> {
+async function insertMail(shop: Shop, ...users: readonly { userId: string; email: string }[]): Promise<void> {
   await shop.database.query(
     `insert into mail (
        id, natural_key, kind, user_id, email, name, language, data, has_secret, due_at, gives_up_at, created_at
      )
-     values ($1, $2, 'already-registered', $1, $2, 'Ada', 'en', '{}', false, now(), now() + interval '2 days', now())`,
-    [userId, email],
+     select user_id, user_id::text, 'already-registered', user_id, email, 'Ada', 'en', '{}', false, now(),
+       now() + interval '2 days', now()
+     from unnest($1::uuid[], $2::text[]) as promised(user_id, email)`,
+    [users.map(({ userId }) => userId), users.map(({ email }) => email)],
   )
 }
 

@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import MailComposer from 'nodemailer/lib/mail-composer'
+import MimeNode from 'nodemailer/lib/mime-node'
 import { describe, expect, test } from 'vitest'
 import { needs } from '@saas/contracts'
 import { isMailAddress, singleLine } from '../src/address.ts'
@@ -7,10 +7,12 @@ import { addressDelayMs, retryDelayMs } from '../src/backoff.ts'
 import { Circuit } from '../src/circuit.ts'
 import { consumedEvents } from '../src/events.ts'
 import { formatMoney, formatTimeLeft } from '../src/format.ts'
-import { messageIdOf, messageOf, parseSender } from '../src/message.ts'
+import { Composer, messageIdOf, parseSender } from '../src/message.ts'
 import { parseQuietHours, quietUntil } from '../src/quiet-hours.ts'
+import { decodeMail } from './smtp-sink.ts'
 
 const sender = parseSender('The Shop <shop@shop.example>')
+const composer = new Composer(sender, ['A line of a template.', '  with = and blanks  '])
 const now = new Date('2026-01-15T12:00:00.000Z')
 
 test('the service applies exactly the events that the contracts say it consumes', () => {
@@ -19,23 +21,24 @@ test('the service applies exactly the events that the contracts say it consumes'
 })
 
 describe('headers', () => {
-  test('whatever an address, subject or body holds, a mail has the same header lines and one recipient', async () => {
+  test('whatever an address, subject or body holds, a mail has the same header lines and one recipient', () => {
     const hostile = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 60 }),
       fc.constantFrom('a@b.example\r\nBcc: eve@example.com', 'a@b.example,eve@example.com', 'Eve <eve@example.com>'),
       fc.emailAddress(),
     )
-    await fc.assert(
-      fc.asyncProperty(hostile, hostile, async (to, subject) => {
+    fc.assert(
+      fc.property(fc.oneof(fc.emailAddress(), hostile), hostile, (to, subject) => {
         const rendered = {
           language: 'en',
           subject: `About ${singleLine(subject)}`,
           html: `<p>${subject}</p>`,
           text: `About ${subject}`,
         }
+        // Nothing else becomes a mail: see the next test.
         fc.pre(isMailAddress(to))
-        const composed = new MailComposer(messageOf('id', to, rendered, sender, now)).compile()
-        const [head = ''] = String(await composed.build()).split('\r\n\r\n', 1)
+        const { envelope, raw } = composer.compose('id', to, rendered, now)
+        const [head = ''] = String(raw).split('\r\n\r\n', 1)
         const names = [...head.matchAll(/^([\w-]+):/gm)].map(([, name]) => name)
         expect(names.map(String).toSorted()).toEqual(
           [
@@ -50,7 +53,7 @@ describe('headers', () => {
             'To',
           ].toSorted(),
         )
-        expect(composed.getEnvelope().to).toHaveLength(1)
+        expect(envelope.to).toHaveLength(1)
       }),
     )
   })
@@ -60,7 +63,48 @@ describe('headers', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (to) => {
         fc.pre(!isMailAddress(to))
-        expect(() => messageOf('id', to, rendered, sender, now)).toThrow(/address/)
+        expect(() => composer.compose('id', to, rendered, now)).toThrow(/address/)
+      }),
+    )
+  })
+
+  test('whatever the two bodies hold, they arrive as they were, in short lines of plain characters', () => {
+    const lines = fc
+      .array(fc.constantFrom('A line of a template.', '  with = and blanks  ', 'Ünd.'))
+      .map((all) => all.join('\n'))
+    const body = fc.oneof(
+      lines,
+      fc.string({ unit: 'binary', maxLength: 400 }),
+      fc.string({ unit: 'grapheme', maxLength: 400 }),
+    )
+    fc.assert(
+      fc.property(body, body, (text, html) => {
+        fc.pre(!/[\r\ud800-\udfff]/.test(text + html))
+        const { raw } = composer.compose('id', 'ada@example.com', { language: 'en', subject: 'About', text, html }, now)
+        const lines = String(raw).split('\r\n')
+        for (const line of lines) expect(line).toMatch(/^[\t -~]{0,78}$/)
+        const parts = String(raw).split('--part-id').slice(1, 3)
+        const bodies = parts.map((part) => part.slice(part.indexOf('\r\n\r\n') + 4, -2))
+        expect(bodies.map((part) => decodeMail(part).replaceAll('\r\n', '\n'))).toEqual([text, html])
+      }),
+    )
+  })
+
+  test('what is written without nodemailer’s encoding is what that would have written', () => {
+    const plain = fc.oneof(
+      fc.emailAddress(),
+      fc.constantFrom('a.b+c@sub.example.co', "o'neil@example.ie", '.a@b.example', 'a@B.example'),
+    )
+    const subjects = fc.string({ minLength: 1, maxLength: 80 }).map(singleLine)
+    fc.assert(
+      fc.property(plain, subjects, (to, subject) => {
+        fc.pre(subject !== '' && isMailAddress(to))
+        const { envelope, raw } = composer.compose('id', to, { language: 'en', subject, text: '', html: '' }, now)
+        const node = new MimeNode().setHeader({ To: { name: '', address: to }, Subject: subject })
+        const [expected] = node.buildHeaders().split('\r\nDate: ')
+        const [, written] = String(raw).split(/^From: .*\r\n|\r\nMessage-ID: /m)
+        expect(written).toBe(expected)
+        expect(envelope.to).toEqual(node.getEnvelope().to)
       }),
     )
   })

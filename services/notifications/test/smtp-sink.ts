@@ -123,7 +123,7 @@ export class SmtpSink implements AsyncDisposable {
     if (typeof behaviour === 'object' && 'dataCode' in behaviour) {
       return done(Object.assign(new Error(behaviour.words), { responseCode: behaviour.dataCode }))
     }
-    this.accepted.push({ to, raw, decoded: decode(raw), messageId: /^Message-ID: (.+)$/im.exec(raw)?.[1] ?? '' })
+    this.accepted.push({ to, raw, decoded: decodeMail(raw), messageId: /^Message-ID: (.+)$/im.exec(raw)?.[1] ?? '' })
     done()
   }
 }
@@ -137,7 +137,8 @@ function sessionIdOf(connection: unknown): string {
   return (connection as { id: string }).id
 }
 
-function decode(raw: string): string {
+/** Undoes quoted-printable. */
+export function decodeMail(raw: string): string {
   const bytes = raw
     .replaceAll('=\r\n', '')
     .replaceAll(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))

@@ -17,6 +17,8 @@ async function send({ url, mails, subject, text, html }: BareJob): Promise<void>
         subject,
         text,
         html,
+        textEncoding: 'quoted-printable',
+        headers: { 'Auto-Submitted': 'auto-generated', 'Content-Language': 'en' },
       })
     }),
   )

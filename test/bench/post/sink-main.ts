@@ -5,6 +5,7 @@ const END_OF_MAIL = '\r\n.\r\n'
 const ORDER = /\/my\/orders\/([0-9a-f-]{36})/
 
 let count = 0
+let bytes = 0
 let firstAtMs = 0
 let lastAtMs = 0
 let atMsByOrder: Record<string, number> = {}
@@ -15,9 +16,10 @@ server.listen(0, '127.0.0.1', () => process.send?.((server.address() as AddressI
 process.on('message', (question) => {
   if (question === 'start over') {
     count = 0
+    bytes = 0
     atMsByOrder = {}
   }
-  process.send?.({ count, firstAtMs, lastAtMs, atMsByOrder } satisfies Taken)
+  process.send?.({ count, bytes, firstAtMs, lastAtMs, atMsByOrder } satisfies Taken)
 })
 
 function serve(socket: Socket): void {
@@ -43,7 +45,7 @@ function serve(socket: Socket): void {
 
 function answerTo(part: string, isMail: boolean): string {
   if (isMail) return '250 taken\r\n'
-  if (/^EHLO/i.test(part)) return '250-sink\r\n250 8BITMIME\r\n'
+  if (/^EHLO/i.test(part)) return '250-sink\r\n250-PIPELINING\r\n250 8BITMIME\r\n'
   if (/^DATA$/i.test(part)) return '354 go on\r\n'
   return /^QUIT/i.test(part) ? '221 bye\r\n' : '250 ok\r\n'
 }
@@ -52,6 +54,7 @@ function take(mail: string): void {
   lastAtMs = performance.timeOrigin + performance.now()
   if (count === 0) firstAtMs = lastAtMs
   count += 1
+  bytes += mail.length
   // Quoted-printable may break the address of the page in two.
   const order = ORDER.exec(mail.replaceAll('=\r\n', ''))?.[1]
   if (order !== undefined) atMsByOrder[order] = lastAtMs

@@ -7,6 +7,8 @@ const PROGRAM = fileURLToPath(new URL('sink-main.ts', import.meta.url))
 /** What the sink has taken since it was asked to start over. */
 export interface Taken {
   readonly count: number
+  /** Of all mails, as they came over the wire. */
+  readonly bytes: number
   /** Milliseconds since the epoch, with fractions. */
   readonly firstAtMs: number
   readonly lastAtMs: number
