@@ -9,8 +9,14 @@ export interface LifecycleOptions {
   readonly progress: Progress
   /** Somebody who shops in the cluster; undefined where no container runs. */
   readonly shopper: Shopper | undefined
-  /** Whether the cluster is known to enforce network policies. */
-  readonly arePoliciesEnforced: boolean
+  /** Undefined in a cluster that somebody else made. */
+  readonly ownCluster: OwnCluster | undefined
+}
+
+/** What is known of a cluster made here: it enforces network policies, and shows what it runs. */
+interface OwnCluster {
+  /** MiB that each pod takes now, by its uid. */
+  memoryOfPods(): ReadonlyMap<string, number>
 }
 
 /**
@@ -34,7 +40,7 @@ export async function liveThrough(options: LifecycleOptions): Promise<void> {
   const claims = await claimsOf(release)
   await test()
   await shopper?.buy()
-  if (shopper !== undefined && options.arePoliciesEnforced) {
+  if (shopper !== undefined && options.ownCluster !== undefined) {
     const tried = (ways: number): string => `${ways} ways tried, and open are those that are declared`
     await step('network policies', () => assertNeedsAreEnforced(release, shopper.pod), tried)
   }
@@ -59,6 +65,9 @@ export async function liveThrough(options: LifecycleOptions): Promise<void> {
       ({ requests, failed, seconds }) => `${requests} requests in ${seconds} s, ${failed} failed`,
     )
     for (const line of loadLines(load)) progress.begin(line).done()
+    if (options.ownCluster !== undefined) {
+      for (const line of await memoryLines(release, options.ownCluster)) progress.begin(line).done()
+    }
     assert.equal(load.failed, 0, `requests failed beside the upgrade:\n${load.failures.join('\n')}`)
   }
   await test()
@@ -83,6 +92,19 @@ export async function liveThrough(options: LifecycleOptions): Promise<void> {
 function loadLines({ byRequest, orders, slowestMs, streamsEnded }: Load): readonly string[] {
   const counts = Object.entries(byRequest).map(([name, count]) => `${count} × ${name}`)
   return [...counts, `${orders} orders, ${streamsEnded} streams ended with their pod, slowest answer ${slowestMs} ms`]
+}
+
+/** What the pods take after all that, by part. */
+async function memoryLines(release: Release, cluster: OwnCluster): Promise<readonly string[]> {
+  const taken = cluster.memoryOfPods()
+  const parts = new Map<string, number[]>()
+  for (const { metadata } of await podsOf(release)) {
+    const part = metadata.labels?.['app.kubernetes.io/name'] ?? metadata.name
+    parts.set(part, [...(parts.get(part) ?? []), Math.round(taken.get(metadata.uid) ?? 0)])
+  }
+  const sum = [...parts.values()].flat().reduce((total, mebibytes) => total + mebibytes, 0)
+  const each = [...parts].map(([part, mebibytes]) => `${part} ${mebibytes.join(' + ')}`)
+  return [`memory: ${sum} MiB in all`, `memory: ${each.join(', ')}`]
 }
 
 /** Where the API server refuses every pod that is not as Pod Security `restricted` wants it. */

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { helmMajors, stopLeftovers, TerminalProgress, type HelmMajor, type Progress } from '@saas/devstack'
 import { gatherParts, startRealCluster, startSimulatedCluster, type Parts } from './harness/cluster.ts'
+import { memoryOfPods } from './harness/memory.ts'
 import { insideArgument, runInside, whatContainersLack } from './harness/namespaces.ts'
 import { liveThrough } from './lifecycle.ts'
 import { Release } from './release.ts'
@@ -139,7 +140,8 @@ async function runReleases(
     const release = new Release({ kubeconfig, helm, namespace, name: 'shop', values: options.values })
     progress.begin(`Helm ${helm}`).done(namespace)
     const shopper = doContainersRun ? new Shopper(release) : undefined
-    await liveThrough({ release, progress, shopper, arePoliciesEnforced: options.containers })
+    const ownCluster = options.containers ? { memoryOfPods } : undefined
+    await liveThrough({ release, progress, shopper, ownCluster })
     if (!options.keep || helm !== options.helms.at(-1)) await release.kubectl('delete', 'namespace', namespace)
   }
 }

@@ -179,6 +179,22 @@ describe('the profile picture', () => {
     expect((await put(await drawn().png().toBuffer(), 'image/svg+xml')).status).toBe(415)
   })
 
+  test('fails without an object store, and nothing else does', async () => {
+    await using storeless = await startedAuth({ s3Endpoint: 'http://127.0.0.1:9' })
+    const { as } = await newUser(storeless)
+    expect((await fetch(`${storeless.opsUrl}/readyz`)).status).toBe(200)
+    const refused = await storeless.app.inject({
+      method: 'PUT',
+      url: '/profile/avatar',
+      headers: {
+        ...signedIn(authRoutes.putAvatar, { ...as, now: storeless.clock.now() }),
+        'content-type': 'image/png',
+      },
+      payload: await drawn().png().toBuffer(),
+    })
+    expect([refused.statusCode, refused.headers['retry-after']]).toEqual([503, expect.any(String)])
+  })
+
   test('stays when the store fails on the way, and what was stored of the new one is collected', async () => {
     const someone = await newUser(auth)
     const before = await put(await drawn().png().toBuffer(), 'image/png', someone.as)

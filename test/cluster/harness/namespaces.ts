@@ -5,7 +5,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { findProgram, run } from '@saas/devstack'
 
 const INSIDE = 'SAAS_CLUSTER_INSIDE'
-const CGROUPS = '/sys/fs/cgroup'
+/** Where control groups are found. */
+export const CGROUPS = '/sys/fs/cgroup'
+/** That of twenty processes, in control groups of version 1 and 2. */
+const CPU_WEIGHTS = { 'cpu.shares': 20_480, 'cpu.weight': 2_000 }
 const REMOVAL_TIMEOUT_MS = 10_000
 const REMOVAL_INTERVAL_MS = 100
 /** The parent of every pod's control groups. */
@@ -103,6 +106,11 @@ function makeControlGroups(): string[] {
     for (const name of ['cpuset.cpus', 'cpuset.mems']) {
       const file = join(tree, name)
       if (existsSync(file)) appendFileSync(join(parent, name), readFileSync(file, 'utf8'))
+    }
+    // Otherwise all pods together would get no more of a busy machine than any single process of it.
+    for (const [name, weight] of Object.entries(CPU_WEIGHTS)) {
+      const file = join(parent, name)
+      if (existsSync(file)) writeFileSync(file, String(weight))
     }
     return parent
   })
