@@ -10,14 +10,13 @@ const callers = ['anonymous', ...roles] as const
 type Caller = (typeof callers)[number]
 
 let shop: Shop
-/** Whose things nobody may see or change. */
-let stranger: Person
-let order: string
+/** Whose things nobody may see or change: one for each caller, since callers are tried at once. */
+let strangers: readonly Stranger[]
 let cells = 0
 beforeAll(async () => {
   shop = await Shop.start()
-  ;[stranger] = await shop.people(['customer'])
-  order = await shop.order(stranger)
+  const people = await shop.people(callers.map(() => 'customer' as const))
+  strangers = await Promise.all(people.map(async (person) => ({ person, order: await shop.order(person) })))
 })
 afterAll(async () => {
   // oxlint-disable-next-line no-console -- the figure that the test is for
@@ -34,14 +33,26 @@ describe('who may call it, and on whose things', () => {
     const fixture = fixtures.get(id)
     if (fixture === undefined) throw new Error(`${id} has no fixture`)
     const people = await shop.people(callers.map((caller) => (caller === 'anonymous' ? 'customer' : caller)))
-    const wrong: string[] = []
-    for (const [index, caller] of callers.entries()) {
-      const cell = { route, fixture, caller, person: people[index] ?? stranger }
-      wrong.push(...(await ownCell(cell)), ...(await strangersCell(cell)))
-    }
-    expect(wrong).toEqual([])
+    const wrong = await Promise.all(
+      callers.map(async (caller, index) => {
+        const cell = { route, fixture, caller, person: at(people, index), stranger: at(strangers, index) }
+        return [...(await ownCell(cell)), ...(await strangersCell(cell))]
+      }),
+    )
+    expect(wrong.flat()).toEqual([])
   })
 })
+
+function at<T>(things: readonly T[], index: number): T {
+  const thing = things[index]
+  if (thing === undefined) throw new Error(`There is no ${index}`)
+  return thing
+}
+
+interface Stranger {
+  readonly person: Person
+  readonly order: string
+}
 
 /** One caller of one route. */
 interface Cell {
@@ -49,6 +60,7 @@ interface Cell {
   readonly fixture: Fixture
   readonly caller: Caller
   readonly person: Person
+  readonly stranger: Stranger
 }
 
 /** What is wrong when the thing is the caller's own, or nobody's in particular. */
@@ -61,7 +73,13 @@ async function ownCell({ route, fixture, caller, person }: Cell): Promise<readon
 }
 
 /** What is wrong when it is somebody else's: it has to look as if it were not there, and nothing may happen to it. */
-async function strangersCell({ route, fixture, caller, person }: Cell): Promise<readonly string[]> {
+async function strangersCell({
+  route,
+  fixture,
+  caller,
+  person,
+  stranger: { person: stranger, order },
+}: Cell): Promise<readonly string[]> {
   if (fixture.of === 'shared') return []
   cells += 1
   const as = signedIn(caller, person)

@@ -48,14 +48,16 @@ export async function cloneDatabase(service: ServiceName, options: CloneOptions 
     )
   })
   const adminUrl = urlOf(postgresUrl, name)
+  const kept = new KeptClient(adminUrl)
   return {
     name,
     url: urlOf(postgresUrl, name, provision.role),
     migrateUrl: urlOf(postgresUrl, name, provision.migratorRole),
     adminUrl,
     query: async <Row>(text: string, values: readonly unknown[] = []) =>
-      await withClient(adminUrl, async (client) => (await client.query(text, [...values])).rows as Row[]),
+      await kept.use(async (client) => (await client.query(text, [...values])).rows as Row[]),
     [Symbol.asyncDispose]: async () => {
+      await kept[Symbol.asyncDispose]()
       await dropUnlessUsed(postgresUrl, name)
     },
   }
@@ -140,6 +142,47 @@ async function dropUnlessUsed(postgresUrl: string, name: string): Promise<void> 
     client.query(`drop database if exists ${escapeIdentifier(name)} with (force)`),
   )
   if (left.length > 0) throw new Error(`Connections to ${name} were left open: ${left.join(', ')}`)
+}
+
+/**
+ * A connection that stays for the next question: making one takes longer than most questions. Whoever asks while it is in use, or after it
+ * broke, gets one of their own, so that no question waits for another.
+ */
+class KeptClient implements AsyncDisposable {
+  readonly #url: string
+  readonly #broken = new WeakSet<Client>()
+  #idle: Client | undefined
+
+  constructor(url: string) {
+    this.#url = url
+  }
+
+  async use<T>(ask: (client: Client) => Promise<T>): Promise<T> {
+    const client = this.#idle ?? (await this.#connect())
+    this.#idle = undefined
+    try {
+      return await ask(client)
+    } finally {
+      if (this.#idle === undefined && !this.#broken.has(client)) this.#idle = client
+      else await client.end()
+    }
+  }
+
+  async #connect(): Promise<Client> {
+    const client = new Client({ connectionString: this.#url, application_name: 'test' })
+    const forget = (): void => {
+      this.#broken.add(client)
+      if (this.#idle === client) this.#idle = undefined
+    }
+    client.on('error', forget)
+    client.on('end', forget)
+    await client.connect()
+    return client
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#idle?.end()
+  }
 }
 
 async function withClient<T>(url: string, use: (client: Client) => Promise<T>): Promise<T> {
