@@ -49,12 +49,12 @@ type Ask = (
 const routes: Readonly<Record<string, { readonly ask: Ask; readonly requests: number }>> = {
   login: {
     ask: (email, headers) => auth.call(authRoutes.login, { body: { email, password: 'not the password' }, headers }),
-    requests: 120,
+    requests: 80,
   },
   register: {
     ask: (email, headers) =>
       auth.call(authRoutes.register, { body: { email, password: PASSWORD, name: 'Ada' }, headers }),
-    requests: 120,
+    requests: 80,
   },
   'login code': {
     ask: (email, headers) => auth.call(authRoutes.requestLoginCode, { body: { email }, headers }),

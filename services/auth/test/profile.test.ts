@@ -1,5 +1,5 @@
 import { authEvents, authRoutes, AVATAR_BYTES_MAX } from '@saas/contracts'
-import { eventually, signedIn, type TestService } from '@saas/testing'
+import { eventually, signedIn, testObjectStore, testProxy, type TestService } from '@saas/testing'
 import sharp, { type Sharp } from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventsTo, newUser, startedAuth, type SignedInUser } from './harness.ts'
@@ -211,6 +211,37 @@ describe('the profile picture', () => {
     })
     expect((await auth.app.inject({ method: 'GET', url: before.body.avatar?.large ?? '' })).statusCode).toBe(200)
   })
+})
+
+test('the old picture stays when the store goes away between two sizes, and what was stored is collected', async () => {
+  await using objects = await testObjectStore()
+  await using wire = await testProxy(objects.s3Endpoint)
+  await using far = await startedAuth({ s3Endpoint: wire.url.replace(/\/$/, '') }, { objects })
+  const someone = await newUser(far)
+  const put = async (background: string): Promise<number> => {
+    const headers = signedIn(authRoutes.putAvatar, { ...someone.as, now: far.clock.now() })
+    const payload = await sharp({ create: { width: 90, height: 90, channels: 3, background } })
+      .png()
+      .toBuffer()
+    const url = '/profile/avatar'
+    return (await far.app.inject({ method: 'PUT', url, headers: { ...headers, 'content-type': 'image/png' }, payload }))
+      .statusCode
+  }
+  expect(await put('white')).toBe(200)
+  const before = (await objects.keys()).toSorted()
+  const { avatar } = (await far.call(authRoutes.getProfile, { as: someone.as })).body
+  const loss = wire.loseAnswers(1_000)
+  expect(await put('black')).toBe(503)
+  expect(loss.lost).toBeGreaterThan(0)
+  wire.loseAnswers(0)
+  expect((await objects.keys()).length).toBeGreaterThan(before.length)
+  expect((await far.call(authRoutes.getProfile, { as: someone.as })).body.avatar).toEqual(avatar)
+  await eventually(async () => {
+    far.clock.advance(3_600_000)
+    return (await objects.keys()).length === before.length
+  })
+  expect((await objects.keys()).toSorted()).toEqual(before)
+  expect(await put('black')).toBe(200)
 })
 
 interface Picture {
