@@ -158,8 +158,9 @@ class KeptClient implements AsyncDisposable {
   }
 
   async use<T>(ask: (client: Client) => Promise<T>): Promise<T> {
-    const client = this.#idle ?? (await this.#connect())
+    const idle = this.#idle
     this.#idle = undefined
+    const client = idle ?? (await this.#connect())
     try {
       return await ask(client)
     } finally {
