@@ -42,6 +42,8 @@ export interface AppOptions {
   /** One, or two during rotation. Empty only where every route is for anyone. */
   readonly internalTokenKeys: readonly Uint8Array[]
   readonly checks: Checks
+  /** Of what only some routes need: a failure is reported, and the service stays ready. */
+  readonly optionalChecks?: Checks
   readonly shortcut?: Shortcut
   readonly tracing?: Tracing | undefined
 }

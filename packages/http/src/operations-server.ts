@@ -3,15 +3,22 @@ import { collectDefaultMetrics } from 'prom-client'
 import type { App, Checks } from './app.ts'
 import { CHECK_TIMEOUT_MS } from './limits.ts'
 
-/** Why a service is not ready: the names of the dependencies that fail. */
+/** Why a service is not ready: the names of the dependencies that fail. It is ready without those it is `degraded` by. */
 interface Readiness {
   readonly ready: boolean
   readonly failing: readonly string[]
+  readonly degraded: readonly string[]
+}
+
+interface Checked {
+  /** Why each fails that does, by its name. */
+  readonly causes: Readonly<Record<string, string>>
 }
 
 /**
  * The server for those who operate the service, on a port of its own: `/healthz` answers while the program lives,
- * `/readyz` 503 with the failing dependencies (or while stopping), `/metrics` in Prometheus' format.
+ * `/readyz` 503 with the failing dependencies (or while stopping), `/metrics` in Prometheus' format. What only some routes need
+ * is named in `/readyz` too, and leaves it 200: an object store that is down must not keep people from signing in.
  */
 export function createOperationsServer(app: App): Server {
   collectDefaultMetrics({ register: app.metrics })
@@ -28,16 +35,12 @@ export function createOperationsServer(app: App): Server {
 }
 
 /** Asks every dependency at once, each within its time-out. */
-async function checkReadiness(checks: Checks): Promise<Readiness & { readonly causes: readonly unknown[] }> {
+async function checkAll(checks: Checks): Promise<Checked> {
   const results = await Promise.all(
-    Object.entries(checks).map(async ([name, check]) => ({ name, cause: await failureOf(check) })),
+    Object.entries(checks).map(async ([name, check]) => [name, await failureOf(check)] as const),
   )
-  const failed = results.filter(({ cause }) => cause !== undefined)
-  return {
-    ready: failed.length === 0,
-    failing: failed.map(({ name }) => name),
-    causes: failed.map(({ cause }) => cause),
-  }
+  const failed = results.filter(([, cause]) => cause !== undefined)
+  return { causes: Object.fromEntries(failed.map(([name, cause]) => [name, messageOf(cause)])) }
 }
 
 async function failureOf(check: () => Promise<void>): Promise<unknown> {
@@ -55,20 +58,37 @@ async function failureOf(check: () => Promise<void>): Promise<unknown> {
 
 /** One check runs at a time, however many ask; what changed is logged. */
 function watchReadiness(app: App): () => Promise<Readiness> {
-  let running: Promise<Readiness> | undefined
-  let known = ''
+  const { logger, checks, optionalChecks = {} } = app
+  let [running, known, knownDegraded]: [Promise<Readiness> | undefined, string, string] = [undefined, '', '']
+  let degraded: readonly string[] = []
+  let isLooking = false
+  // Nobody waits for it, and not before the first time that all is there: its client need not be loaded at the start.
+  const look = async (): Promise<void> => {
+    isLooking = true
+    const { causes } = await checkAll(optionalChecks)
+    isLooking = false
+    degraded = Object.keys(causes)
+    const now = degraded.join(', ')
+    if (now === knownDegraded) return
+    if (now === '') logger.info('service complete')
+    else logger.warn({ degraded, causes }, 'service degraded')
+    knownDegraded = now
+  }
   const check = async (): Promise<Readiness> => {
-    const { ready, failing, causes } = await checkReadiness(app.checks)
+    const { causes } = await checkAll(checks)
+    const failing = Object.keys(causes)
+    const ready = failing.length === 0
     const now = ready ? 'ready' : failing.join(', ')
+    if (ready && known === 'ready' && !isLooking) void look()
     if (now !== known) {
-      if (ready) app.logger.info('service ready')
-      else app.logger.warn({ failing, causes: causes.map(messageOf) }, 'service not ready')
+      if (ready) logger.info('service ready')
+      else logger.warn({ failing, causes }, 'service not ready')
       known = now
     }
-    return { ready, failing }
+    return { ready, failing, degraded }
   }
   return async () => {
-    if (app.stopping.signal.aborted) return { ready: false, failing: ['stopping'] }
+    if (app.stopping.signal.aborted) return { ready: false, failing: ['stopping'], degraded }
     running ??= check().finally(() => {
       running = undefined
     })
@@ -81,8 +101,8 @@ function messageOf(cause: unknown): string {
 }
 
 async function answerReadiness(response: ServerResponse, readiness: () => Promise<Readiness>): Promise<void> {
-  const { ready, failing } = await readiness()
-  answer(response, ready ? 200 : 503, { status: ready ? 'ready' : 'not-ready', failing })
+  const { ready, failing, degraded } = await readiness()
+  answer(response, ready ? 200 : 503, { status: ready ? 'ready' : 'not-ready', failing, degraded })
 }
 
 async function answerMetrics(response: ServerResponse, app: App): Promise<void> {

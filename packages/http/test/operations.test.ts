@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { listen } from '../src/index.ts'
 import { sampleApp } from './sample.ts'
 
@@ -26,16 +26,38 @@ test('a dependency that is down makes the service not ready by name, logged once
     return { status: response.status, body: await response.json() }
   }
   await readiness()
-  expect(await readiness()).toEqual({ status: 503, body: { status: 'not-ready', failing: ['database'] } })
+  expect(await readiness()).toEqual({ status: 503, body: { status: 'not-ready', failing: ['database'], degraded: [] } })
   expect((await fetch(`${running.opsUrl}/healthz`)).status).toBe(200)
   isDown = false
-  expect(await readiness()).toEqual({ status: 200, body: { status: 'ready', failing: [] } })
+  expect(await readiness()).toEqual({ status: 200, body: { status: 'ready', failing: [], degraded: [] } })
   expect(
     lines.filter((line) => String(line['message']).includes('ready')).map((line) => [line['message'], line['failing']]),
   ).toEqual([
     ['service not ready', ['database']],
     ['service ready', undefined],
   ])
+})
+
+test('what only some routes need is named and logged while it is down, and the service stays ready', async () => {
+  let isDown = true
+  const { app, lines } = sampleApp({
+    optionalChecks: { objects: () => (isDown ? Promise.reject(new Error('refused')) : Promise.resolve()) },
+  })
+  await using running = await listen(app, anyPort)
+  const readiness = async () => {
+    const response = await fetch(`${running.opsUrl}/readyz`)
+    return { status: response.status, body: await response.json() }
+  }
+  const said = (message: string) => lines.filter((line) => line['message'] === message)
+  await vi.waitFor(async () =>
+    expect(await readiness()).toEqual({ status: 200, body: { status: 'ready', failing: [], degraded: ['objects'] } }),
+  )
+  expect(said('service degraded')).toMatchObject([{ degraded: ['objects'], causes: { objects: 'refused' } }])
+  isDown = false
+  await vi.waitFor(async () =>
+    expect(await readiness()).toEqual({ status: 200, body: { status: 'ready', failing: [], degraded: [] } }),
+  )
+  expect(said('service complete')).toHaveLength(1)
 })
 
 test('a dependency that does not answer is not waited for', async () => {

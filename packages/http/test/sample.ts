@@ -1,7 +1,15 @@
 import { systemClock, type Clock } from '@saas/config'
 import { problem, problems, ProblemError, route } from '@saas/contracts'
 import { Type } from '@saas/contracts'
-import { createApp, createLogger, registerRoutes, signInternalToken, streamEvents, type App } from '../src/index.ts'
+import {
+  createApp,
+  createLogger,
+  registerRoutes,
+  signInternalToken,
+  streamEvents,
+  type App,
+  type AppOptions,
+} from '../src/index.ts'
 
 export const key = new Uint8Array(32).fill(7)
 export const now = new Date('2026-01-01T12:00:00Z')
@@ -122,7 +130,7 @@ export interface SampleApp {
 }
 
 /** A service of routes that exist for these tests only, on everything real services use. */
-export function sampleApp(options: { checks?: Record<string, () => Promise<void>> } = {}): SampleApp {
+export function sampleApp(options: Partial<Pick<AppOptions, 'checks' | 'optionalChecks'>> = {}): SampleApp {
   const served: string[] = []
   const lines: Record<string, unknown>[] = []
   const released = Promise.withResolvers<void>()
@@ -135,7 +143,8 @@ export function sampleApp(options: { checks?: Record<string, () => Promise<void>
     logger,
     clock,
     internalTokenKeys: [key],
-    checks: options.checks ?? {},
+    checks: {},
+    ...options,
   })
   registerRoutes(app, sampleRoutes, {
     look: ({ query }) => ({ status: 200, body: query }),

@@ -92,10 +92,9 @@ export class ObjectStore {
     })
   }
 
-  /** Resolves when the bucket answers. @throws {DependencyUnavailable} */
+  /** Resolves when the store answers; a bucket that is missing is made before the first picture. @throws {DependencyUnavailable} */
   async check(): Promise<void> {
-    const exists = await this.#within((client) => client.bucketExists(this.#bucket), CHECK_TIMEOUT_MS)
-    if (!exists) throw new DependencyUnavailable(`The bucket ${this.#bucket} does not exist`)
+    await this.#within((client) => client.bucketExists(this.#bucket), CHECK_TIMEOUT_MS)
   }
 
   async #unlessMissing<T>(call: (client: Client) => Promise<T>): Promise<T | undefined> {

@@ -50,6 +50,8 @@ export class State implements AsyncDisposable {
   readonly bus: Bus
   /** One check a dependency, for `/readyz`: rejects while it is not usable. */
   readonly checks: Readonly<Record<string, () => Promise<void>>>
+  /** Of what only some routes need: pictures. */
+  readonly optionalChecks: Readonly<Record<string, () => Promise<void>>>
   readonly #service: string
   readonly #objects: ObjectStore | undefined
 
@@ -61,8 +63,8 @@ export class State implements AsyncDisposable {
     this.checks = {
       database: () => database.check(),
       bus: () => bus.check(),
-      ...(objects === undefined ? {} : { objects: () => objects.check() }),
     }
+    this.optionalChecks = objects === undefined ? {} : { objects: () => objects.check() }
   }
 
   /** Starts connecting to everything the configuration names. */

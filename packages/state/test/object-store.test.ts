@@ -40,9 +40,9 @@ test('several replicas may create the bucket at once', async () => {
   await using objects = await testObjectStore()
   const bucket = `${objects.s3Bucket}-new`
   const stores = [connect(objects, { bucket }), connect(objects, { bucket })]
-  await expect(stores[0]?.check()).rejects.toMatchObject({ name: 'DependencyUnavailable' })
   await Promise.all(stores.map((store) => store.ensureBucket()))
-  await stores[0]?.check()
+  await stores[0]?.put('here', Buffer.from('x'), { contentType: 'text/plain' })
+  expect(await stores[1]?.get('here')).toBeDefined()
 })
 
 test('an object store that is down or refuses the key is a 503', async () => {
@@ -50,4 +50,6 @@ test('an object store that is down or refuses the key is a 503', async () => {
   const unavailable = { name: 'DependencyUnavailable', problem: { status: 503 } }
   await expect(connect(objects, { endpoint: 'http://127.0.0.1:9' }).get('x')).rejects.toMatchObject(unavailable)
   await expect(connect(objects, { secretKey: 'wrong' }).get('x')).rejects.toMatchObject(unavailable)
+  await expect(connect(objects, { endpoint: 'http://127.0.0.1:9' }).check()).rejects.toMatchObject(unavailable)
+  await connect(objects).check()
 })

@@ -93,8 +93,6 @@ export async function startAuth(
   const dataExports = new DataExports({ ...basics, accounts, audit, factors, sessions, throttle })
   const pendingSignIns = new PendingSignIns({ ...basics, secondFactors, sessions, throttle })
 
-  // Whoever signs in needs no picture: an object store that is down takes no replica out.
-  const { objects: _, ...checks } = state.checks
   const app = createApp({
     service: 'auth',
     routes: { ...authRoutes, ...operatorRoutes('auth') },
@@ -103,7 +101,8 @@ export async function startAuth(
     tracing,
     internalTokenKeys: config.internalTokenKeysByService.get('auth') ?? [],
     shortcut: { route: authRoutes.authz, answer: (request, response) => gate.answerAtOnce(request, response) },
-    checks: { ...checks, keys: () => signingKeys.check(), revocations: () => revocations.check() },
+    checks: { ...state.checks, keys: () => signingKeys.check(), revocations: () => revocations.check() },
+    optionalChecks: state.optionalChecks,
   })
   state.exposeMetrics(app.metrics)
   registerRoutes(

@@ -33,9 +33,17 @@ export async function startProducts(
   const { database, bus, objects } = state
   const routes = { ...productsRoutes, ...operatorRoutes('products') }
   const { internalTokenKeys } = config
-  // Without its pictures the catalogue still sells: an object store that is down takes no replica out.
-  const { objects: _, ...checks } = state.checks
-  const app = createApp({ service: 'products', routes, logger, clock, tracing, internalTokenKeys, checks })
+  const { checks, optionalChecks } = state
+  const app = createApp({
+    service: 'products',
+    routes,
+    logger,
+    clock,
+    tracing,
+    internalTokenKeys,
+    checks,
+    optionalChecks,
+  })
   state.exposeMetrics(app.metrics)
 
   const products = new Products({ database, bus, clock })
