@@ -1,5 +1,4 @@
-import { AckPolicy, DeliverPolicy, jetstream, JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream'
-import { nanos } from '@nats-io/transport-node'
+import { jetstream } from '@nats-io/jetstream'
 import type { Logger } from 'pino'
 import type { Event, Lag, ServiceName } from '@saas/contracts'
 import type { Tracing } from '@saas/tracing'
@@ -8,6 +7,7 @@ import { decode, type IncomingMessage } from './codec.ts'
 import type { Database, Transaction } from './database.ts'
 import { insertDeadLetter } from './dead-letters.ts'
 import { Delivery, DeliveryQueue } from './delivery.ts'
+import { ensureDurable } from './durable.ts'
 import { DatabaseUnavailable, Unprocessable } from './errors.ts'
 import type { Message, MessageOf } from './message.ts'
 import { batchSize, consumed } from './metrics.ts'
@@ -18,16 +18,11 @@ import { STREAM, type Stream } from './stream.ts'
 
 const BATCH_MESSAGES_MAX = 256
 const PREFETCH_MESSAGES = 512
-// How long what a killed replica had in hand lies still. A batch takes far less; a message that comes again while it is
-// waiting takes its own place in the queue, and one that comes again after it was applied is known by the inbox.
-const ACK_WAIT_MS = 5_000
 const ACK_TIMEOUT_MS = 3_000
-const UNACKNOWLEDGED_MAX = 1_024
 const PULL_EXPIRES_MS = 10_000
 const SESSION_PAUSE_MS = 250
 const BACKOFF_FIRST_MS = 100
 const BACKOFF_MAX_MS = 30_000
-const CONSUMER_NOT_FOUND = 10_014
 // While versions run side by side, most of what the older one gives back reaches a newer one by then; the rest is adopted.
 const GIVEN_BACK_MAX = 5
 
@@ -161,7 +156,11 @@ export class Consumer implements AsyncDisposable {
   async #session(): Promise<void> {
     const { broker, stream, logger } = this.#context
     await stream.ensure()
-    await this.#ensureDurable(await stream.api())
+    await ensureDurable(
+      await stream.api(),
+      this.durable,
+      this.#events.map(({ subject }) => subject),
+    )
     const consumer = await jetstream(await broker.usable()).consumers.get(STREAM, this.durable)
     const messages = await consumer.consume({
       max_messages: PREFETCH_MESSAGES,
@@ -178,32 +177,6 @@ export class Consumer implements AsyncDisposable {
     }
     messages.stop()
     this.#endSession = () => undefined
-  }
-
-  async #ensureDurable(api: JetStreamManager): Promise<void> {
-    const subjects = this.#events.map(({ subject }) => subject)
-    const existing = await api.consumers.info(STREAM, this.durable).catch((error: unknown) => {
-      if (error instanceof JetStreamApiError && error.code === CONSUMER_NOT_FOUND) return undefined
-      throw error
-    })
-    if (existing === undefined) {
-      await api.consumers.add(STREAM, {
-        durable_name: this.durable,
-        filter_subjects: subjects,
-        deliver_policy: DeliverPolicy.All,
-        ack_policy: AckPolicy.Explicit,
-        ack_wait: nanos(ACK_WAIT_MS),
-        max_deliver: -1,
-        max_ack_pending: UNACKNOWLEDGED_MAX,
-      })
-      return
-    }
-    // Subjects are only ever added: a version that knows fewer may still run beside this one.
-    const known = existing.config.filter_subjects ?? [existing.config.filter_subject ?? '']
-    const missing = subjects.filter((subject) => !known.includes(subject))
-    if (missing.length > 0) {
-      await api.consumers.update(STREAM, this.durable, { filter_subjects: [...known.filter(Boolean), ...missing] })
-    }
   }
 
   async #applyAll(): Promise<void> {

@@ -8,7 +8,7 @@ export interface Mutation {
 
 /** Waits that would only cost time: a dead replica's messages come again after a second, and a mail server is tried again after half of one. */
 export const impatience: readonly Mutation[] = [
-  { file: 'packages/state/src/consumer.ts', from: 'ACK_WAIT_MS = 5_000', to: 'ACK_WAIT_MS = 1_000' },
+  { file: 'packages/state/src/durable.ts', from: 'ACK_WAIT_MS = 5_000', to: 'ACK_WAIT_MS = 1_000' },
   { file: 'services/notifications/src/circuit.ts', from: 'OPEN_MS_FIRST = 10_000', to: 'OPEN_MS_FIRST = 500' },
   { file: 'services/notifications/src/circuit.ts', from: 'OPEN_MS_MAX = 5 * 60_000', to: 'OPEN_MS_MAX = 2_000' },
   // What a killed courier held is free sooner.
