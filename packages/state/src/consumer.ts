@@ -231,20 +231,20 @@ export class Consumer implements AsyncDisposable {
     }
   }
 
-  async #commit(messages: readonly Message[], also?: (tx: Transaction) => Promise<void>): Promise<number> {
+  async #commit(arrived: readonly Message[], also?: (tx: Transaction) => Promise<void>): Promise<number> {
     const { database, onCommit, tracing } = this.#context
-    const commit = async (arrived: readonly Message[]): Promise<number> =>
+    const commit = async (messages: readonly Message[]): Promise<number> =>
       await database.transaction(async (tx) => {
-        const rows = await tx.query(insertInbox, [this.durable, arrived.map(({ id }) => id)])
+        const rows = await tx.query(insertInbox, [this.durable, messages.map(({ id }) => id)])
         const unseen = new Set(rows.map((row) => row.message_id))
-        const fresh = arrived.filter(({ id }) => unseen.has(id))
+        const fresh = messages.filter(({ id }) => unseen.has(id))
         if (fresh.length > 0) await this.#apply(tx, fresh)
         await also?.(tx)
         return fresh.length
       })
     const count = await (tracing === undefined
-      ? commit(messages)
-      : withApplySpans(tracing, this.durable, messages, commit))
+      ? commit(arrived)
+      : withApplySpans(tracing, this.durable, arrived, commit))
     if (count > 0) {
       onCommit()
       this.#afterCommit?.()
