@@ -39,7 +39,7 @@ export async function startApiServer(directory: string): Promise<ApiServer> {
     const at = kindAt(url.pathname)
     if (at === undefined) return send(response, 404, status(404, 'NotFound', url.pathname))
     const bytes = await buffer(request)
-    const body = decodeSecret(bytes) ?? (bytes.length === 0 ? undefined : (parse(bytes.toString()) as Rendered))
+    const body = decodeSecret(bytes) ?? objectIn(bytes.toString())
     if (at.name === undefined && request.method === 'GET') {
       const items = Array.from(objects)
         .filter(([path, object]) => path.startsWith(`${url.pathname}/`) && isSelected(object, url.searchParams))
@@ -113,6 +113,12 @@ export async function startApiServer(directory: string): Promise<ApiServer> {
       await once(server, 'close')
     },
   }
+}
+
+/** Nearly all is JSON, which YAML takes twenty times as long to read. */
+function objectIn(text: string): Rendered | undefined {
+  if (text === '') return undefined
+  return (text.startsWith('{') ? JSON.parse(text) : parse(text)) as Rendered
 }
 
 function isSelected({ metadata }: Rendered, query: URLSearchParams): boolean {

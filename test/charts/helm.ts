@@ -49,7 +49,8 @@ export async function runHelm(major: HelmMajor, args: readonly string[], input?:
   const home = mkdtempSync(join(tmpdir(), 'helm-'))
   try {
     const running = promisify(execFile)(program, args, {
-      env: { HOME: home, PATH: process.env['PATH'] ?? '' },
+      // It ends before its memory matters: not collecting it saves a third of the time.
+      env: { HOME: home, PATH: process.env['PATH'] ?? '', GOGC: 'off' },
       timeout: RENDER_TIMEOUT_MS,
       maxBuffer: OUTPUT_BYTES_MAX,
     })
@@ -86,7 +87,18 @@ export async function rendered(options: RenderOptions = {}): Promise<readonly Re
 }
 
 export function parsed(text: string): readonly Rendered[] {
-  return parseAllDocuments(text, { uniqueKeys: true, schema: 'yaml-1.1' }).flatMap((document) => {
+  return text.split(/^---$/m).flatMap((part) => {
+    const found = known.get(part) ?? parsedOnce(part)
+    known.set(part, found)
+    return found
+  })
+}
+
+/** Most of what is rendered with other values is what it was. */
+const known = new Map<string, readonly Rendered[]>()
+
+function parsedOnce(part: string): readonly Rendered[] {
+  return parseAllDocuments(part, { uniqueKeys: true, schema: 'yaml-1.1' }).flatMap((document) => {
     const [error] = document.errors
     if (error !== undefined) throw error
     const object = document.toJS() as Rendered | null

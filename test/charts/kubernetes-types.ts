@@ -1,4 +1,4 @@
-import * as kubernetes from '@kubernetes/client-node'
+import * as kubernetes from '@kubernetes/client-node/dist/gen/models/all.js'
 import { customResourceErrors } from './custom-resources.ts'
 import type { Rendered } from './helm.ts'
 
