@@ -17,7 +17,7 @@ import { startKubernetes, type KubernetesObject } from './kubernetes.ts'
 import { variants, type Variant } from './variants.ts'
 
 const SEED = Number(process.env['EDGE_SEED'] ?? 20_261_124)
-const VARIANTS = Number(process.env['EDGE_VARIANTS'] ?? 300)
+const VARIANTS = Number(process.env['EDGE_VARIANTS'] ?? 150)
 const NAMESPACE = 'shops'
 
 type Echoes = Readonly<Record<ServiceName, readonly [Echo]>>
