@@ -9,16 +9,38 @@ const SYSTEM_TICKS = 12
 /** Processes to be watched, by the name under which they are reported; a process counts together with its children. */
 export type WatchedProcesses = Readonly<Record<string, number>>
 
-/** Watches how many cores processes use; call the result at the end. Zero where there is no /proc. */
+/**
+ * Watches how many cores processes use, and under `others` whatever else runs on the machine; call the result at the end. Zero where there
+ * is no /proc.
+ */
 export function watchCores(processes: WatchedProcesses): () => Record<string, number> {
   const startedAtMs = performance.now()
-  const before = secondsOf(processes)
+  const [before, busyBefore] = [secondsOf(processes), busySeconds()]
   return () => {
     const elapsedSeconds = (performance.now() - startedAtMs) / 1_000
-    const after = secondsOf(processes)
-    return Object.fromEntries(
-      Object.keys(processes).map((name) => [name, ((after[name] ?? 0) - (before[name] ?? 0)) / elapsedSeconds]),
+    const [after, busyAfter] = [secondsOf(processes), busySeconds()]
+    const cores = Object.keys(processes).map(
+      (name) => [name, ((after[name] ?? 0) - (before[name] ?? 0)) / elapsedSeconds] as const,
     )
+    const watched = cores.reduce((sum, [, used]) => sum + used, 0)
+    const others = Math.max(0, (busyAfter - busyBefore) / elapsedSeconds - watched)
+    return Object.fromEntries([...cores, ['others', others]])
+  }
+}
+
+/** What all cores together have worked since the machine started: all columns of the first line but idle and waiting. */
+function busySeconds(): number {
+  try {
+    // On a rented machine the last of these is what its host gave to somebody else.
+    const [, user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, stolen = 0] = readFileSync(
+      '/proc/stat',
+      'latin1',
+    )
+      .split('\n', 1)
+      .flatMap((line) => line.split(/ +/).map(Number))
+    return (user + nice + system + irq + softirq + stolen) / TICKS_PER_SECOND
+  } catch {
+    return 0
   }
 }
 
