@@ -32,8 +32,7 @@ export async function saveImages(umbrella: string, step: ProgressStep): Promise<
       `The Docker engine has no ${missing.join(', ')}: pnpm images, docker pull or docker/stand-ins make them.`,
     )
   }
-  await makePause()
-  ids.push(await idOf(PAUSE_IMAGE))
+  ids.push(await pauseId())
   const directory = join(cacheDirectory, 'cluster/images')
   const archive = join(directory, `${createHash('sha256').update(ids.join()).digest('hex').slice(0, 16)}.tar`)
   if (!existsSync(archive)) {
@@ -64,10 +63,15 @@ async function idOf(name: string): Promise<string> {
   return (await run('docker', inspect, { timeoutMs: ENGINE_TIMEOUT_MS })).trim()
 }
 
-async function makePause(): Promise<void> {
+/** Made once: each time its id would be another, and the whole archive another one with it. */
+async function pauseId(): Promise<string> {
+  const known = await idOf(PAUSE_IMAGE).catch(() => undefined)
+  if (known !== undefined) return known
+
   const { pause } = await goPrograms('pause')
   const archive = join(pause, '../pause.tar')
   await run('tar', ['--create', '--file', archive, '--directory', join(pause, '..'), 'pause'])
   const settings = ['--change', 'ENTRYPOINT ["/pause"]', '--change', 'USER 65535:65535']
   await run('docker', ['import', ...settings, archive, PAUSE_IMAGE], { timeoutMs: ENGINE_TIMEOUT_MS })
+  return await idOf(PAUSE_IMAGE)
 }
