@@ -42,13 +42,23 @@ export class Run {
   async #sell(): Promise<void> {
     const body = { sku: `SKU-${randomUUID()}`, name: 'Tea', price: { amount: PRICE, currency: 'EUR' }, stock: STOCK }
     const answer = await this.#manage(productsRoutes.createProduct, { body })
-    const { id } = answer.body as Product
+    const id = answer.status === 409 ? await this.#productWith(body.sku) : (answer.body as Product).id
     this.#ledger.products.push({ id, stock: STOCK })
     this.#products.push({ id, supplied: STOCK, prices: new Set([PRICE]) })
     const text = 'select 1 from product_copy where product_id = $1'
     await eventually(async () => (await this.#system.databases.orders.query(text, [id])).length === 1, {
       timeoutMs: SETTLED_WITHIN_MS,
     })
+  }
+
+  /** A lost answer leaves the SKU taken: by us, then. */
+  async #productWith(sku: string): Promise<string> {
+    const [found] = await this.#system.databases.products.query<{ id: string }>(
+      'select id from product where sku = $1',
+      [sku],
+    )
+    if (found === undefined) throw new Error(`The SKU ${sku} is taken by nobody`)
+    return found.id
   }
 
   /** Clients act at once; what happens to the services happens in the middle of it. */
