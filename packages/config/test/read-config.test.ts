@@ -68,8 +68,21 @@ describe('reading the environment', () => {
       publicUrl: 'https://shop.example',
       logLevel: 'info',
       connTimeoutSeconds: 10,
+      otlpEndpoint: undefined,
+      traceShare: 1,
     })
     expect(Object.isFrozen(config)).toBe(true)
+  })
+
+  test('a share is a number from 0 to 1, and nowhere to send spans is no mistake', () => {
+    const wanted = { PUBLIC_URL: 'https://shop.example', OTEL_EXPORTER_OTLP_ENDPOINT: '' }
+    expect(readConfig(common, { ...wanted, OTEL_TRACES_SAMPLER_ARG: '0.05' }).traceShare).toBe(0.05)
+    for (const given of ['5', '-1', 'half', '1e-3', '1.5']) {
+      expect(() => readConfig(common, { ...wanted, OTEL_TRACES_SAMPLER_ARG: given }), given).toThrow(/from 0 to 1/)
+    }
+    expect(() => readConfig(common, { ...wanted, OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' })).toThrow(
+      /OTEL_EXPORTER_OTLP_ENDPOINT/,
+    )
   })
 
   test('an internal token key may stand twice, the first one first', () => {

@@ -1,14 +1,59 @@
 import { headers } from '@nats-io/transport-node'
 import { v7 as uuidv7 } from 'uuid'
 import { describe, expect, test } from 'vitest'
-import { authEvents, ordersEvents } from '@saas/contracts'
+import { authEvents, ordersEvents, type Event, type MailKind } from '@saas/contracts'
 import { eventually } from '@saas/testing'
-import { someOrder, someUser, someVerification, startShop } from './fixture.ts'
+import { seal, someOrder, someUser, someVerification, startShop } from './fixture.ts'
 import { SmtpSink, type Behaviour } from './smtp-sink.ts'
 
 const MINUTE_MS = 60_000
 
-describe('every promised mail, once', () => {
+describe.concurrent('every promised mail, once', () => {
+  test('each event that promises a mail makes one of its kind, in the language of its reader', async () => {
+    await using shop = await startShop()
+    const secret = await seal({ code: '426913', link: 'http://localhost:8080/verify#token=live' })
+    const expiresAt = new Date(Date.now() + 10 * MINUTE_MS).toISOString()
+    const promises: Partial<Record<MailKind, Event>> = {
+      'verify-address': authEvents.verificationRequested,
+      'already-registered': authEvents.registrationRepeated,
+      'login-code': authEvents.loginCodeRequested,
+      'password-reset': authEvents.passwordResetRequested,
+      'password-changed': authEvents.passwordChanged,
+      'factor-changed': authEvents.factorChanged,
+      'new-sign-in': authEvents.sessionOpened,
+      'email-change': authEvents.emailChangeRequested,
+      'email-changed': authEvents.emailChanged,
+      'order-confirmed': ordersEvents.orderConfirmed,
+      'order-rejected': ordersEvents.orderRejected,
+      'order-cancelled': ordersEvents.orderCancelled,
+    }
+    const users = [someUser({ language: 'en' }), someUser({ language: 'de' })]
+    for (const user of users) {
+      const own = { userId: user.userId, email: user.email, language: user.language, sessionId: user.userId }
+      await shop.publisher.publish(authEvents.userChanged, user)
+      for (const event of Object.values(promises)) {
+        const example = event.example as Record<string, unknown>
+        const sealed = 'secret' in example ? { secret, expiresAt } : {}
+        const order = event.aggregate === 'order' ? { orderId: uuidv7() } : {}
+        await shop.publisher.publish(event, { ...example, ...own, ...sealed, ...order, newDevice: true })
+      }
+    }
+    const kinds = Object.keys(promises).toSorted()
+    await eventually(() => shop.smtp.accepted.length >= kinds.length * users.length)
+    const rows = await shop.rows()
+    for (const { email, language } of users) {
+      expect(
+        rows
+          .filter((row) => row.email === email)
+          .map(({ kind }) => kind)
+          .toSorted(),
+      ).toEqual(kinds)
+      for (const { raw } of shop.smtp.acceptedFor(email)) expect(raw).toContain(`\r\nContent-Language: ${language}\r\n`)
+    }
+    expect(shop.smtp.accepted).toHaveLength(kinds.length * users.length)
+    expect(await shop.database.query('select 1 from dead_letter')).toEqual([])
+  })
+
   test('an order mail goes out at once, in the words of its recipient, and names the order', async () => {
     await using shop = await startShop()
     const user = someUser({ name: 'Jürgen', language: 'de' })
@@ -165,7 +210,7 @@ describe('every promised mail, once', () => {
   })
 })
 
-describe('who a mail goes to', () => {
+describe.concurrent('who a mail goes to', () => {
   test('an order mail waits until its customer is known, and then goes at once', async () => {
     await using shop = await startShop()
     const user = someUser()
@@ -234,7 +279,7 @@ describe('who a mail goes to', () => {
   })
 })
 
-describe('what cannot be understood', () => {
+describe.concurrent('what cannot be understood', () => {
   test('an unknown event goes to the dead letters and the rest flows on', async () => {
     await using shop = await startShop()
     const first = someUser()

@@ -179,7 +179,8 @@ export async function startShop(
   }
 }
 
-async function seal(secret: MailSecret, key: Uint8Array = mailSecretKey): Promise<string> {
+/** As auth seals what only a mail may say. */
+export async function seal(secret: MailSecret, key: Uint8Array = mailSecretKey): Promise<string> {
   return await new CompactEncrypt(new TextEncoder().encode(JSON.stringify(secret)))
     .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
     .encrypt(key)

@@ -4,6 +4,7 @@ import { readMailsAt } from '@saas/testing'
 import { spawnSync } from 'node:child_process'
 import { AGE_PROOFS } from './age-proofs.ts'
 import type { Shop } from './shop.ts'
+import { TROUBLE } from './trouble.ts'
 
 /** The whole product in the containers of `docker/compose.yaml`, with empty databases, on a Linux engine of this machine. */
 export async function startContainerShop(): Promise<Shop> {
@@ -18,6 +19,11 @@ export async function startContainerShop(): Promise<Shop> {
     })
     if (status !== 0) throw new Error(stderr)
   }
+  const runSql = (database: ServiceName, text: string): void => {
+    const psql = ['exec', '-T', 'postgres', 'psql', '-U', 'postgres', '-d', database, '-c', text]
+    const { status, stderr } = spawnSync('docker', [...composeArguments(project), ...psql], { encoding: 'utf8' })
+    if (status !== 0) throw new Error(`The database ${database} was not changed: ${stderr}`)
+  }
   return {
     url,
     mailbox: readMailsAt(mailboxUrl),
@@ -25,11 +31,8 @@ export async function startContainerShop(): Promise<Shop> {
     mailSecretKey: Buffer.from(secrets.mailSecretKey, 'base64url'),
     directUrls: Object.fromEntries(addresses) as Record<ServiceName, string>,
     logOf: (service) => shop.logs(service),
-    ageProofs: async () => {
-      const psql = ['exec', '-T', 'postgres', 'psql', '-U', 'postgres', '-d', 'auth', '-c', AGE_PROOFS]
-      const { status, stderr } = spawnSync('docker', [...composeArguments(project), ...psql], { encoding: 'utf8' })
-      if (status !== 0) throw new Error(`The proofs were not aged: ${stderr}`)
-    },
+    ageProofs: async () => runSql('auth', AGE_PROOFS),
+    makeTrouble: async () => runSql('notifications', TROUBLE),
     freezeBus: () => {
       pause('pause')
       return () => pause('unpause')

@@ -24,6 +24,7 @@ import { promisify } from 'node:util'
 import { startEdge } from '../../edge/edge.ts'
 import { AGE_PROOFS } from './age-proofs.ts'
 import { startContainerShop } from './container-shop.ts'
+import { TROUBLE } from './trouble.ts'
 
 const BUILD_TIMEOUT_MS = 60_000
 
@@ -41,6 +42,8 @@ export interface Shop extends AsyncDisposable {
   logOf(service: ServiceName): Promise<string>
   /** Lets eleven minutes pass since anybody has shown a second factor or signed in, but for nothing else. */
   ageProofs(): Promise<void>
+  /** Leaves a dead mail and two dead letters in notifications, of which one can be applied by now. */
+  makeTrouble(): Promise<void>
   /** Freezes the bus until what is answered was called: nothing is decided in the meantime. */
   freezeBus(): () => void
 }
@@ -134,6 +137,9 @@ export async function startShop(providersAt: ProvidersAt = async () => []): Prom
     logOf: async (service) => (service === 'frontend' ? log : services[service].log).text(),
     ageProofs: async () => {
       await auth.database.query(AGE_PROOFS)
+    },
+    makeTrouble: async () => {
+      await notifications.database.query(TROUBLE)
     },
     freezeBus: () => {
       const { pid } = bus.child

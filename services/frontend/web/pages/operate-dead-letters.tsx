@@ -1,7 +1,6 @@
-import { useSignal } from '@preact/signals'
 import type { DeadLetter } from '@saas/contracts'
 import { call } from '../client.ts'
-import { Empty, ListFrame } from '../components/states.tsx'
+import { ListFrame } from '../components/states.tsx'
 import { dateTime } from '../formats.ts'
 import { texts } from '../language.ts'
 import { useList } from '../loaded.ts'
@@ -10,45 +9,44 @@ import { operatedNames, operatorOf, type OperatedService } from '../operator-cal
 
 const PAGE_ITEMS = 50
 
+/** Of every service at once: who looks for what went wrong does not know where. */
 export function DeadLetters() {
+  return (
+    <div class="letter-lists">
+      {operatedNames.map((service) => (
+        <LettersOf key={service} service={service} />
+      ))}
+    </div>
+  )
+}
+
+function LettersOf({ service }: { service: OperatedService }) {
   const { operate } = texts.value
-  const service = useSignal<OperatedService>('orders')
   const { list, more, reload, change } = useList<DeadLetter>(
     async (cursor, signal) => {
       const query = { limit: PAGE_ITEMS, cursor }
-      return (await call(operatorOf(service.value).listDeadLetters, { query, signal })).body
+      return (await call(operatorOf(service).listDeadLetters, { query, signal })).body
     },
-    [service.value],
+    [service],
   )
   const replay = async (id: string): Promise<void> => {
     try {
-      const { body } = await call(operatorOf(service.value).replayDeadLetter, { params: { id } })
+      const { body } = await call(operatorOf(service).replayDeadLetter, { params: { id } })
       change((letter) => (letter.id === id ? body : letter))
-      say(operate.replayed)
+      if (body.replayedAt === null) say(operate.notReplayed, 'trouble')
+      else say(operate.replayed)
     } catch (error) {
       sayTrouble(error)
     }
   }
   return (
-    <>
-      <label class="filter">
-        {operate.service}{' '}
-        <select
-          value={service.value}
-          onChange={(event) =>
-            (service.value = operatedNames.find((name) => name === event.currentTarget.value) ?? 'orders')
-          }
-        >
-          {operatedNames.map((name) => (
-            <option key={name}>{name}</option>
-          ))}
-        </select>
-      </label>
-      <ListFrame list={list.value} more={more} reload={reload} empty={<Empty title={operate.noDeadLetters} />}>
+    <section aria-labelledby={`letters-${service}`}>
+      <h3 id={`letters-${service}`}>{service}</h3>
+      <ListFrame list={list.value} more={more} reload={reload} empty={<p class="hint">{operate.noDeadLetters}</p>}>
         <ul class="letters">
           {list.value.items.map((letter) => (
             <li key={letter.id} class="panel">
-              <h3>{letter.subject}</h3>
+              <h4>{letter.subject}</h4>
               <p class="finding">{letter.reason}</p>
               <p class="hint">{dateTime(letter.createdAt)}</p>
               <details>
@@ -66,6 +64,6 @@ export function DeadLetters() {
           ))}
         </ul>
       </ListFrame>
-    </>
+    </section>
   )
 }

@@ -527,6 +527,7 @@ export const de: Texts = {
     message: 'Nachricht',
     replay: 'Wiederholen',
     replayed: 'Die Nachricht wurde noch einmal angewandt.',
+    notReplayed: 'Die Nachricht lässt sich noch immer nicht anwenden.',
     replayedAt: (when) => `Wiederholt ${when}`,
     outboxPending: 'Noch nicht auf dem Strom',
     streamMessages: 'Nachrichten auf dem Strom',

@@ -529,6 +529,7 @@ export const en = {
     message: 'Message',
     replay: 'Replay',
     replayed: 'The message was applied again.',
+    notReplayed: 'The message still cannot be applied.',
     replayedAt: (when: string) => `Replayed ${when}`,
     outboxPending: 'Not yet on the stream',
     streamMessages: 'Messages on the stream',
