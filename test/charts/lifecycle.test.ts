@@ -39,7 +39,14 @@ describe.each(helmMajors)('with Helm %i', (major) => {
   })
 
   test('an install makes everything, and secrets of its own', async () => {
-    await change('install')
+    const notes = await change('install')
+    // Where the shop is, how its first administrator comes about, and the next command.
+    for (const said of [
+      'at http://localhost:8080',
+      'port-forward service/shop-edge 8080:80',
+      "get secret shop-auth --output jsonpath='{.data.bootstrap-token}'",
+    ])
+      expect(notes).toContain(said)
     made = secrets()
     migration = jobs('orders')
     const password = Buffer.from((made['shop-orders'] as Record<string, string>)['nats-password'] ?? '', 'base64')

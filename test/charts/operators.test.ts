@@ -24,6 +24,8 @@ const placed = {
   'postgres.nodeSelector': { disk: 'fast' },
   'postgres.tolerations': [{ key: 'database', operator: 'Exists' }],
   'global.imagePullSecrets': [{ name: 'registry' }],
+  'global.imageRegistry': 'mirror.example:5000',
+  'postgres.cluster.pgo.image': 'registry.developers.crunchydata.com/crunchydata/crunchy-postgres:18',
 }
 
 const plain = {} as Record<Mode, readonly Rendered[]>
@@ -149,6 +151,17 @@ test('cnpg answers a commit when a second server has it, and lets only such a on
       owner: `${service}_migrator`,
       databaseReclaimPolicy: 'retain',
     })
+})
+
+test('a registry of one’s own holds the images of the operators’ servers too', () => {
+  expect(named(full.cnpg, 'Cluster', 'shop-postgres')['spec']).toHaveProperty(
+    'imageName',
+    expect.stringMatching(/^mirror\.example:5000\/cloudnative-pg\/postgresql:18/),
+  )
+  expect(named(full.pgo, 'PostgresCluster', 'shop-postgres')['spec']).toHaveProperty(
+    'image',
+    'mirror.example:5000/crunchydata/crunchy-postgres:18',
+  )
 })
 
 test('a backup of each operator goes where the values say', () => {

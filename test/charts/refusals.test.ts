@@ -45,6 +45,27 @@ test.each([
     { 'edge.ingress.enabled': true, 'edge.httpRoute': { enabled: true, parentRefs: [{ name: 'gateway' }] } },
     ['choose one'],
   ],
+  [
+    'a load balancer past the ingress',
+    { 'edge.ingress.enabled': true, 'global.trustedHops': 1, 'edge.service.type': 'LoadBalancer' },
+    ['Set edge.service.type to ClusterIP'],
+  ],
+  [
+    'an ingress that the edge would lead in a circle',
+    {
+      'edge.ingress.enabled': true,
+      'global.trustedHops': 1,
+      'global.publicUrl': 'https://shop.example.com',
+      'edge.tls.secret': 'shop-tls',
+    },
+    ['remove edge.tls.secret'],
+  ],
+  ['more messages than the disk holds', { 'nats.storage.size': '2Gi' }, ['nats.storage.bytesMax is 4294967296']],
+  [
+    'more replicas than Postgres has connections for',
+    { 'orders.autoscaling': { enabled: true, maxReplicas: 23 } },
+    ['may open 310 connections', 'postgres.connectionsMax is 300: raise it'],
+  ],
   ['a proxy in front that nobody counted', { 'edge.ingress.enabled': true }, ['set global.trustedHops']],
   ['a route without a Gateway', { 'edge.httpRoute.enabled': true }, ['set edge.httpRoute.parentRefs']],
   [

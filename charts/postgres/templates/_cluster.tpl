@@ -7,6 +7,12 @@ annotations: { helm.sh/resource-policy: keep }
 {{- end -}}
 {{- end -}}
 
+{{/* An image that an operator runs: global.imageRegistry takes the place of its registry too. (list $root "registry/path:tag") */}}
+{{- define "postgres.operatorImage" -}}
+{{- $image := index . 1 -}}
+{{- with (index . 0).Values.global.imageRegistry -}}{{ . }}/{{ regexReplaceAll "^[^/]+/" $image "" }}{{- else -}}{{ $image }}{{- end -}}
+{{- end -}}
+
 {{- define "postgres.claim" -}}
 accessModes: [ReadWriteOnce]
 {{- with .storage.className }}

@@ -10,7 +10,7 @@ metadata:
   {{- include "postgres.keep" $root | nindent 2 }}
 spec:
   instances: {{ $cluster.instances }}
-  imageName: {{ $cluster.cnpg.image }}
+  imageName: {{ include "postgres.operatorImage" (list $root $cluster.cnpg.image) }}
   {{- with $pullSecrets }}
   imagePullSecrets: {{- toYaml . | nindent 4 }}
   {{- end }}

@@ -10,7 +10,7 @@ metadata:
 spec:
   postgresVersion: {{ $cluster.pgo.postgresVersion }}
   {{- with $cluster.pgo.image }}
-  image: {{ . }}
+  image: {{ include "postgres.operatorImage" (list $root .) }}
   {{- end }}
   {{- with $root.Values.global.imagePullSecrets }}
   imagePullSecrets: {{- toYaml . | nindent 4 }}
@@ -44,7 +44,7 @@ spec:
     pgBouncer:
       replicas: {{ $cluster.poolers }}
       {{- with $cluster.pgo.pgBouncerImage }}
-      image: {{ . }}
+      image: {{ include "postgres.operatorImage" (list $root .) }}
       {{- end }}
       minAvailable: 1
       config:
@@ -77,7 +77,7 @@ spec:
 {{- $root := .root -}}{{- $values := .values -}}{{- $backup := $values.backup -}}
 pgbackrest:
   {{- with $values.cluster.pgo.pgBackRestImage }}
-  image: {{ . }}
+  image: {{ include "postgres.operatorImage" (list $root .) }}
   {{- end }}
   {{- if $backup.enabled }}
   configuration:

@@ -9,6 +9,7 @@
 {{- if and .Values.global.postgres.caSecret (ne $mode "external") -}}
   {{- fail (printf "global.postgres.caSecret is set, but global.postgres.mode is %s, which has a certificate of its own or none: remove it, or set the mode to external." $mode) -}}
 {{- end -}}
+{{- if eq $mode "standalone" -}}{{- include "saas.validateConnections" . -}}{{- end -}}
 {{- if eq $mode "external" -}}
   {{- if or $backup.enabled $postgres.restore.backup -}}
     {{- fail "postgres.backup.enabled or postgres.restore.backup is set, but global.postgres.mode is external: whoever runs that Postgres backs it up. Set both to nothing." -}}
@@ -27,5 +28,17 @@
   {{- if and $postgres.restore.backup (eq $mode "standalone") (not $backup.enabled) -}}
     {{- fail "postgres.restore.backup is set, but postgres.backup.enabled is false, so nothing says where backups are: set postgres.backup.enabled to true." -}}
   {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Each replica opens at most ten connections (packages/state); twenty are for migrations, Jobs and whoever looks. */}}
+{{- define "saas.validateConnections" -}}
+{{- $opened := 20 -}}
+{{- range $service, $needs := fromYaml (include "saas.allNeeds" .) -}}
+{{- $values := index $.Values $service -}}
+{{- if $needs.database -}}{{- $opened = add $opened (mul 10 (int ($values.autoscaling.enabled | ternary $values.autoscaling.maxReplicas $values.replicas))) -}}{{- end -}}
+{{- end -}}
+{{- if gt (int $opened) (int .Values.postgres.connectionsMax) -}}
+  {{- fail (printf "The services may open %d connections at their most replicas, but postgres.connectionsMax is %d: raise it (and postgres.resources), lower the replicas, or set global.postgres.mode to pgo, cnpg or external, which have a pooler." (int $opened) (int .Values.postgres.connectionsMax)) -}}
 {{- end -}}
 {{- end -}}

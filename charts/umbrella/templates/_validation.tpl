@@ -29,6 +29,14 @@
 {{- if and .Values.edge.ingress.enabled .Values.edge.httpRoute.enabled -}}
   {{- fail "edge.ingress.enabled and edge.httpRoute.enabled are both true, and each would count as a proxy in front: choose one." -}}
 {{- end -}}
+{{- if or .Values.edge.ingress.enabled .Values.edge.httpRoute.enabled -}}
+  {{- if eq .Values.edge.service.type "LoadBalancer" -}}
+    {{- fail "edge.service.type is LoadBalancer, but edge.ingress or edge.httpRoute leads to the edge too: requests by the one have a proxy in front that those by the other have not, and global.trustedHops can be right for one only. Set edge.service.type to ClusterIP, or leave the other way in out." -}}
+  {{- end -}}
+  {{- if .Values.edge.tls.secret -}}
+    {{- fail "edge.tls.secret is set, so the edge leads plain requests to https, but edge.ingress or edge.httpRoute sends it nothing else, and every request would go in a circle: end TLS there (edge.ingress.tlsSecret, or the Gateway's listener) and remove edge.tls.secret." -}}
+  {{- end -}}
+{{- end -}}
 {{- if and .Values.edge.httpRoute.enabled (not .Values.edge.httpRoute.parentRefs) -}}
   {{- fail "edge.httpRoute.enabled is true, but it belongs to no Gateway: set edge.httpRoute.parentRefs." -}}
 {{- end -}}
@@ -53,6 +61,11 @@
 {{- end -}}
 {{- if and $global.networkPolicy.enabled (eq $global.monitoring.enabled "always") (not $global.networkPolicy.metricsFrom) -}}
   {{- fail "global.monitoring.enabled is always, but the network policies let it reach no pod: set global.networkPolicy.metricsFrom to its pods, such as [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}], or global.monitoring.enabled to auto." -}}
+{{- end -}}
+{{- $size := .Values.nats.storage.size -}}
+{{- $unit := get (dict "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776) (regexFind "[MGT]i$" $size) -}}
+{{- if and $unit (gt (int64 .Values.nats.storage.bytesMax) (mul (regexFind "^[0-9]+" $size | int64) $unit)) -}}
+  {{- fail (printf "nats.storage.bytesMax is %d, more than nats.storage.size (%s), so the disk would be full before JetStream knows: lower the one or raise the other." (int64 .Values.nats.storage.bytesMax) $size) -}}
 {{- end -}}
 {{- range $service, $source := dict "auth" .Values.auth "products" .Values.products "orders" .Values.orders "notifications" .Values.notifications "frontend" .Values.frontend -}}
   {{- range $variable, $_ := $source.environment -}}
