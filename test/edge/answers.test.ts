@@ -84,6 +84,39 @@ describe('response headers', () => {
     expect(answer.headers['x-powered-by']).toBeUndefined()
   })
 
+  test.each([
+    ['what is for anyone', 'GET', '/product?cors', undefined, 200],
+    ['what is for somebody', 'GET', '/order', 'customer', 200],
+    ['a refusal', 'GET', '/order', undefined, 401],
+    ['signing in', 'POST', '/auth/login', undefined, 400],
+    ['what may be sent, though it asks beforehand', 'OPTIONS', '/order', undefined, 404],
+  ] as const)(
+    'no other origin is let read %s, whatever a service says',
+    async (_what, method, path, role, expected) => {
+      const permissive = {
+        'access-control-allow-origin': '*',
+        'access-control-allow-credentials': 'true',
+        'access-control-allow-methods': '*',
+        'access-control-allow-headers': '*',
+        'access-control-expose-headers': '*',
+        'access-control-max-age': '600',
+      }
+      for (const echo of [on.products, on.orders, on.otherOrders]) {
+        echo.answer = (_seen, response) => response.writeHead(200, permissive).end('{}')
+      }
+      for (const origin of ['https://elsewhere.example', 'null', `http://localhost:${on.edge.port}`]) {
+        const headers = { origin, 'access-control-request-method': 'POST' }
+        const answer = await on.edge.send(path, {
+          method,
+          headers,
+          ...(role === undefined ? {} : { token: on.auth.tokens[role] }),
+        })
+        expect(answer.status, origin).toBe(expected)
+        expect(Object.keys(answer.headers).filter((name) => name.startsWith('access-control-'))).toEqual([])
+      }
+    },
+  )
+
   test('a page keeps the policy the front end sends, once', async () => {
     const policy = "default-src 'none'; img-src 'self' blob:; script-src 'self'"
     on.frontend.answer = (_seen, response) =>

@@ -58,6 +58,39 @@ test(`of ${VARIANTS} requests exactly those are let through that the contract le
   expect(Math.min(through, refused)).toBeGreaterThan(VARIANTS / 20)
 }, 120_000)
 
+test('auth is asked with the few headers that it needs, whatever the client sends', async () => {
+  const [asked] = echoes.auth
+  if (asked === undefined) throw new Error('Nobody stands in the place of auth')
+  const upstreams = Object.fromEntries(Object.entries(echoes).map(([name, [echo]]) => [name, [String(echo?.address)]]))
+  await using edge = await startEdge(await edgePort(), { upstreams: upstreams as Record<ServiceName, string[]> })
+  asked.questions.length = 0
+  const headers = {
+    Cookie: 'refresh=secret',
+    'X-Original-Method': 'GET',
+    'X-Original-URI': '/product',
+    X_Original_URI: '/product',
+    'X-Forwarded-Method': 'GET',
+    'X-Forwarded-Uri': '/product',
+    'X-Internal-Token': 'a.b.c',
+    'X-User-Id': '01977c1e-6a00-7000-8000-000000000001',
+    'X-Request-Id': 'mine',
+    'X-HTTP-Method-Override': 'GET',
+    'X-Anything-Else': 'at all',
+  }
+  expect((await edge.send('/order?x=1', { method: 'POST', headers, token: auth.tokens.customer })).status).toBe(200)
+  const [question, ...others] = asked.questions
+  expect(others).toEqual([])
+  expect([question?.method, question?.url]).toEqual(['POST', '/authz'])
+  expect(question?.headers).toEqual({
+    host: [expect.any(String)],
+    authorization: [`Bearer ${auth.tokens.customer}`],
+    'x-original-method': ['POST'],
+    'x-original-uri': ['/order?x=1'],
+    'x-forwarded-for': [expect.stringMatching(/^127\.0\.0\.1$/)],
+    'x-request-id': [expect.stringMatching(/^[0-9a-f-]{36}$/)],
+  })
+})
+
 test.each([
   [
     'auth is not asked',

@@ -13,6 +13,8 @@ export interface Seen {
 /** Stands where a service would, and keeps what reaches it: test equipment, no copy of a part of ours. */
 export class Echo implements AsyncDisposable {
   readonly seen: Seen[] = []
+  /** What the edge asked, when this stands in auth's place. */
+  readonly questions: Omit<Seen, 'body'>[] = []
   /** Of all bodies so far, finished or not. */
   bytesReceived = 0
   /** How a request is answered, when not by its own description. */
@@ -70,7 +72,8 @@ export class Echo implements AsyncDisposable {
 
   #passOn(request: IncomingMessage, response: ServerResponse, address: string): void {
     // As they came: what is said twice has to be said twice to auth.
-    const { method, url, headersDistinct } = request
+    const { method = '', url = '', headersDistinct } = request
+    this.questions.push({ method, url, headers: headersDistinct })
     const headers = Object.fromEntries(
       Object.entries(headersDistinct).map(([name, values = []]) => [name, values.length === 1 ? values[0] : values]),
     )
