@@ -1,4 +1,5 @@
-import { authEvents, authRoutes } from '@saas/contracts'
+import { authEvents, authRoutes, PASSWORD_CHARACTERS_MAX } from '@saas/contracts'
+import { Authenticator } from '@saas/devstack'
 import type { TestService } from '@saas/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { weaknessOf } from '../src/password-rules.ts'
@@ -10,6 +11,7 @@ import {
   newUser,
   PASSWORD,
   registered,
+  sendTo,
   signIn,
   startedAuth,
   tokenOf,
@@ -144,6 +146,29 @@ describe('a password', () => {
     const startedAt = performance.now()
     weaknessOf('passwordqwerty1'.repeat(17), owner)
     expect(performance.now() - startedAt).toBeLessThan(200)
+  })
+
+  test.each([129, PASSWORD_CHARACTERS_MAX])(
+    'of %i characters of any script opens the account, whole',
+    async (length) => {
+      const email = someone()
+      const words = 'grüne Möwen, 七 紫の橋; tre ponti viola – '.repeat(8)
+      const password = words.slice(0, length)
+      await auth.call(authRoutes.register, { body: { email, password, name: 'Ada' } })
+      const proof = await mailedSecret(auth, authEvents.verificationRequested, email)
+      expect((await auth.call(authRoutes.verify, { body: { token: tokenOf(proof) } })).status).toBe(200)
+      const shortened = { email, password: password.slice(0, -1) }
+      expect((await auth.call(authRoutes.login, { body: shortened })).status).toBe(401)
+      await signIn(auth, email, {}, password)
+    },
+  )
+
+  test('is as long where a second factor is on: the factor may be taken away again', async () => {
+    const user = await newUser(auth)
+    await Authenticator.enrol(sendTo(auth), user.accessToken, () => auth.clock.now())
+    const body = { currentPassword: PASSWORD, newPassword: 'kq8#zr!2vm$x0p' }
+    const answer = await auth.call(authRoutes.changePassword, { body, as: user.as })
+    expect([answer.status, answer.body.type]).toEqual([422, '/problems/weak-password'])
   })
 
   test('that is weak is refused with a pointer, before anything is known of the address', async () => {
