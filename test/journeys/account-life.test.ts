@@ -13,6 +13,24 @@ beforeAll(async () => {
 })
 afterAll(async () => await stage[Symbol.asyncDispose]())
 
+/** A picture whose left half is black and whose right half is white, as base64. */
+const HALVES = `(() => {
+  const canvas = Object.assign(document.createElement('canvas'), { width: 200, height: 100 })
+  const context = canvas.getContext('2d')
+  context.fillRect(0, 0, 100, 100)
+  context.fillStyle = 'white'
+  context.fillRect(100, 0, 100, 100)
+  return canvas.toDataURL('image/png').split(',')[1]
+})()`
+/** The least red of any pixel of the picture at the top of the page, once it has loaded. */
+const DARKEST_OF_PORTRAIT = `(() => {
+  const image = document.querySelector('.top img.avatar')
+  const { naturalWidth: width, naturalHeight: height } = image
+  const context = Object.assign(document.createElement('canvas'), { width, height }).getContext('2d')
+  context.drawImage(image, 0, 0)
+  return context.getImageData(0, 0, width, height).data.filter((_, at) => at % 4 === 0).reduce((a, b) => Math.min(a, b))
+})()`
+
 const password = (visitor: Visitor) => visitor.page.getByLabel('Current password', { exact: true })
 
 describe('the life of an account in a real browser', () => {
@@ -47,6 +65,33 @@ describe('the life of an account in a real browser', () => {
     await announcements.check()
     await page.getByText('Saved').first().waitFor()
     expect((await customer.get('/profile/preferences')).body).toMatchObject({ announcement: true, digest: false })
+  })
+
+  test('the part of a picture that was chosen, by keys alone, becomes the profile picture; before it is an initial', async () => {
+    const { credentials } = await newCustomer(stage.shop, 'Pia Portrait')
+    await using visitor = await Visitor.arrive(stage)
+    const { page } = visitor
+    await visitor.logIn(credentials)
+    const initial = page.locator('.top span.avatar')
+    expect(await initial.textContent()).toBe('P')
+    await visitor.openFromMenu('Account')
+    await page.locator('input[type=file]').setInputFiles({
+      name: 'halves.png',
+      mimeType: 'image/png',
+      buffer: Buffer.from(String(await page.evaluate(HALVES)), 'base64'),
+    })
+    const preview = page.getByRole('img', { name: 'Preview of the new picture' })
+    await preview.waitFor()
+    await page.getByLabel('Nearer').press('End')
+    await page.getByLabel('Left, right').press('End')
+    await visitor.photograph('46-crop')
+    await page.getByRole('button', { name: 'Use this picture' }).click()
+    await page.getByText('Your picture is saved.').waitFor()
+    // Only the right half is white: the middle, which is taken when nothing is chosen, is half black.
+    await eventually(async () => expect(await page.evaluate(DARKEST_OF_PORTRAIT)).toBeGreaterThan(250))
+
+    await page.getByRole('button', { name: 'Remove the picture' }).click()
+    await initial.waitFor()
   })
 
   test('an account moves to another address, and whoever reads the old one takes that back', async () => {

@@ -3,7 +3,15 @@ import { join } from 'node:path'
 import { authRoutes, ordersRoutes, productsRoutes } from '@saas/contracts'
 import { eventually, signedIn } from '@saas/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { Person, mailedToken, newCredentials, newCustomer, newStaff, type Credentials } from './src/person.ts'
+import {
+  Person,
+  mailedToken,
+  newCredentials,
+  newCustomer,
+  newStaff,
+  type Credentials,
+  type HttpAnswer,
+} from './src/person.ts'
 import { startShop, type Shop } from './src/shop.ts'
 
 let shop: Shop
@@ -143,6 +151,50 @@ describe('by plain HTTP through the edge', () => {
     expect(asNobody.status).toBe(401)
     const asAdmin = await attacker.request('GET', '/auth/users', { headers: forged })
     expect(asAdmin.status).toBe(403)
+  })
+
+  test('an account that is deleted is forgotten by orders and notifications, and holds no stock in a cart', async () => {
+    const manager = new Person(shop)
+    await manager.signIn(staff.manager)
+    const price = { amount: 300, currency: 'EUR' }
+    const product = await manager.post('/product', { sku: 'SPOON-1', name: 'Silver spoon', price, stock: 9 })
+    const productId: string = product.body.id
+    const customer = await newCustomer(shop, 'Dora Departing')
+    const { email, password } = customer.credentials
+    const userId: string = (await customer.get('/profile')).body.id
+    const order = await eventually(async () => {
+      const body = { lines: [{ productId, quantity: 2 }] }
+      const placed = await customer.post('/order', body, { 'idempotency-key': 'spoons', prefer: 'wait=10' })
+      expect([placed.status, placed.body.status]).toEqual([201, 'confirmed'])
+      return placed.body
+    })
+    expect((await customer.request('PUT', `/cart/${productId}`, { body: { quantity: 3 } })).status).toBe(200)
+    const office = new Person(shop)
+    await office.signIn(staff.admin)
+    const ordersOf = async (): Promise<HttpAnswer> => await manager.get(`/order/all?customer=${userId}`)
+    const mailsTo = async (): Promise<HttpAnswer> =>
+      await office.get(`/admin/notifications/mail?email=${encodeURIComponent(email)}`)
+    await shop.mailbox.waitForMail(email, ({ text }) => text.includes(order.id))
+    // What is looked at afterwards is there before.
+    expect((await ordersOf()).body.items).toMatchObject([{ id: order.id }])
+    expect((await mailsTo()).body.items.length).toBeGreaterThan(1)
+
+    expect((await customer.request('DELETE', '/profile', { body: { currentPassword: password } })).status).toBe(204)
+    expect((await customer.get('/profile')).status).toBe(401)
+    await eventually(async () => {
+      for (const answer of [await ordersOf(), await mailsTo()]) {
+        expect([answer.status, answer.body.items]).toEqual([200, []])
+      }
+    })
+    // What was sold stays in the books, with nobody's name, and stays sold; what lay in the cart was never held.
+    const kept = await manager.get(`/order/${order.id}`)
+    expect([kept.status, kept.body.status]).toEqual([200, 'confirmed'])
+    expect(JSON.stringify(kept.body)).not.toContain(userId)
+    expect((await manager.get(`/product/${productId}`)).body.stock).toBe(7)
+    for (const service of ['orders', 'products', 'notifications']) {
+      const letters = await office.get(`/admin/${service}/dead-letter`)
+      expect([letters.status, letters.body.items]).toEqual([200, []])
+    }
   })
 
   test('wrong input is named by JSON pointer', async () => {
