@@ -124,11 +124,11 @@ describe('accounts and the office in a real browser', () => {
     await page.getByText('Messages on the stream').nth(3).waitFor()
     await visitor.photograph('31-lag')
     await page.getByRole('link', { name: 'Dead letters' }).click()
-    await page.getByText('No dead letters. All is well.').waitFor()
+    await page.getByText('No dead letters. All is well.').nth(3).waitFor()
     await page.getByRole('link', { name: 'Users' }).click()
     const manager = page.getByRole('row', { name: stage.manager.email })
     await manager.waitFor()
-    expect(await manager.getByLabel('Manager').isChecked()).toBe(true)
+    expect(await manager.getByRole('checkbox', { name: 'Manager' }).isChecked()).toBe(true)
     await visitor.photograph('32-users')
   })
 
