@@ -80,6 +80,18 @@ describe.each(helmMajors)('with Helm %i', (major) => {
     expect(jobs('orders')).not.toEqual(migration)
   })
 
+  test('an upgrade that would leave the databases behind is refused', async () => {
+    await expect(change('upgrade', { 'postgres.image.tag': '19.0' })).rejects.toThrow(
+      'databases of this release are in /var/lib/postgresql/18/docker',
+    )
+    const existingSecrets = Object.fromEntries(
+      ['auth', 'products', 'orders', 'notifications'].map((service) => [service, `own-${service}`]),
+    )
+    await expect(change('upgrade', { 'global.postgres': { mode: 'external', existingSecrets } })).rejects.toThrow(
+      'a change of the mode moves no data',
+    )
+  })
+
   test('a rollback is the release as it was', async () => {
     await helm('rollback', 'shop', '1')
     expect(imageOf('shop-orders')).toMatch(/:0\.1\.0$/)

@@ -100,6 +100,11 @@ test.each([
     { 'global.monitoring.enabled': 'always' },
     ['set global.networkPolicy.metricsFrom to its pods'],
   ],
+  [
+    'an answer that may take longer than the next question',
+    { 'global.monitoring.interval': '5s' },
+    ['scrapeTimeout (10s)'],
+  ],
   ['a name that is none', { 'global.secrets.existing.auth': 'Not a name' }, ['/global/secrets/existing/auth']],
 ])('%s is refused with a sentence', async (_what, set, sentences) => {
   const said = await refusal(set)

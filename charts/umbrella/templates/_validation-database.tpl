@@ -9,6 +9,7 @@
 {{- if and .Values.global.postgres.caSecret (ne $mode "external") -}}
   {{- fail (printf "global.postgres.caSecret is set, but global.postgres.mode is %s, which has a certificate of its own or none: remove it, or set the mode to external." $mode) -}}
 {{- end -}}
+{{- include "saas.validateDataIsFound" . -}}
 {{- if eq $mode "standalone" -}}{{- include "saas.validateConnections" . -}}{{- end -}}
 {{- if eq $mode "external" -}}
   {{- if or $backup.enabled $postgres.restore.backup -}}
@@ -40,5 +41,22 @@
 {{- end -}}
 {{- if gt (int $opened) (int .Values.postgres.connectionsMax) -}}
   {{- fail (printf "The services may open %d connections at their most replicas, but postgres.connectionsMax is %d: raise it (and postgres.resources), lower the replicas, or set global.postgres.mode to pgo, cnpg or external, which have a pooler." (int $opened) (int .Values.postgres.connectionsMax)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What a standalone server of this release holds must not be left behind unnoticed: the shop would come up with empty databases. */}}
+{{- define "saas.validateDataIsFound" -}}
+{{- $name := include "saas.fullname" (list . "postgres") -}}
+{{- $wanted := include "postgres.dataDirectory" .Values.postgres -}}
+{{- $running := lookup "apps/v1" "StatefulSet" .Release.Namespace $name -}}
+{{- if and $running (ne .Values.global.postgres.mode "standalone") -}}
+  {{- fail (printf "global.postgres.mode is %s, but the databases of this release are in its StatefulSet %s, and a change of the mode moves no data. Set it back to standalone; or, when you have moved what you need, run first: kubectl --namespace %s delete statefulset %s (its volume stays)." .Values.global.postgres.mode $name .Release.Namespace $name) -}}
+{{- end -}}
+{{- range dig "spec" "template" "spec" "containers" list $running -}}
+{{- range .env -}}
+{{- if and (eq .name "PGDATA") (ne .value $wanted) -}}
+  {{- fail (printf "With postgres.image.tag %s the data folder would be %s, but the databases of this release are in %s, and one major version of Postgres reads no folder of another: set postgres.image.tag back." $.Values.postgres.image.tag $wanted .value) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}

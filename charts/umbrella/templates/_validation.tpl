@@ -62,6 +62,12 @@
 {{- if and $global.networkPolicy.enabled (eq $global.monitoring.enabled "always") (not $global.networkPolicy.metricsFrom) -}}
   {{- fail "global.monitoring.enabled is always, but the network policies let it reach no pod: set global.networkPolicy.metricsFrom to its pods, such as [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}], or global.monitoring.enabled to auto." -}}
 {{- end -}}
+{{- $monitoring := $global.monitoring -}}{{- $unitSeconds := dict "s" 1 "m" 60 -}}
+{{- $interval := mul (regexFind "^[0-9]+" $monitoring.interval | int) (get $unitSeconds (regexFind "[sm]$" $monitoring.interval)) -}}
+{{- $timeout := mul (regexFind "^[0-9]+" $monitoring.scrapeTimeout | int) (get $unitSeconds (regexFind "[sm]$" $monitoring.scrapeTimeout)) -}}
+{{- if gt $timeout $interval -}}
+  {{- fail (printf "global.monitoring.scrapeTimeout (%s) is longer than global.monitoring.interval (%s), which Prometheus refuses: lower the one or raise the other." $monitoring.scrapeTimeout $monitoring.interval) -}}
+{{- end -}}
 {{- $size := .Values.nats.storage.size -}}
 {{- $unit := get (dict "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776) (regexFind "[MGT]i$" $size) -}}
 {{- if and $unit (gt (int64 .Values.nats.storage.bytesMax) (mul (regexFind "^[0-9]+" $size | int64) $unit)) -}}
