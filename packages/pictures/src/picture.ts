@@ -3,10 +3,13 @@ import { ProblemError, problems } from '@saas/contracts'
 import { Turns } from '@saas/state'
 import type sharp from 'sharp'
 import type { Sharp } from 'sharp'
+import { essentialChunks, scansAtMost } from './bounded.ts'
 
 const PIXELS_MAX = 24_000_000
 const MAGIC_BYTES = 12
 const DECODE_SECONDS_MAX = 10
+/** Progressive pictures have about ten. Each is a walk over the whole picture, however few bytes it has. */
+const SCANS_MAX = 100
 const WEBP_QUALITY = 82
 /** A decoded picture of the largest size takes 96 MB. */
 const turns = new Turns(2, 16)
@@ -87,9 +90,10 @@ export interface Crop {
  * @throws {Overloaded} when too many are being made already.
  */
 export async function renderSizes<Size extends string>(
-  picture: Buffer,
+  file: Buffer,
   { sizes, fit, crop }: Rendering<Size>,
 ): Promise<{ readonly pictures: ReadonlyMap<Size, Buffer>; readonly width: number; readonly height: number }> {
+  const picture = withoutBombs(file)
   const library = await loadSharp()
   return await turns.take(async () => {
     const open = () =>
@@ -117,6 +121,16 @@ export async function renderSizes<Size extends string>(
     })
     return { pictures: new Map(await Promise.all(rendered)), width, height }
   })
+}
+
+/** The decoder's limit of time counts from where it hands out pixels, so what it would do before is bounded here. */
+function withoutBombs(file: Buffer): Buffer {
+  const format = formatOf(file)
+  if (format === 'png') return essentialChunks(file)
+  if (format === 'jpeg' && scansAtMost(file) > SCANS_MAX) {
+    throw new ProblemError(problems.imageNotAccepted, { detail: `The picture has more than ${SCANS_MAX} scans.` })
+  }
+  return file
 }
 
 function cut(upright: Sharp, { left, top, size }: Crop): Sharp {

@@ -1,0 +1,72 @@
+import { crc32, deflateSync } from 'node:zlib'
+import { expect, test } from 'vitest'
+import { renderSizes } from '../src/index.ts'
+
+const EDGE = 64
+const asked = { sizes: { small: 16 }, fit: 'square' } as const
+const text = 'A'.repeat(7_900_000)
+
+test('texts in a PNG that would unpack to hundreds of megabytes are never unpacked', async () => {
+  const packed = Buffer.concat([Buffer.from('name\0\0'), deflateSync(text)])
+  const file = png(Array.from({ length: 40 }, () => chunk('zTXt', packed)))
+  expect(file.length).toBeLessThan(400_000)
+  await renderSizes(png([]), asked)
+  const before = process.resourceUsage().maxRSS
+  expect((await renderSizes(file, asked)).width).toBe(16)
+  expect(process.resourceUsage().maxRSS - before).toBeLessThan(100_000)
+})
+
+test('a JPEG of more scans than any program writes is refused before it is decoded', async () => {
+  expect((await renderSizes(progressive(100), asked)).width).toBe(16)
+  await expect(renderSizes(progressive(101), asked)).rejects.toMatchObject({
+    problem: { name: 'image-not-accepted' },
+    detail: 'The picture has more than 100 scans.',
+  })
+})
+
+test('a PNG that says what is not so is refused, and one with more behind its end is the picture before that', async () => {
+  const sound = png([])
+  expect((await renderSizes(Buffer.concat([sound, Buffer.alloc(100_000, 'x')]), asked)).width).toBe(16)
+  const endless = Buffer.from(sound)
+  endless.writeUInt32BE(0xff_ff_ff_ff, 8)
+  for (const file of [endless, sound.subarray(0, 9), sound.subarray(0, 40)]) {
+    await expect(renderSizes(file, asked)).rejects.toMatchObject({ problem: { name: 'image-not-accepted' } })
+  }
+})
+
+/** A grey square with more chunks before its pixels. */
+function png(chunks: readonly Buffer[]): Buffer {
+  const header = Buffer.from([0, 0, 0, EDGE, 0, 0, 0, EDGE, 8, 0, 0, 0, 0])
+  const pixels = deflateSync(Buffer.alloc(EDGE * (EDGE + 1)))
+  const parts = [chunk('IHDR', header), ...chunks, chunk('IDAT', pixels), chunk('IEND', Buffer.alloc(0))]
+  return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), ...parts])
+}
+
+function chunk(type: string, data: Buffer): Buffer {
+  const body = Buffer.concat([Buffer.from(type, 'latin1'), data])
+  const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)]
+  length.writeUInt32BE(data.length)
+  checksum.writeUInt32BE(crc32(body))
+  return Buffer.concat([length, body, checksum])
+}
+
+/** A grey square in so many scans; all but the first say of each block that nothing follows. */
+function progressive(scans: number): Buffer {
+  const segment = (marker: number, data: readonly number[]): Buffer =>
+    Buffer.from([0xff, marker, 0, data.length + 2, ...data])
+  const table = (kind: number): Buffer => segment(0xc4, [kind, 1, ...Array.from({ length: 15 }, () => 0), 0])
+  const blocks = Buffer.alloc(EDGE / 8)
+  const scan = (index: number): Buffer[] => {
+    const coefficient = index === 0 ? 0 : 1 + ((index - 1) % 63)
+    return [segment(0xda, [1, 1, 0, coefficient, coefficient, 0]), blocks]
+  }
+  return Buffer.concat([
+    Buffer.from([0xff, 0xd8]),
+    segment(0xdb, [0, ...Array.from({ length: 64 }, () => 1)]),
+    segment(0xc2, [8, 0, EDGE, 0, EDGE, 1, 1, 0x11, 0]),
+    table(0x00),
+    table(0x10),
+    ...Array.from({ length: scans }, (_, index) => scan(index)).flat(),
+    Buffer.from([0xff, 0xd9]),
+  ])
+}
