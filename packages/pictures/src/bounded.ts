@@ -16,6 +16,7 @@ const CHUNK_LENGTH_BYTES = 4
 const CHUNK_FRAME_BYTES = 12
 
 const SCAN_MARKER = Buffer.from([0xff, 0xda])
+const FRAME_CHUNK = Buffer.from('ANMF')
 
 /**
  * The PNG without chunks that nothing of the picture needs. A text of a few kilobytes unpacks to megabytes, hundreds fit into
@@ -38,7 +39,16 @@ export function essentialChunks(png: Buffer): Buffer {
 
 /** How many scans the JPEG has at most: what looks like the start of one may stand in other data as well. */
 export function scansAtMost(jpeg: Buffer): number {
+  return occurrences(jpeg, SCAN_MARKER)
+}
+
+/** How many frames the animated WebP has at most, in the same way. */
+export function framesAtMost(webp: Buffer): number {
+  return occurrences(webp, FRAME_CHUNK)
+}
+
+function occurrences(file: Buffer, sought: Buffer): number {
   let count = 0
-  for (let at = jpeg.indexOf(SCAN_MARKER); at >= 0; at = jpeg.indexOf(SCAN_MARKER, at + SCAN_MARKER.length)) count += 1
+  for (let at = file.indexOf(sought); at >= 0; at = file.indexOf(sought, at + sought.length)) count += 1
   return count
 }

@@ -3,13 +3,15 @@ import { ProblemError, problems } from '@saas/contracts'
 import { Turns } from '@saas/state'
 import type sharp from 'sharp'
 import type { Sharp } from 'sharp'
-import { essentialChunks, scansAtMost } from './bounded.ts'
+import { essentialChunks, framesAtMost, scansAtMost } from './bounded.ts'
 
 const PIXELS_MAX = 24_000_000
 const MAGIC_BYTES = 12
 const DECODE_SECONDS_MAX = 10
 /** Progressive pictures have about ten. Each is a walk over the whole picture, however few bytes it has. */
 const SCANS_MAX = 100
+/** Only the first is used, but the library looks for each among all that come before it. */
+const WEBP_FRAMES_MAX = 1_000
 const WEBP_QUALITY = 82
 /** A decoded picture of the largest size takes 96 MB. */
 const turns = new Turns(2, 16)
@@ -127,10 +129,13 @@ export async function renderSizes<Size extends string>(
 function withoutBombs(file: Buffer): Buffer {
   const format = formatOf(file)
   if (format === 'png') return essentialChunks(file)
-  if (format === 'jpeg' && scansAtMost(file) > SCANS_MAX) {
-    throw new ProblemError(problems.imageNotAccepted, { detail: `The picture has more than ${SCANS_MAX} scans.` })
-  }
+  if (format === 'jpeg' && scansAtMost(file) > SCANS_MAX) throw moreThan(SCANS_MAX, 'scans')
+  if (format === 'webp' && framesAtMost(file) > WEBP_FRAMES_MAX) throw moreThan(WEBP_FRAMES_MAX, 'frames')
   return file
+}
+
+function moreThan(max: number, what: string): ProblemError {
+  return new ProblemError(problems.imageNotAccepted, { detail: `The picture has more than ${max} ${what}.` })
 }
 
 function cut(upright: Sharp, { left, top, size }: Crop): Sharp {

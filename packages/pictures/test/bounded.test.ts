@@ -1,4 +1,5 @@
 import { crc32, deflateSync } from 'node:zlib'
+import sharp from 'sharp'
 import { expect, test } from 'vitest'
 import { renderSizes } from '../src/index.ts'
 
@@ -21,6 +22,16 @@ test('a JPEG of more scans than any program writes is refused before it is decod
   await expect(renderSizes(progressive(101), asked)).rejects.toMatchObject({
     problem: { name: 'image-not-accepted' },
     detail: 'The picture has more than 100 scans.',
+  })
+})
+
+test('a WebP of more frames than anybody looks at is refused before it is decoded', async () => {
+  const square = sharp({ create: { width: EDGE, height: EDGE, channels: 3, background: 'grey' } })
+  const frame = (await square.webp().toBuffer()).subarray(12)
+  expect((await renderSizes(animated(frame, 1_000), asked)).width).toBe(16)
+  await expect(renderSizes(animated(frame, 1_001), asked)).rejects.toMatchObject({
+    problem: { name: 'image-not-accepted' },
+    detail: 'The picture has more than 1000 frames.',
   })
 })
 
@@ -48,6 +59,23 @@ function chunk(type: string, data: Buffer): Buffer {
   length.writeUInt32BE(data.length)
   checksum.writeUInt32BE(crc32(body))
   return Buffer.concat([length, body, checksum])
+}
+
+/** A WebP that shows the same frame again and again. */
+function animated(frame: Buffer, count: number): Buffer {
+  const riff = (type: string, data: Buffer): Buffer => {
+    const length = Buffer.alloc(4)
+    length.writeUInt32LE(data.length)
+    return Buffer.concat([Buffer.from(type), length, data])
+  }
+  const last = EDGE - 1
+  const shown = riff(
+    'ANMF',
+    Buffer.concat([Buffer.from([0, 0, 0, 0, 0, 0, last, 0, 0, last, 0, 0, 10, 0, 0, 0]), frame]),
+  )
+  const header = riff('VP8X', Buffer.from([2, 0, 0, 0, last, 0, 0, last, 0, 0]))
+  const frames = Array.from({ length: count }, () => shown)
+  return riff('RIFF', Buffer.concat([Buffer.from('WEBP'), header, riff('ANIM', Buffer.alloc(6)), ...frames]))
 }
 
 /** A grey square in so many scans; all but the first say of each block that nothing follows. */
