@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { mailKinds } from '@saas/contracts'
+import { previewPage } from '../src/preview-page.ts'
 import { previews } from '../src/preview.ts'
 import { Templates } from '../src/templates.ts'
 import { viewOf } from '../src/view.ts'
@@ -52,6 +53,18 @@ describe.each(all.map((preview) => [`${preview.language}/${preview.kind}`, previ
     expect(html).not.toMatch(/<(img|script|link|iframe|form|svg)\b/i)
     for (const [, link] of html.matchAll(/href="([^"]*)"/g)) expect(link).toMatch(/^https:\/\/shop\.example(\/|$)/)
   })
+})
+
+test('the preview page shows every mail in every language, as a phone and a desk show it, without scripts', () => {
+  const page = previewPage(all)
+  const frames = Array.from(page.matchAll(/<iframe sandbox width="(\d+)" title="([^,]+),/g), ([, width, title]) => [
+    title,
+    width,
+  ])
+  expect(frames).toEqual(
+    all.flatMap(({ kind, language }) => ['375', '720'].map((width) => [`${language}/${kind}`, width])),
+  )
+  expect(page).not.toMatch(/<script|<iframe(?! sandbox )/)
 })
 
 describe('what a template is given', () => {
