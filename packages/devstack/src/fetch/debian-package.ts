@@ -61,7 +61,7 @@ export function isLibrary(name: string): boolean {
 }
 
 /** Where Debian's packages put libraries; empty folders do no harm. */
-export function libraryPath(folder: string): Record<string, string> {
+export function librariesOf(folder: string): Record<string, string> {
   const triplet = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu'
   return { LD_LIBRARY_PATH: [`${folder}/usr/lib/${triplet}`, `${folder}/lib/${triplet}`].join(':') }
 }

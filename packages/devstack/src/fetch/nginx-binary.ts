@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cacheDirectory } from '../locations.ts'
 import type { ProgressStep } from '../progress.ts'
-import { dependenciesOf, hasApt, isLibrary, libraryPath, unpackDebianPackages } from './debian-package.ts'
+import { dependenciesOf, hasApt, isLibrary, librariesOf, unpackDebianPackages } from './debian-package.ts'
 import { findProgram, isExecutable, run } from './run.ts'
 
 /** A program, and what it needs in its environment to run from where it was unpacked. */
@@ -19,7 +19,7 @@ export async function nginxBinary(step?: ProgressStep, cache = cacheDirectory): 
   const installed = findProgram('nginx')
   if (installed !== undefined) return { path: installed, environment: {} }
   const folder = join(cache, 'nginx')
-  const unpacked = { path: join(folder, 'usr/sbin/nginx'), environment: libraryPath(folder) }
+  const unpacked = { path: join(folder, 'usr/sbin/nginx'), environment: librariesOf(folder) }
   if (isExecutable(unpacked.path) && (await runs(unpacked))) return unpacked
   if (!hasApt()) throw new Error('nginx is missing: install it (on macOS: brew install nginx) or use Docker.')
 

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cacheDirectory } from '../locations.ts'
 import type { ProgressStep } from '../progress.ts'
-import { dependenciesOf, hasApt, isLibrary, libraryPath, unpackDebianPackages } from './debian-package.ts'
+import { dependenciesOf, hasApt, isLibrary, librariesOf, unpackDebianPackages } from './debian-package.ts'
 import { findProgram, isExecutable, run } from './run.ts'
 
 /** A program of Postgres, and what it needs in its environment to run from where it was unpacked. */
@@ -67,7 +67,7 @@ async function postgresProgram(
 function unpackedProgram(folder: string, name: string): PostgresProgram | undefined {
   for (const major of majorsIn(join(folder, 'usr/lib/postgresql'))) {
     const path = join(folder, 'usr/lib/postgresql', major, 'bin', name)
-    if (isExecutable(path)) return { path, environment: libraryPath(folder) }
+    if (isExecutable(path)) return { path, environment: librariesOf(folder) }
   }
   return undefined
 }

@@ -2,7 +2,7 @@ import { globSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cacheDirectory } from '../locations.ts'
-import { dependenciesOf, hasApt, libraryPath, unpackDebianPackages } from './debian-package.ts'
+import { dependenciesOf, hasApt, librariesOf, unpackDebianPackages } from './debian-package.ts'
 import { findProgram, isExecutable, run } from './run.ts'
 import { fileOfZip } from './zip.ts'
 
@@ -89,7 +89,7 @@ function unpackedPip(folder: string): Pip | undefined {
     command: join(folder, python),
     arguments: ['-m', 'pip'],
     environment: {
-      ...libraryPath(folder),
+      ...librariesOf(folder),
       PYTHONHOME: join(folder, 'usr'),
       PYTHONPATH: join(folder, 'usr/lib/python3/dist-packages'),
     },

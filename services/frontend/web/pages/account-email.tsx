@@ -2,10 +2,11 @@ import { useSignal } from '@preact/signals'
 import { authRoutes, type Profile } from '@saas/contracts'
 import type { ComponentChildren } from 'preact'
 import { call } from '../client.ts'
-import { Field, Form, PasswordField, entry, secretEntry } from '../components/form.tsx'
+import { Field, Form, entry } from '../components/form.tsx'
 import { texts } from '../language.ts'
-import { say, sayTrouble } from '../notices.ts'
+import { say } from '../notices.ts'
 import { rememberUser } from '../session.ts'
+import { useReproof } from './account-reproof.tsx'
 import { useProof } from './account-security-steps.tsx'
 import { CodeField } from './login.tsx'
 
@@ -45,28 +46,15 @@ export function EmailSection({ person }: { person: Profile }) {
 
 type Beside = ComponentChildren
 
-/** The password shows again who is there; a mailed code does for those who have none. */
 function NewAddress(props: { person: Profile; beside: Beside; sent: (address: string) => void }) {
   const { email } = texts.value
   const { person } = props
-  const byCode = useSignal(false)
+  const { fields, reproofOf } = useReproof(person)
   const { attempt, step } = useProof()
-  const askForCode = async (): Promise<void> => {
-    try {
-      await call(authRoutes.requestLoginCode, { body: { email: person.email } })
-      byCode.value = true
-      say(email.codeSent(person.email))
-    } catch (error) {
-      sayTrouble(error)
-    }
-  }
   const send = async (entries: FormData): Promise<void> => {
     const address = entry(entries, 'email')
-    const reproof = byCode.value
-      ? { code: entry(entries, 'code') }
-      : { currentPassword: secretEntry(entries, 'currentPassword') }
     await attempt(async () => {
-      await call(authRoutes.changeEmail, { body: { email: address, ...reproof } })
+      await call(authRoutes.changeEmail, { body: { email: address, ...reproofOf(entries) } })
       props.sent(address)
     })
   }
@@ -76,18 +64,7 @@ function NewAddress(props: { person: Profile; beside: Beside; sent: (address: st
       <div hidden={step !== null}>
         <Form submit={email.change} send={send} beside={props.beside}>
           <Field name="email" label={email.newEmail} type="email" autocomplete="email" required maxLength={254} />
-          {byCode.value ? (
-            <CodeField />
-          ) : (
-            <PasswordField name="currentPassword" label={email.password} autocomplete="current-password" />
-          )}
-          <button
-            type="button"
-            class="plain"
-            onClick={() => (byCode.value ? (byCode.value = false) : void askForCode())}
-          >
-            {byCode.value ? email.withPassword : email.withCode}
-          </button>
+          {fields}
         </Form>
       </div>
     </>

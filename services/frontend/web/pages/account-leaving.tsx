@@ -2,13 +2,13 @@ import { useSignal } from '@preact/signals'
 import { authRoutes, type Profile } from '@saas/contracts'
 import type { ComponentChildren } from 'preact'
 import { call } from '../client.ts'
-import { Form, PasswordField, entry, secretEntry } from '../components/form.tsx'
+import { Form } from '../components/form.tsx'
 import { texts } from '../language.ts'
 import { say, sayTrouble } from '../notices.ts'
 import { go, linkTo } from '../router.ts'
 import { forgetSession } from '../session.ts'
+import { useReproof } from './account-reproof.tsx'
 import { useProof } from './account-security-steps.tsx'
-import { CodeField } from './login.tsx'
 
 const ATTEMPTS_MAX = 5
 
@@ -64,22 +64,11 @@ export function LeavingSection({ person }: { person: Profile }) {
 }
 
 function Leave({ person, beside }: { person: Profile; beside: ComponentChildren }) {
-  const { leaving, email } = texts.value
-  const byCode = useSignal(false)
+  const { leaving } = texts.value
+  const { fields, reproofOf } = useReproof(person)
   const { attempt, step } = useProof()
-  const askForCode = async (): Promise<void> => {
-    try {
-      await call(authRoutes.requestLoginCode, { body: { email: person.email } })
-      byCode.value = true
-      say(email.codeSent(person.email))
-    } catch (error) {
-      sayTrouble(error)
-    }
-  }
   const send = async (entries: FormData): Promise<void> => {
-    const body = byCode.value
-      ? { code: entry(entries, 'code') }
-      : { currentPassword: secretEntry(entries, 'currentPassword') }
+    const body = reproofOf(entries)
     await attempt(async () => {
       await call(authRoutes.deleteProfile, { body })
       // This page is for those who are signed in: it would send its visitor to the login page.
@@ -93,18 +82,7 @@ function Leave({ person, beside }: { person: Profile; beside: ComponentChildren 
       {step}
       <div hidden={step !== null}>
         <Form submit={leaving.confirm} send={send} beside={beside} danger>
-          {byCode.value ? (
-            <CodeField />
-          ) : (
-            <PasswordField name="currentPassword" label={email.password} autocomplete="current-password" />
-          )}
-          <button
-            type="button"
-            class="plain"
-            onClick={() => (byCode.value ? (byCode.value = false) : void askForCode())}
-          >
-            {byCode.value ? email.withPassword : email.withCode}
-          </button>
+          {fields}
         </Form>
       </div>
     </>
