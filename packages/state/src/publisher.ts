@@ -46,8 +46,8 @@ class BatchRefused extends Error {
 }
 
 /**
- * Puts rows of the outbox on the stream. Many go as atomic batches: all of a batch or nothing of it is stored, and it is
- * acknowledged once all of it is on the disk. A server that takes no batches (before 2.12, or a stream made without them) is
+ * Puts rows of the outbox on the stream, an aggregate's in the order they are given; some may be left for the next call. Many go
+ * as an atomic batch: all of it or nothing is stored, in its order, and it is acknowledged once all of it is on the disk. A server that takes no batches (before 2.12, or a stream made without them) is
  * sent the messages one by one; so is one that knows a message of the batch already, because it refuses a batch with a repetition.
  */
 export class Publisher {
@@ -73,14 +73,7 @@ export class Publisher {
     if (!streamTakesBatches || !this.#takesBatches || rows.length < BATCH_MESSAGES_MIN) {
       return await this.#publishSingly(connection, rows)
     }
-    const acknowledged: Acknowledgement[] = []
-    for (const batch of batchesOf(rows)) {
-      const publication = await this.#publishBatch(connection, batch)
-      acknowledged.push(...publication.acknowledged)
-      // What follows in this pass would only fail too, or overtake.
-      if (publication.failure !== undefined) return { acknowledged, failure: publication.failure }
-    }
-    return { acknowledged, failure: undefined }
+    return await this.#publishBatch(connection, batchOf(rows))
   }
 
   async #publishBatch(connection: NatsConnection, batch: readonly OutgoingRow[]): Promise<Publication> {
@@ -126,8 +119,9 @@ export class Publisher {
     return committed.seq - batch.length + 1
   }
 
-  async #publishSingly(connection: NatsConnection, rows: readonly OutgoingRow[]): Promise<Publication> {
+  async #publishSingly(connection: NatsConnection, all: readonly OutgoingRow[]): Promise<Publication> {
     const client = jetstream(connection)
+    const rows = firstOfEachAggregate(all)
     const results = await Promise.allSettled(
       rows.map((row) =>
         client.publish(row.subject, row.body, { headers: encodeHeaders(row, this.#service), timeout: ACK_TIMEOUT_MS }),
@@ -145,20 +139,22 @@ export class Publisher {
   }
 }
 
-/** The rows in their order, cut where a batch would become too large. */
-function batchesOf(rows: readonly OutgoingRow[]): OutgoingRow[][] {
-  const batches: OutgoingRow[][] = []
-  let batch: OutgoingRow[] = []
+/** As many of the rows as one batch takes; the others wait for the next pass. */
+function batchOf(rows: readonly OutgoingRow[]): readonly OutgoingRow[] {
   let bytes = 0
-  for (const row of rows) {
-    const isFull = batch.length === BATCH_MESSAGES_MAX || bytes + row.body.length > BATCH_BYTES_MAX
-    if (isFull && batch.length > 0) {
-      batches.push(batch)
-      batch = []
-      bytes = 0
-    }
-    batch.push(row)
-    bytes += row.body.length
-  }
-  return batch.length === 0 ? batches : [...batches, batch]
+  const end = rows.findIndex(({ body }, n) => {
+    bytes += body.length
+    return n === BATCH_MESSAGES_MAX || (bytes > BATCH_BYTES_MAX && n > 0)
+  })
+  return end === -1 ? rows : rows.slice(0, end)
+}
+
+/**
+ * Of each aggregate the first row. Two messages that are sent singly are stored in any order, and one alone may be refused or
+ * reach a stream that was made in between.
+ */
+function firstOfEachAggregate(rows: readonly OutgoingRow[]): readonly OutgoingRow[] {
+  return [...Map.groupBy(rows, (row) => `${row.aggregate_type} ${row.aggregate_id}`).values()].flatMap(([first]) =>
+    first === undefined ? [] : [first],
+  )
 }

@@ -50,23 +50,30 @@ const lockShards = sql<{ shards: string }>(
 )
 
 // A statement of its own after the locks: its snapshot then has what the replica that held them before has marked.
-// Only the lowest unpublished version of an aggregate goes out, so its events arrive in order whatever fails.
 // There is no cursor: a row that commits late with a lower id is simply still unpublished.
 // Each shard gives the same number at most, so that none waits while others are busy.
-const selectPending = sql<OutgoingRow>(
-  'state.select_pending',
-  `select pending.*
-   from unnest(string_to_array(current_setting('saas.shards'), ',')::smallint[]) as held (shard)
-   cross join lateral (
-     select distinct on (aggregate_type, aggregate_id)
-       id, aggregate_type, aggregate_id, aggregate_version, subject, data::text as body, trace_parent, created_at
-     from outbox
-     where published_at is null
-       and shard = held.shard
-     order by aggregate_type, aggregate_id, aggregate_version
-     limit ${SHARD_ROWS_MAX}
-   ) as pending`,
-)
+function selectPending(name: string, which: '' | 'distinct on (aggregate_type, aggregate_id)') {
+  return sql<OutgoingRow>(
+    name,
+    `select pending.*
+     from unnest(string_to_array(current_setting('saas.shards'), ',')::smallint[]) as held (shard)
+     cross join lateral (
+       select ${which}
+         id, aggregate_type, aggregate_id, aggregate_version, subject, data::text as body, trace_parent, created_at
+       from outbox
+       where published_at is null
+         and shard = held.shard
+       order by aggregate_type, aggregate_id, aggregate_version
+       limit ${SHARD_ROWS_MAX}
+     ) as pending`,
+  )
+}
+
+// Many versions of an aggregate at once, in their order: a cart that was written a thousand times is on the stream in some passes.
+const selectAll = selectPending('state.select_pending', '')
+
+// After a failure only the lowest unpublished version of each, so that one that the stream refuses keeps no other aggregate waiting.
+const selectLowest = selectPending('state.select_pending_lowest', 'distinct on (aggregate_type, aggregate_id)')
 
 const selectPosition = sql<{ last_sequence: number }>(
   'state.select_position',
@@ -99,8 +106,8 @@ class StreamWentBack extends Error {}
 class StreamChanged extends Error {}
 
 /**
- * Publishes the outbox. Runs in every replica: each pass takes the shards nobody else holds, publishes their lowest unpublished
- * versions as one batch, waits for the acknowledgements and marks what was acknowledged. Whatever fails in between is
+ * Publishes the outbox. Runs in every replica: each pass takes the shards nobody else holds, publishes what is unpublished in
+ * the order of the versions, waits for the acknowledgements and marks what was acknowledged. Whatever fails in between is
  * published again under the same id, which the stream and the inboxes recognise.
  */
 export class Relay implements AsyncDisposable {
@@ -113,6 +120,8 @@ export class Relay implements AsyncDisposable {
   #known: StreamState | undefined
   #checkedAtMs = 0
   #failing = false
+  /** The last pass had rows that were not acknowledged. */
+  #failed = false
 
   constructor(options: RelayOptions) {
     this.#options = options
@@ -154,6 +163,7 @@ export class Relay implements AsyncDisposable {
       } catch (error) {
         if (this.#closed.signal.aborted) return
         this.#known = undefined
+        this.#failed = true
         await this.#report(error).catch((cause: unknown) => {
           this.#options.logger.warn({ err: cause }, 'The stream went back and is not reachable')
         })
@@ -191,7 +201,7 @@ export class Relay implements AsyncDisposable {
       // One round trip for all: Postgres runs them one after another.
       const [, rows, [position]] = await Promise.all([
         tx.query(lockShards),
-        tx.query(selectPending),
+        tx.query(stream.takesBatches && !this.#failed ? selectAll : selectLowest),
         tx.query(selectPosition, [stream.createdAt]),
       ])
       if (rows.length === 0) return 0
@@ -202,7 +212,8 @@ export class Relay implements AsyncDisposable {
       const { createdAt } = await this.#options.stream.ensure()
       if (createdAt !== stream.createdAt) throw new StreamChanged('The stream was made anew')
       const failure = await this.#publish(tx, rows, stream, position?.last_sequence ?? 0)
-      if (failure !== undefined) this.#known = undefined
+      this.#failed = failure !== undefined
+      if (this.#failed) this.#known = undefined
       return rows.length
     })
   }

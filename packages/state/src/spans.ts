@@ -15,14 +15,14 @@ export class PublishSpans {
     this.rows = tracing === undefined ? rows : rows.map((row) => this.#begin(tracing, row))
   }
 
-  /** What was not acknowledged failed: it is published again, in another span. */
+  /** What was not acknowledged failed, or was left for the next pass when nothing did: it is published again, in another span. */
   end({ acknowledged, failure }: Publication): void {
     if (this.#spans.size === 0) return
     for (const { id, sequence } of acknowledged) {
       this.#spans.get(id)?.end({ attributes: { 'messaging.nats.stream_sequence': sequence } })
       this.#spans.delete(id)
     }
-    for (const span of this.#spans.values()) span.end({ error: failure ?? 'not acknowledged' })
+    if (failure !== undefined) for (const span of this.#spans.values()) span.end({ error: failure })
     this.#spans.clear()
   }
 

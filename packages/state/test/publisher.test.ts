@@ -1,8 +1,12 @@
-import type { StreamConfig } from '@nats-io/jetstream'
-import { expect, test } from 'vitest'
+import type { StreamConfig, StreamInfo } from '@nats-io/jetstream'
+import { expect, test, vi } from 'vitest'
+import { v7 as uuidv7 } from 'uuid'
 import { connectState, emit, outboxIsEmpty, storedMessages, testBus, type TestBus, type TestState } from './fixtures.ts'
 
 const MANY = 40
+const HOT = 400
+/** So many that every shard has some. */
+const OTHERS = 100
 
 async function batchIds(bus: TestBus): Promise<(string | undefined)[]> {
   const manager = await bus.manager()
@@ -10,6 +14,17 @@ async function batchIds(bus: TestBus): Promise<(string | undefined)[]> {
   const sequences = Array.from({ length: state.messages }, (_, n) => state.first_seq + n)
   const messages = await Promise.all(sequences.map((seq) => manager.streams.getMessage('messages', { seq })))
   return messages.map((message) => message?.header.get('Nats-Batch-Id') || undefined)
+}
+
+async function addStream(bus: TestBus, more: Partial<StreamConfig> = {}): Promise<StreamInfo> {
+  const manager = await bus.manager()
+  return await manager.streams.add({
+    ...more,
+    name: 'messages',
+    subjects: ['msg.>'],
+    deny_delete: true,
+    deny_purge: true,
+  })
 }
 
 async function forgetMarks({ database, state }: TestState): Promise<void> {
@@ -29,6 +44,34 @@ test('many rows go to the stream as one batch, and each is marked with its own s
   expect(others).toEqual([])
   const rows = await products.database.query<{ id: string }>('select id from outbox order by stream_sequence')
   expect(rows.map(({ id }) => id)).toEqual((await storedMessages(bus)).map(({ id }) => id))
+})
+
+test('an aggregate that changed many times leaves in the order of its versions, many in a batch', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  const aggregateId = uuidv7()
+  const ids: string[] = []
+  for (let version = 1; version <= HOT; version += 1) ids.push(await emit(products, { aggregateId, version }))
+  products.state.bus.startRelay()
+  await outboxIsEmpty(products)
+  expect((await storedMessages(bus)).map(({ id }) => id)).toEqual(ids)
+  expect(new Set(await batchIds(bus)).size).toBeLessThan(HOT / 10)
+})
+
+test('a version that the stream refuses holds back the later ones of its aggregate alone', async () => {
+  await using bus = await testBus()
+  const manager = await bus.manager()
+  const stream = await addStream(bus, { max_msg_size: 3_000, allow_atomic: true })
+  await using products = await connectState('products', bus)
+  const aggregateId = uuidv7()
+  const held = [await emit(products, { aggregateId, version: 1, data: { padding: 'x'.repeat(4_000) } })]
+  for (let version = 2; version <= HOT; version += 1) held.push(await emit(products, { aggregateId, version }))
+  products.state.bus.startRelay()
+  await Promise.all(Array.from({ length: OTHERS }, () => emit(products)))
+  await vi.waitFor(async () => expect(await storedMessages(bus)).toHaveLength(OTHERS), { timeout: 10_000 })
+  await manager.streams.update('messages', { ...stream.config, max_msg_size: -1 })
+  await outboxIsEmpty(products)
+  expect((await storedMessages(bus)).slice(OTHERS).map(({ id }) => id)).toEqual(held)
 })
 
 test('a batch whose acknowledgement was lost is recognised and marked, and stored once', async () => {
@@ -56,8 +99,7 @@ test('a batch of which the stream has some messages already is completed', async
 
 test('a stream that was made without batches gets the messages one by one', async () => {
   await using bus = await testBus()
-  const config = { name: 'messages', subjects: ['msg.>'], deny_delete: true, deny_purge: true } as Partial<StreamConfig>
-  await (await bus.manager()).streams.add(config as StreamConfig & { name: string })
+  await addStream(bus)
   await using products = await connectState('products', bus)
   const ids = await Promise.all(Array.from({ length: MANY }, () => emit(products)))
   products.state.bus.startRelay()
