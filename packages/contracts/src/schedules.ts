@@ -1,10 +1,22 @@
-import type { Static } from 'typebox'
+import type { Static, TOptional, TSchema } from 'typebox'
 import { Type } from './schema.ts'
 import { roles } from './access.ts'
 import { event } from './event.ts'
 import * as problems from './problems.ts'
 import { route, type ServiceName } from './route.ts'
-import { Id, IdParams, Page, Strict, Time, Zone, pageQuery } from './shapes.ts'
+import { languages } from './languages.ts'
+import {
+  Id,
+  IdParams,
+  Page,
+  Strict,
+  Time,
+  Zone,
+  fallbackLanguage,
+  pageQuery,
+  type FallbackLanguage,
+  type Language,
+} from './shapes.ts'
 
 /** What becomes of occurrences that nobody fired in time: the last one, all of them, or none. */
 export const catchUpPolicies = ['once', 'all', 'skip'] as const
@@ -22,6 +34,18 @@ const Announcement = {
   title: Type.String({ minLength: 1, maxLength: 70 }),
   text: Type.String({ minLength: 1, maxLength: 5_000 }),
 }
+type InLanguages<S extends TSchema> = Record<FallbackLanguage, S> &
+  Record<Exclude<Language, FallbackLanguage>, TOptional<S>>
+
+/** Whoever reads none of the languages it is in gets it in the fallback language, so that a new language breaks nobody's requests. */
+function inLanguages<S extends TSchema>(words: S): InLanguages<S> {
+  const properties = languages.map((language) => [
+    language,
+    language === fallbackLanguage ? words : Type.Optional(words),
+  ])
+  return Object.fromEntries(properties) as InLanguages<S>
+}
+
 const cron = Type.String({
   maxLength: 100,
   pattern: '^\\S+( \\S+){4}$',
@@ -51,7 +75,7 @@ const terms = {
 /** An announcement at a time or again and again; exactly one of `cron` and `at`. */
 export const NewSchedule = Strict({
   ...terms,
-  announcement: Strict({ en: Strict(Announcement), de: Strict(Announcement) }),
+  announcement: Strict(inLanguages(Strict(Announcement))),
 })
 export type NewSchedule = Static<typeof NewSchedule>
 
@@ -134,7 +158,7 @@ export const scheduleRoutes = {
 }
 
 // Additive within its version, like every event: no object in it refuses unknown fields.
-const RequestedAnnouncement = Type.Object({ en: Type.Object(Announcement), de: Type.Object(Announcement) })
+const RequestedAnnouncement = Type.Object(inLanguages(Type.Object(Announcement)))
 
 /** Any service that keeps state may ask for a schedule; nobody else hears of it. */
 function scheduleRequested<const P extends Exclude<ServiceName, 'notifications' | 'frontend'>>(publisher: P) {

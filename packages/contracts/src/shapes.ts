@@ -1,4 +1,5 @@
 import type { Static, TProperties, TSchema } from 'typebox'
+import { languages } from './languages.ts'
 import { Type } from './schema.ts'
 
 /** A request object: unknown fields are refused, never dropped silently. */
@@ -44,8 +45,19 @@ export const Quantity = Type.Integer({ minimum: 1, maximum: QUANTITY_MAX })
  */
 export const Email = Type.String({ format: 'email', maxLength: 254, pattern: '^[^\\s"(),:;<>\\[\\]\\\\]+$' })
 
-export const Language = Type.Union([Type.Literal('en'), Type.Literal('de')])
-export type Language = Static<typeof Language>
+/** One that somebody can choose. */
+export const Language = Type.Enum(languages)
+export type Language = (typeof languages)[number]
+
+/** What those get whose language is not there, or not yet. */
+export const fallbackLanguage = languages[0]
+export type FallbackLanguage = typeof fallbackLanguage
+
+/**
+ * The language of somebody in an event (BCP 47). Not only those that are known here: a publisher of a newer version may know more,
+ * and its reader then gets the mail in the fallback language, not never.
+ */
+export const LanguageTag = Type.String({ pattern: '^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$', maxLength: 35 })
 
 /** IANA name, such as `Europe/Berlin`. Checked against the runtime's own list. */
 export const Zone = Type.String({ maxLength: 64, pattern: '^[A-Za-z0-9_+/-]+$' })

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { allProblems, allRoutes, serviceNames, statefulServices } from '@saas/contracts'
@@ -7,6 +8,7 @@ import { openapi } from '@saas/contracts/openapi'
 import { chartReadme } from './generate/chart-readme.ts'
 import { chartSchema } from './generate/chart-schema.ts'
 import { environmentExample } from './generate/environment.ts'
+import { LANGUAGES, languagesModule } from './generate/languages.ts'
 import { migrationList } from './generate/migration-list.ts'
 import { problemIndex, problemPage } from './generate/problem-pages.ts'
 import { serviceReadme } from './generate/service-readme.ts'
@@ -26,6 +28,7 @@ const charts = readdirSync(join(cloneDirectory, 'charts')).filter((name) =>
 
 /** Everything that `pnpm generate` writes. Add a line to add a file. */
 const targets: readonly Target[] = [
+  { path: LANGUAGES, content: () => languagesModule() },
   { path: 'docs/api/openapi.json', content: () => json(openapi()) },
   { path: 'docs/api/asyncapi.json', content: () => json(asyncapi()) },
   { path: 'charts/edge/files/routes.conf', content: () => edgeRoutes(allRoutes) },
@@ -76,6 +79,12 @@ function generate(check: boolean): void {
     mkdirSync(dirname(file), { recursive: true })
     writeFileSync(file, content(read(path)))
     process.stdout.write(`wrote ${path}\n`)
+    // Most of the rest is made of the contracts, and those in memory have the languages of before.
+    if (path === LANGUAGES) {
+      const { status } = spawnSync(process.execPath, [import.meta.filename], { stdio: 'inherit' })
+      process.exitCode = status ?? 1
+      return
+    }
   }
   for (const path of stale) {
     rmSync(join(cloneDirectory, path))

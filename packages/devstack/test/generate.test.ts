@@ -1,5 +1,10 @@
+import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { expect, test } from 'vitest'
-import { allProblems } from '@saas/contracts'
+import { allProblems, languages } from '@saas/contracts'
+import { languagesModule } from '../src/generate/languages.ts'
 import { problemIndex, problemPage } from '../src/generate/problem-pages.ts'
 import { serviceReadme } from '../src/generate/service-readme.ts'
 
@@ -22,5 +27,21 @@ test('every problem has a page that says what to do, and stands in the list', ()
   for (const problem of allProblems) {
     expect(index).toContain(`(${problem.name}.md)`)
     expect(problemPage(problem)).toContain(problem.explanation)
+  }
+})
+
+test('a folder of templates is a language: the contract of a clone with one more accepts it', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'languages-'))
+  try {
+    for (const language of ['fr', ...languages]) await mkdir(join(directory, language))
+    await writeFile(join(directory, 'layout.html'), '')
+    const file = join(directory, 'languages.ts')
+    await writeFile(file, languagesModule(directory))
+    const { languages: made } = (await import(pathToFileURL(file).href)) as { languages: readonly string[] }
+    expect(made).toEqual([...languages, 'fr'])
+    await rm(join(directory, 'en'), { recursive: true })
+    expect(() => languagesModule(directory)).toThrow(/no folder en/)
+  } finally {
+    await rm(directory, { recursive: true })
   }
 })

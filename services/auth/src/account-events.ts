@@ -1,4 +1,4 @@
-import type { DataOf, Event } from '@saas/contracts'
+import type { DataOf, Event, Language } from '@saas/contracts'
 import { authEvents } from '@saas/contracts'
 import { sql, type Transaction } from '@saas/state'
 import { v7 as uuidv7 } from 'uuid'
@@ -46,7 +46,7 @@ export async function emit(
 }
 
 /** What every event about an account says of whom it concerns. */
-export function recipientOf(account: Account): { userId: string; email: string; name: string; language: 'en' | 'de' } {
+export function recipientOf(account: Account): { userId: string; email: string; name: string; language: Language } {
   return { userId: account.id, email: account.email, name: account.name, language: account.language }
 }
 

@@ -1,8 +1,7 @@
-import { allProblems, pages, type PageName } from '@saas/contracts'
+import { pages, type PageName } from '@saas/contracts'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { linkTo, placeOf, safeNext } from '../web/router.ts'
-import { de } from '../web/texts/de.ts'
 
 const names = Object.keys(pages) as PageName[]
 
@@ -38,9 +37,5 @@ describe('pages', () => {
       expect([next, safeNext(next)]).toEqual([next, '/'])
     }
     expect(safeNext('/basket?x=1')).toBe('/basket?x=1')
-  })
-
-  test('every problem has its title in German', () => {
-    expect(Object.keys(de.problems).toSorted()).toEqual(allProblems.map(({ name }) => name).toSorted())
   })
 })

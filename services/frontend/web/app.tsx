@@ -4,7 +4,7 @@ import { useLoaded } from './loaded.ts'
 import { Header } from './components/header.tsx'
 import { Notices } from './components/notices.tsx'
 import { Failure, Loading } from './components/states.tsx'
-import { chooseLanguage, language, languages, texts, textsOf } from './language.ts'
+import { chooseLanguage, language, nameOfLanguage, pageLanguages, texts } from './language.ts'
 import { BasketPage } from './pages/basket.tsx'
 import { LogInPage } from './pages/login.tsx'
 import { CrashedPage, NotFoundPage } from './pages/not-found.tsx'
@@ -109,14 +109,14 @@ function Footer() {
     <footer class="bottom">
       <p>{footer.note}</p>
       <div role="group" aria-label={footer.language} class="languages">
-        {languages.map((which) => (
+        {pageLanguages.map((which) => (
           <button
             type="button"
             lang={which}
             aria-pressed={which === language.value}
             onClick={() => (user.value === undefined ? chooseLanguage(which) : void saveLanguage(which))}
           >
-            {textsOf(which).languageName}
+            {nameOfLanguage(which)}
           </button>
         ))}
       </div>

@@ -1,5 +1,5 @@
 import type { Money } from '@saas/contracts'
-import { language, locale } from './language.ts'
+import { locale } from './language.ts'
 import { amountOf, fractionDigits } from './money.ts'
 import { user } from './session.ts'
 
@@ -12,7 +12,8 @@ export function money(value: Money): string {
 
 /** A price as one types it, for a form. */
 export function typedPrice(value: Money): string {
-  return amountOf(value, language.value === 'de' ? ',' : '.')
+  const parts = new Intl.NumberFormat(locale.value).formatToParts(0.5)
+  return amountOf(value, parts.some(({ type, value: sign }) => type === 'decimal' && sign === ',') ? ',' : '.')
 }
 
 export function dateTime(time: string): string {

@@ -7,6 +7,7 @@ import './styles/rooms.css'
 import { render } from 'preact'
 import { App } from './app.tsx'
 import { followSession } from './basket.ts'
+import { followLanguage } from './language.ts'
 import { forgetNoticesOfOtherPages } from './notices.ts'
 import { followLinks } from './router.ts'
 import { restoreSession } from './session.ts'
@@ -15,5 +16,11 @@ followLinks()
 followSession()
 forgetNoticesOfOtherPages()
 void restoreSession()
-const root = document.querySelector('#app')
-if (root !== null) render(<App />, root)
+void start()
+
+/** A page whose words change under somebody's eyes is worse than one that comes a moment later. */
+async function start(): Promise<void> {
+  await followLanguage()
+  const root = document.querySelector('#app')
+  if (root !== null) render(<App />, root)
+}

@@ -205,8 +205,9 @@ export class Courier implements AsyncDisposable {
     const { content, zone, expiresAt, userId } = mail
     const { kind } = content
     const unsubscribeToken = isOptional(kind) ? signUnsubscribe({ userId, kind }, secretKey) : undefined
-    const view = viewOf({ content, recipient, zone, secret, expiresAt, unsubscribeToken }, shop, now)
-    const rendered = templates.render(kind, recipient.language, view)
+    const language = templates.languageOf(content, recipient.language)
+    const view = viewOf({ content, recipient, language, zone, secret, expiresAt, unsubscribeToken }, shop, now)
+    const rendered = templates.render(kind, language, view)
     const url = unsubscribeToken === undefined ? undefined : `${shop.url}/auth/unsubscribe/${unsubscribeToken}`
     return this.#composer.compose(mail.id, recipient.email, rendered, now, url)
   }

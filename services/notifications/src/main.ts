@@ -15,7 +15,7 @@ import { Scheduler } from './scheduler.ts'
 import { Schedules } from './schedules.ts'
 import { notificationsHandlers, servedRoutes } from './routes.ts'
 import { SmtpServers } from './smtp.ts'
-import { Templates } from './templates.ts'
+import { TEMPLATES, Templates } from './templates.ts'
 
 /** One attempt at one server may take this many times CONN_TIMEOUT; servers are slow to answer a whole mail. */
 const SEND_TIMEOUTS = 2
@@ -27,10 +27,11 @@ const CAUGHT_UP_MESSAGES = 1_000
 export async function startNotifications(
   config: NotificationsConfig,
   { logger, clock, tracing }: ServiceContext,
+  templatesDirectory = TEMPLATES,
 ): Promise<RunningService> {
   const sender = parseSender(config.mailFrom)
   const quiet = parseQuietHours(config.quietHours)
-  const templates = new Templates()
+  const templates = new Templates(templatesDirectory)
   const connectTimeoutMs = config.connTimeoutSeconds * 1_000
   const cartReminderMs = config.cartReminderHours * HOUR_MS
   const sendTimeoutMs = connectTimeoutMs * SEND_TIMEOUTS

@@ -65,8 +65,10 @@ const examples: FactsByKind = {
 }
 
 /** Every kind of mail in every language, rendered from the contracts' examples. */
-export function previews(shop: Shop = { name: 'Shop', url: 'http://localhost:8080' }): Preview[] {
-  const templates = new Templates()
+export function previews(
+  shop: Shop = { name: 'Shop', url: 'http://localhost:8080' },
+  templates = new Templates(),
+): Preview[] {
   return mailKinds.flatMap((kind) => templates.languages.map((language) => preview(templates, kind, language, shop)))
 }
 
@@ -76,7 +78,7 @@ function preview(templates: Templates, kind: MailKind, language: string, shop: S
   const secret = exampleSecret(kind, shop)
   const expiresAt = secret === undefined ? undefined : new Date(now.getTime() + validMsOf(kind))
   const unsubscribeToken = isOptional(kind) ? `${EXAMPLE_USER}.${kind}.${'A'.repeat(43)}` : undefined
-  const occasion = { content, recipient, zone: 'Europe/Berlin', secret, expiresAt, unsubscribeToken }
+  const occasion = { content, recipient, language, zone: 'Europe/Berlin', secret, expiresAt, unsubscribeToken }
   const view = viewOf(occasion, shop, now)
   return { kind, ...templates.render(kind, language, view) }
 }

@@ -2,12 +2,13 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Liquid, type Template } from 'liquidjs'
-import { mailKinds, type MailKind } from '@saas/contracts'
+import { fallbackLanguage, mailKinds, type MailKind } from '@saas/contracts'
 import { singleLine } from './address.ts'
+import type { Content } from './content.ts'
 import { escapeHtml, registerValueTag, withValueTags } from './value-tag.ts'
 
-const DIRECTORY = fileURLToPath(new URL('../templates', import.meta.url))
-const FALLBACK_LANGUAGE = 'en'
+/** Ours. */
+export const TEMPLATES = fileURLToPath(new URL('../templates', import.meta.url))
 const RENDER_MS_MAX = 1_000
 const SUBJECT_LENGTH_MAX = 200
 const LAYOUTS = ['layout.html', 'layout.txt']
@@ -35,18 +36,20 @@ export class Templates {
   /** HTML escapes every value. Subject and text take them as they are. */
   readonly #html: Liquid
   readonly #plain: Liquid
+  readonly #directory: string
   readonly #parts = new Map<string, Parts>()
   readonly languages: readonly string[]
   /** Those that are the same in every mail that has them, because nothing in them is a value. */
   readonly constantLines: ReadonlySet<string>
 
   /** @throws {Error} naming the template that is missing or cannot be parsed: the service does not start without one. */
-  constructor() {
-    this.languages = readdirSync(DIRECTORY, { withFileTypes: true })
+  constructor(directory = TEMPLATES) {
+    this.#directory = directory
+    this.languages = readdirSync(directory, { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
       .map(({ name }) => name)
       .sort()
-    const templates = layoutsOf(this.languages)
+    const templates = layoutsOf(directory, this.languages)
     // A name, not a file: what is not in this table cannot be included.
     const options = {
       templates,
@@ -68,17 +71,27 @@ export class Templates {
   }
 
   /**
-   * Renders all three parts. A language without templates gets English.
+   * In which language somebody who wants this one gets to read it: in that, in the one without a region (`de` for `de-AT`), or
+   * in the fallback language, which everything is there in. What operators wrote may be in fewer languages than the templates.
+   */
+  languageOf(content: Content, wanted: string): string {
+    const isThere = (language: string): boolean =>
+      this.languages.includes(language) &&
+      (content.kind !== 'announcement' || (content.facts as Readonly<Record<string, unknown>>)[language] !== undefined)
+    return [wanted, wanted.split('-', 1).join().toLowerCase()].find(isThere) ?? fallbackLanguage
+  }
+
+  /**
+   * Renders all three parts, in a language that has templates.
    *
    * @throws {Error} when a template names a value or filter that is not there.
    */
   render(kind: MailKind, language: string, view: object): Rendered {
-    const known = this.languages.includes(language) ? language : FALLBACK_LANGUAGE
-    const parts = this.#parts.get(`${known}/${kind}`)
-    if (parts === undefined) throw new Error(`There is no template ${known}/${kind}`)
-    const values = { ...view, language: known }
+    const parts = this.#parts.get(`${language}/${kind}`)
+    if (parts === undefined) throw new Error(`There is no template ${language}/${kind}`)
+    const values = { ...view, language }
     return {
-      language: known,
+      language,
       subject: singleLine(String(this.#plain.renderSync(parts.subject, values))).slice(0, SUBJECT_LENGTH_MAX),
       html: String(this.#html.renderSync(parts.html, values)),
       text: `${String(this.#plain.renderSync(parts.text, values)).trim()}\n`,
@@ -87,26 +100,26 @@ export class Templates {
 
   #parse(language: string, kind: MailKind): Parts {
     return {
-      subject: this.#plain.parse(read(`${language}/${kind}.subject`)),
-      html: this.#html.parse(read(`${language}/${kind}.html`)),
-      text: this.#plain.parse(read(`${language}/${kind}.txt`)),
+      subject: this.#plain.parse(read(this.#directory, `${language}/${kind}.subject`)),
+      html: this.#html.parse(read(this.#directory, `${language}/${kind}.html`)),
+      text: this.#plain.parse(read(this.#directory, `${language}/${kind}.txt`)),
     }
   }
 }
 
 /** `layout.html` is shared by all languages and includes what each says at the foot of every mail. */
-function layoutsOf(languages: readonly string[]): Record<string, string> {
-  const shared = readdirSync(DIRECTORY).filter((name) => name.includes('.'))
+function layoutsOf(directory: string, languages: readonly string[]): Record<string, string> {
+  const shared = readdirSync(directory).filter((name) => name.includes('.'))
   const own = languages.flatMap((language) =>
     LAYOUTS.map((layout) => `${language}/${layout.replace('layout', 'footer')}`),
   )
-  return Object.fromEntries([...shared, ...own].map((name) => [name, read(name)]))
+  return Object.fromEntries([...shared, ...own].map((name) => [name, read(directory, name)]))
 }
 
 function linesWithoutValues(template: string): string[] {
   return template.split(/\r?\n/).filter((line) => !/\{[{%]/.test(line))
 }
 
-function read(name: string): string {
-  return withValueTags(readFileSync(join(DIRECTORY, name), 'utf8'))
+function read(directory: string, name: string): string {
+  return withValueTags(readFileSync(join(directory, name), 'utf8'))
 }

@@ -1,4 +1,4 @@
-import { fillPath, pages, shortId, type MailSecret } from '@saas/contracts'
+import { fallbackLanguage, fillPath, pages, shortId, type MailSecret } from '@saas/contracts'
 import { singleLine } from './address.ts'
 import type { Content, LowProduct, Recipient } from './content.ts'
 import { formatDate, formatMoney, formatTime, formatTimeLeft } from './format.ts'
@@ -13,6 +13,8 @@ export interface Shop {
 export interface Occasion {
   readonly content: Content
   readonly recipient: Recipient
+  /** In which it is written; the recipient may have asked for another. */
+  readonly language: string
   readonly zone: string | undefined
   readonly secret: MailSecret | undefined
   readonly expiresAt: Date | undefined
@@ -26,15 +28,14 @@ function unsubscribePage(shop: Shop, token: string): string {
 }
 
 /**
- * The values a template may name. Everything people read as money or time is formatted here, in the recipient's
- * language; a value that is missing is missing in the template too, where it is an error.
+ * The values a template may name. Everything people read as money or time is formatted here, in the language of the
+ * mail; a value that is missing is missing in the template too, where it is an error.
  */
 export function viewOf(
-  { content, recipient, zone, secret, expiresAt, unsubscribeToken }: Occasion,
+  { content, recipient, language, zone, secret, expiresAt, unsubscribeToken }: Occasion,
   shop: Shop,
   now: Date,
 ) {
-  const { language, name } = recipient
   const formats: Formats = {
     language,
     time: (text) => formatTime(text, language, zone),
@@ -50,13 +51,16 @@ export function viewOf(
       basket: shop.url + pages.basket,
     },
     unsubscribe: unsubscribeToken === undefined ? null : unsubscribePage(shop, unsubscribeToken),
-    name: singleLine(name),
+    name: singleLine(recipient.name),
     ...(content.kind === 'email-change' ? { code: null } : {}),
     ...secret,
     ...(expiresAt === undefined ? {} : { timeLeft: formatTimeLeft(expiresAt, now, language) }),
     ...factsOf(content, shop, formats),
   }
 }
+
+/** Also those that only a newer version of the publisher knew. */
+type AnnouncementByLanguage = Readonly<Record<string, { readonly title: string; readonly text: string } | undefined>>
 
 interface Formats {
   readonly language: string
@@ -125,7 +129,7 @@ function factsOf(
         })),
       }
     case 'announcement': {
-      const { title, text } = language === 'de' ? content.facts.de : content.facts.en
+      const { title, text } = (content.facts as AnnouncementByLanguage)[language] ?? content.facts[fallbackLanguage]
       return { title: singleLine(title), paragraphs: text.split(/\s*\n\s*\n\s*/).map((part) => singleLine(part)) }
     }
     case 'order-rejected':

@@ -1,8 +1,12 @@
 import { headers } from '@nats-io/transport-node'
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { v7 as uuidv7 } from 'uuid'
 import { describe, expect, test } from 'vitest'
 import { authEvents, ordersEvents, type Event, type MailKind } from '@saas/contracts'
 import { eventually } from '@saas/testing'
+import { TEMPLATES } from '../src/templates.ts'
 import { seal, someOrder, someUser, someVerification, startShop } from './fixture.ts'
 import { SmtpSink, type Behaviour } from './smtp-sink.ts'
 
@@ -52,6 +56,32 @@ describe.concurrent('every promised mail, once', () => {
     }
     expect(shop.smtp.accepted).toHaveLength(kinds.length * users.length)
     expect(await shop.database.query('select 1 from dead_letter')).toEqual([])
+  })
+
+  test('a folder of templates that is added is a language in which mails are sent', async () => {
+    const templatesDirectory = await mkdtemp(join(tmpdir(), 'templates-'))
+    await using folders = new AsyncDisposableStack()
+    folders.defer(async () => await rm(templatesDirectory, { recursive: true }))
+    await cp(TEMPLATES, templatesDirectory, { recursive: true })
+    await cp(join(TEMPLATES, 'en'), join(templatesDirectory, 'fr'), { recursive: true })
+    await writeFile(join(templatesDirectory, 'fr/order-confirmed.subject'), 'Commande {{ order.shortId }} confirmée')
+    await using shop = await startShop({ templatesDirectory })
+    const readers = ['fr', 'fr-CA', 'nl'].map((language) => someUser({ language }))
+    for (const user of readers) {
+      await shop.publisher.publish(authEvents.userChanged, user)
+      await shop.publisher.publish(ordersEvents.orderConfirmed, someOrder(user.userId))
+    }
+    await eventually(() => shop.smtp.accepted.length === readers.length)
+    const seen = readers.map(({ email }) => {
+      const [mail] = shop.smtp.acceptedFor(email)
+      return [/^Content-Language: (.*)\r$/m.exec(mail?.raw ?? '')?.[1], mail?.decoded.includes('9,80\u{a0}€')]
+    })
+    // Nobody's mail is lost for a language that is not there.
+    expect(seen).toEqual([
+      ['fr', true],
+      ['fr', true],
+      ['en', false],
+    ])
   })
 
   test('an order mail goes out at once, in the words of its recipient, and names the order', async () => {

@@ -130,6 +130,7 @@ export async function startShop(
     quietHours?: string
     publicUrl?: string
     mailSecretKeyAccepted?: Uint8Array
+    templatesDirectory?: string
   } = {},
 ): Promise<Shop> {
   await using stack = new AsyncDisposableStack()
@@ -148,7 +149,9 @@ export async function startShop(
     ...(options.publicUrl === undefined ? {} : { publicUrl: options.publicUrl }),
     ...(options.connTimeoutSeconds === undefined ? {} : { connTimeoutSeconds: options.connTimeoutSeconds }),
   }
-  const notifications = stack.use(await startService('notifications', startNotifications, { database, bus, config }))
+  const start: typeof startNotifications = async (configuration, context) =>
+    await startNotifications(configuration, context, options.templatesDirectory)
+  const notifications = stack.use(await startService('notifications', start, { database, bus, config }))
   const rows = async (): Promise<MailRow[]> => await database.query<MailRow>('select * from mail order by id')
   const owned = stack.move()
   return {

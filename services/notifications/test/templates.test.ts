@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { mailKinds } from '@saas/contracts'
+import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { languages, mailKinds } from '@saas/contracts'
 import { previewPage } from '../src/preview-page.ts'
 import { previews } from '../src/preview.ts'
-import { Templates } from '../src/templates.ts'
+import { TEMPLATES, Templates } from '../src/templates.ts'
 import { viewOf } from '../src/view.ts'
 
 const templates = new Templates()
@@ -27,11 +30,12 @@ const order = {
 function orderView(language: string, total = order.total, name = 'Ada') {
   const recipient = { email: 'ada@example.com', name, language }
   const content = { kind: 'order-confirmed', facts: { ...order, total } } as const
-  return viewOf({ content, recipient, zone: undefined, secret: undefined, expiresAt: undefined }, shop, now)
+  const occasion = { content, recipient, language, zone: undefined, secret: undefined, expiresAt: undefined }
+  return viewOf(occasion, shop, now)
 }
 
 test('every kind of mail can be read in every language', () => {
-  expect(templates.languages).toEqual(['de', 'en'])
+  expect(templates.languages).toEqual(languages.toSorted())
   expect(all).toHaveLength(mailKinds.length * templates.languages.length)
   expect(new Set(all.map(({ html }) => html)).size).toBe(all.length)
 })
@@ -116,7 +120,7 @@ describe('what a template is given', () => {
     const secret = { code: '426913', link: 'https://shop.example/verify#token=x' }
     const content = { kind: 'verify-address', facts: { codeExpiresAt: now.toISOString() } } as const
     const expiresAt = new Date(now.getTime() + 3 * 3_600_000)
-    const view = viewOf({ content, recipient, zone: undefined, secret, expiresAt }, shop, now)
+    const view = viewOf({ content, recipient, language: 'en', zone: undefined, secret, expiresAt }, shop, now)
     const { html, text } = templates.render('verify-address', 'en', view)
     for (const part of [html, text]) {
       expect(part).not.toContain('426913')
@@ -136,7 +140,8 @@ describe('what a template is given', () => {
         const recipient = { email: 'ada@example.com', name: 'Ada', language }
         const facts = { factor, change, label: 'My phone', changedAt: now.toISOString() }
         const content = { kind: 'factor-changed', facts } as const
-        const view = viewOf({ content, recipient, zone: undefined, secret: undefined, expiresAt: undefined }, shop, now)
+        const occasion = { content, recipient, language, zone: undefined, secret: undefined, expiresAt: undefined }
+        const view = viewOf(occasion, shop, now)
         const { text } = templates.render('factor-changed', language, view)
         return text.split('\n\n')[1] ?? ''
       })
@@ -145,7 +150,55 @@ describe('what a template is given', () => {
     }
   })
 
-  test('a language without templates gets English', () => {
-    expect(templates.render('order-confirmed', 'fr', orderView('fr')).html).toContain('lang="en"')
+  test('whoever reads a language that is not there gets the whole mail in the nearest one that is', () => {
+    const content = { kind: 'order-confirmed', facts: order } as const
+    const chosen = ['de', 'de-AT', 'DE-ch', 'fr', 'en-GB'].map((wanted) => templates.languageOf(content, wanted))
+    expect(chosen).toEqual(['de', 'de', 'de', 'en', 'en'])
+  })
+
+  test('an announcement comes in the language it was written in, not half in that of its reader', () => {
+    const facts = { en: { title: 'Sale', text: 'It begins.' } }
+    const content = { kind: 'announcement', facts } as const
+    const recipient = { email: 'ada@example.com', name: 'Ada', language: 'de' }
+    const language = templates.languageOf(content, recipient.language)
+    expect(language).toBe('en')
+    const occasion = { content, recipient, language, zone: undefined, secret: undefined, expiresAt: undefined }
+    const view = viewOf({ ...occasion, unsubscribeToken: 'x' }, shop, now)
+    expect(templates.render('announcement', language, view).text).toContain('It begins.')
+    const both = { kind: 'announcement', facts: { ...facts, de: { title: 'Verkauf', text: 'Er beginnt.' } } } as const
+    expect(templates.languageOf(both, 'de')).toBe('de')
   })
 })
+
+describe('a folder of templates', () => {
+  test('has the same files as every other, and each names the same values', async () => {
+    const [english = [], ...others] = await Promise.all(languages.map(namesByFile))
+    for (const other of others) expect(other).toEqual(english)
+  })
+
+  test('that lacks one of them keeps the service from starting, which says which', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'templates-'))
+    try {
+      await cp(TEMPLATES, directory, { recursive: true })
+      await rm(join(directory, 'de/digest.txt'))
+      expect(() => new Templates(directory)).toThrow(/de\/digest\.txt/)
+    } finally {
+      await rm(directory, { recursive: true })
+    }
+  })
+})
+
+/** Each file with the names of values, filters and tags in it; the words between quotes are what a language is free in. */
+async function namesByFile(language: string): Promise<[string, string[]][]> {
+  const files = (await readdir(join(TEMPLATES, language))).toSorted()
+  return await Promise.all(
+    files.map(async (file): Promise<[string, string[]]> => {
+      const text = await readFile(join(TEMPLATES, language, file), 'utf8')
+      const markup = [...text.matchAll(/\{[{%](.*?)[%}]\}/gs)].map(([, inside = '']) =>
+        inside.replaceAll(/'[^']*'|"[^"]*"/g, ''),
+      )
+      const names = markup.flatMap((inside) => inside.match(/[a-z]\w*(?:\.\w+)*/gi) ?? [])
+      return [file, [...new Set(names)].toSorted()]
+    }),
+  )
+}

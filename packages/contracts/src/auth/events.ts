@@ -2,12 +2,12 @@ import type { Static } from 'typebox'
 import { Type } from '../schema.ts'
 import { event } from '../event.ts'
 import { MailPreferences } from '../preferences.ts'
-import { Email, Id, Language, Time, Zone } from '../shapes.ts'
+import { Email, Id, LanguageTag, Time, Zone } from '../shapes.ts'
 import { factorChanges, factors, PersonName } from './shapes.ts'
 
 const userId = '01977c1e-6a00-7000-8000-000000000001'
-const Recipient = { userId: Id, email: Email, name: PersonName, language: Language }
-const recipient = { userId, email: 'ada@example.com', name: 'Ada', language: 'en' as const }
+const Recipient = { userId: Id, email: Email, name: PersonName, language: LanguageTag }
+const recipient = { userId, email: 'ada@example.com', name: 'Ada', language: 'en' }
 /** Compact JWE (`dir`, `A256GCM`) under MAIL_SECRET_KEY of the JSON `MailSecret`. */
 const Secret = Type.String({ maxLength: 4096, description: 'JWE of a MailSecret; only notifications can open it' })
 const secret = 'eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..aXY.Y2lwaGVydGV4dA.dGFn'

@@ -1,8 +1,8 @@
-import { PASSWORD_CHARACTERS_MIN, authRoutes, type Language, type Profile } from '@saas/contracts'
+import { PASSWORD_CHARACTERS_MIN, authRoutes, languages, type Language, type Profile } from '@saas/contracts'
 import { call } from '../client.ts'
 import { Field, Form, PasswordField, Select, entry, secretEntry } from '../components/form.tsx'
 import { Page, SignedInOnly } from '../components/page.tsx'
-import { chooseLanguage, languages, texts, textsOf } from '../language.ts'
+import { chooseLanguage, nameOfLanguage, texts } from '../language.ts'
 import { say, sayTrouble } from '../notices.ts'
 import { rememberUser, signOut, user } from '../session.ts'
 import { AvatarSection } from './account-avatar.tsx'
@@ -60,7 +60,7 @@ function ProfileSection({ person }: { person: Profile }) {
         <Select name="language" label={account.language} defaultValue={person.language}>
           {languages.map((which) => (
             <option key={which} value={which} lang={which} selected={which === person.language}>
-              {textsOf(which).languageName}
+              {nameOfLanguage(which)}
             </option>
           ))}
         </Select>

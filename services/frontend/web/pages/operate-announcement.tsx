@@ -1,14 +1,20 @@
 import { useSignal } from '@preact/signals'
-import { notificationsRoutes, roles, type NewSchedule } from '@saas/contracts'
+import {
+  fallbackLanguage,
+  languages,
+  notificationsRoutes,
+  roles,
+  type Language,
+  type NewSchedule,
+} from '@saas/contracts'
 import { v7 as uuidv7 } from 'uuid'
 import { call } from '../client.ts'
 import { entry, Field, Form, Select, TextArea } from '../components/form.tsx'
-import { texts } from '../language.ts'
+import { language, nameOfLanguage, texts } from '../language.ts'
 import { say } from '../notices.ts'
 
 const EACH_USERS_ZONE = 'each'
 const EVERYBODY = 'everybody'
-const languages = ['en', 'de'] as const
 const rhythms = ['once', 'daily', 'weekly'] as const
 const TITLE_LENGTH_MAX = 70
 const TEXT_LENGTH_MAX = 5_000
@@ -51,19 +57,19 @@ export function AnnouncementForm({ made }: { made: () => void }) {
             </option>
           ))}
         </Select>
-        {languages.map((language) => (
-          <fieldset key={language} lang={language} class="words">
-            <legend>{operate.languages[language]}</legend>
+        {languages.map((which) => (
+          <fieldset key={which} lang={which} class="words">
+            <legend>{nameOfLanguage(which, language.value)}</legend>
             <Field
-              name={`title-${language}`}
-              pointer={`/announcement/${language}/title`}
+              name={`title-${which}`}
+              pointer={`/announcement/${which}/title`}
               label={operate.announcementTitle}
               maxLength={TITLE_LENGTH_MAX}
               required
             />
             <TextArea
-              name={`text-${language}`}
-              pointer={`/announcement/${language}/text`}
+              name={`text-${which}`}
+              pointer={`/announcement/${which}/text`}
               label={operate.announcementText}
               hint={operate.announcementHint}
               maxLength={TEXT_LENGTH_MAX}
@@ -81,17 +87,18 @@ function announcementOf(entries: FormData): NewSchedule {
   const at = entry(entries, 'at').slice(0, 'YYYY-MM-DDTHH:MM'.length)
   const zone = entry(entries, 'zone')
   const role = roles.find((known) => known === entry(entries, 'roles'))
-  const inLanguage = (language: (typeof languages)[number]) => ({
-    title: entry(entries, `title-${language}`),
-    text: entry(entries, `text-${language}`),
+  const written = (which: Language) => ({
+    title: entry(entries, `title-${which}`),
+    text: entry(entries, `text-${which}`),
   })
+  const others = languages.map((which) => [which, written(which)])
   return {
-    name: entry(entries, 'title-en'),
+    name: entry(entries, `title-${fallbackLanguage}`),
     ...timingOf(at, entry(entries, 'repeats')),
     zone: zone === EACH_USERS_ZONE ? null : zone,
     catchUp: 'once',
     roles: role === undefined ? null : [role],
-    announcement: { en: inLanguage('en'), de: inLanguage('de') },
+    announcement: { ...Object.fromEntries(others), [fallbackLanguage]: written(fallbackLanguage) },
   }
 }
 

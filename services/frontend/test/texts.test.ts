@@ -1,0 +1,39 @@
+import { allProblems, fallbackLanguage, languages } from '@saas/contracts'
+import { expect, test, vi } from 'vitest'
+import { texts as english, type Texts } from '../web/texts/en/index.ts'
+
+// The browser's, where the language is looked up first.
+vi.stubGlobal('localStorage', { getItem: () => null })
+vi.stubGlobal('document', { documentElement: {} })
+const { nameOfLanguage, pageLanguages } = await import('../web/language.ts')
+
+const folders = import.meta.glob<{ readonly texts: Texts }>('../web/texts/*/index.ts', { eager: true })
+
+test('each folder of texts is a language of the pages, and one that mails come in', () => {
+  const names = Object.keys(folders).map((path) => path.split('/').at(-2) ?? '')
+  expect(names.toSorted()).toEqual(pageLanguages.toSorted())
+  expect(languages).toEqual(expect.arrayContaining(names))
+})
+
+test('each language has a text wherever English has one, and a title for every problem', () => {
+  for (const [path, { texts }] of Object.entries(folders)) {
+    expect([path, keysOf(texts)]).toEqual([path, keysOf(english)])
+    const isEnglish = path.includes(`/${fallbackLanguage}/`)
+    // The contract has the English ones.
+    const titles = isEnglish ? [] : allProblems.map(({ name }) => name).toSorted()
+    expect([path, Object.keys(texts.problems).toSorted()]).toEqual([path, titles])
+  }
+})
+
+test('a language is called as it calls itself, or as a reader of another one calls it', () => {
+  const names = [nameOfLanguage('de'), nameOfLanguage('en'), nameOfLanguage('fr'), nameOfLanguage('de', 'en')]
+  expect(names).toEqual(['Deutsch', 'English', 'Français', 'German'])
+})
+
+function keysOf(texts: object, under = ''): string[] {
+  return Object.entries(texts)
+    .flatMap(([key, value]) =>
+      key === 'problems' || typeof value !== 'object' ? [under + key] : keysOf(value as object, `${under}${key}.`),
+    )
+    .toSorted()
+}

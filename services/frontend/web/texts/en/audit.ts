@@ -1,0 +1,28 @@
+export const audit = {
+  audit: {
+    action: 'What',
+    concerns: 'Whom',
+    by: 'By',
+    from: 'From',
+    themselves: 'themselves',
+    gone: 'a deleted account',
+    nobody: 'no account',
+    none: 'Nothing of the kind has happened.',
+    notOnly: (name: string) => `Not only ${name}`,
+    actions: {
+      'sign-in': 'Signed in',
+      'sign-in-failed': 'Sign-in failed',
+      'roles-changed': 'Roles changed',
+      disabled: 'Disabled',
+      enabled: 'Enabled',
+      bootstrapped: 'Made the first admin',
+      'password-changed': 'Password changed',
+      'factor-added': 'Way to sign in added',
+      'factor-removed': 'Way to sign in removed',
+      'email-changed': 'Address changed',
+      'email-restored': 'Address taken back',
+      'data-exported': 'Data downloaded',
+      'account-deleted': 'Account deleted',
+    },
+  },
+}
