@@ -18,7 +18,7 @@ import { Client } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { rendered, type Rendered } from './helm.ts'
 import { typeErrors } from './kubernetes-types.ts'
-import { allowedCalls, containerEnvironment, ofKind, secretValues, workloads } from './objects.ts'
+import { allowedCalls, containerEnvironment, heapsUnbounded, ofKind, secretValues, workloads } from './objects.ts'
 import { fileOf, provisioningOf, runProvisioning } from './provisioning.ts'
 
 const NOBODY = 65_534
@@ -250,6 +250,7 @@ test('a backup that cannot be made or found says why, and leaves no data folder'
 test('the pods that back up and restore are as restricted as the others, and reach Postgres and the store only', async () => {
   const restoring = await rendered({ set: { ...backedUp, 'postgres.restore.backup': 'latest' }, helm: 3 })
   expect(restoring.flatMap(typeErrors)).toEqual([])
+  expect(heapsUnbounded(restoring)).toEqual([])
   const [job] = ofKind(objects, 'CronJob')
   expect(job?.['spec']).toMatchObject({ schedule: '17 3 * * *', timeZone: 'Etc/UTC', concurrencyPolicy: 'Forbid' })
   for (const { name, pod, containers } of workloads(restoring).filter(({ name }) => name.startsWith('shop-postgres'))) {

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { operatorApis, parsed, rendered, renderedText, type Rendered } from './helm.ts'
 import { typeErrors } from './kubernetes-types.ts'
-import { allowedCalls, named, ofKind, selects, workloads } from './objects.ts'
+import { allowedCalls, heapsUnbounded, named, ofKind, selects, workloads } from './objects.ts'
 
 const NAME_LENGTH_MAX = 63
 const LONG_RELEASE = 'a-release-with-the-longest-name-that-helm-would-take1'
@@ -313,6 +313,10 @@ test('every pod of our images starts by their own entry point, an init that hear
     .filter(({ image = '' }) => image.includes('/saas/'))
   expect(ours.length).toBeGreaterThan(serviceNames.length)
   for (const { name, command } of ours) expect(command, name).toBeUndefined()
+})
+
+test('every Node, of Jobs and of the test too, keeps its heap below the memory limit of its container', () => {
+  for (const profile of profiles) expect(heapsUnbounded(objects[profile]), profile).toEqual([])
 })
 
 test('a service stops later than its last request', () => {

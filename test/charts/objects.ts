@@ -137,3 +137,18 @@ export function containerEnvironment(
   }
   return environment
 }
+
+/** The containers of our images whose Node does not know how much memory it has: three quarters of the limit for the heap. */
+export function heapsUnbounded(objects: readonly Rendered[]): readonly string[] {
+  return workloads(objects).flatMap(({ name, containers }) =>
+    containers
+      .filter(({ image = '' }) => image.includes('/saas/'))
+      .filter(({ env = [], resources }) => {
+        const limit = String(resources?.limits?.['memory'])
+        const mebibytes = Number.parseInt(limit) * (limit.endsWith('Gi') ? 1024 : 1)
+        const told = env.find((variable) => variable.name === 'NODE_OPTIONS')?.value
+        return told !== `--max-old-space-size=${Math.floor((mebibytes * 3) / 4)}`
+      })
+      .map((container) => `${name} ${container.name}`),
+  )
+}

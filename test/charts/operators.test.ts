@@ -238,9 +238,9 @@ test.each([
     'set postgres.backup.existingSecret',
   ],
   [
-    'a key for the store of the release',
-    { 'postgres.backup': { enabled: true, existingSecret: 'mine' } },
-    'set postgres.backup.endpoint, or remove the Secret',
+    'an administrator whom Crunchy’s operator would not find',
+    { 'global.postgres.mode': 'pgo', 'global.secrets.existing.postgres': 'mine' },
+    'in shop-postgres-pguser-postgres only: name yours so, with the keys password and verifier (the same) and the labels',
   ],
   ['a restore from nowhere', { 'postgres.restore.backup': 'latest' }, 'set postgres.backup.enabled to true'],
   [

@@ -4,7 +4,7 @@ import { eventually, testPostgres, type TestPostgres } from '@saas/testing'
 import { Client } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { rendered } from './helm.ts'
-import { named } from './objects.ts'
+import { containerEnvironment, environmentOf, named, workloads } from './objects.ts'
 import { provisioningOf, runProvisioning, type Provisioning } from './provisioning.ts'
 import { cloneDirectory } from '@saas/devstack'
 
@@ -174,4 +174,28 @@ test('a password that changed is followed, the old one is refused, and connectio
   await open.end()
   await provision()
   expect(await query(uri, 'select 1 as one')).toEqual([{ one: 1 }])
+})
+
+test('passwords of one’s own are given to the roles, and each pod puts its URL together of them', async () => {
+  const names = Object.fromEntries(services.map((service) => [service, `own-${service}`]))
+  const objects = await rendered({
+    set: { 'global.postgres.existingSecrets': names, 'global.secrets.existing.postgres': 'own' },
+  })
+  const own: Record<string, Record<string, string>> = { own: { password: 'administrator' } }
+  for (const service of services)
+    own[`own-${service}`] = { password: `${service}-1`, 'migrator-password': `${service}-2` }
+  await runProvisioning(provisioningOf(objects, own), postgres.adminUrl)
+  const here = (url = ''): string => url.replace(/@[^/]+/, `@127.0.0.1:${postgres.port}`)
+  for (const service of services) {
+    const { DATABASE_URL } = environmentOf(objects, `shop-${service}`, own)
+    const migration = workloads(objects).find(({ name }) => name.startsWith(`shop-${service}-migrate-`))
+    const { MIGRATE_DATABASE_URL } = containerEnvironment(migration?.containers[0], own)
+    for (const [url, role] of [
+      [here(DATABASE_URL), service],
+      [here(MIGRATE_DATABASE_URL), `${service}_migrator`],
+    ] as const)
+      expect(await query(url, 'select current_user as role')).toEqual([{ role }])
+    expect(await refusalOf(uris[service]?.uri ?? '')).toBe('28P01')
+  }
+  await provision()
 })

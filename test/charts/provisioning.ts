@@ -11,11 +11,11 @@ export interface Provisioning {
   readonly environment: Readonly<Record<string, string>>
 }
 
-export function provisioningOf(objects: readonly Rendered[]): Provisioning {
+export function provisioningOf(objects: readonly Rendered[], secrets = secretValues(objects)): Provisioning {
   const job = workloads(objects).find(({ name }) => name.startsWith('shop-postgres-provision-'))
   const script = join(newDirectory('provision'), 'provision.sql')
   writeFileSync(script, fileOf(objects, 'provision.sql'))
-  return { script, environment: containerEnvironment(job?.containers.at(-1), secretValues(objects)) }
+  return { script, environment: containerEnvironment(job?.containers.at(-1), secrets) }
 }
 
 /** A file of the ConfigMap of Postgres. */

@@ -24,19 +24,28 @@ test.each([
     ['notifications has no database: set global.postgres.existingSecrets.notifications to the name of a Secret'],
   ],
   [
-    'Secrets of databases that nothing reads',
-    { 'global.postgres.existingSecrets': { auth: 'a' } },
-    ['set the mode to external or remove the Secrets'],
-  ],
-  [
     'an object store without credentials',
     { 'global.objectStore.endpoint': 'https://s3.example.com' },
     ['set global.objectStore.existingSecrets.auth to the name of a Secret'],
   ],
   [
-    'credentials without an object store',
-    { 'global.objectStore.existingSecrets': { auth: 's3' } },
-    ['set global.objectStore.endpoint'],
+    'an administrator of a database elsewhere',
+    {
+      'global.secrets.existing.postgres': 'own-postgres',
+      'global.postgres': {
+        mode: 'external',
+        existingSecrets: { auth: 'a', products: 'b', orders: 'c', notifications: 'd' },
+      },
+    },
+    ['global.secrets.existing.postgres is set', 'remove it'],
+  ],
+  [
+    'an administrator of an object store elsewhere',
+    {
+      'global.secrets.existing.objectstore': 'own-store',
+      'global.objectStore': { endpoint: 'https://s3.example.com', existingSecrets: { auth: 'a', products: 'b' } },
+    },
+    ['global.secrets.existing.objectstore is set', 'remove it'],
   ],
   ['no way for mail', { 'global.mail.mailbox': false }, ['No mail can leave: set global.mail.existingSecret']],
   ['mail servers that nothing reaches', { 'global.mail.existingSecret': 'smtp' }, ['set global.mail.mailbox to false']],

@@ -1,5 +1,9 @@
+import { mkdtempSync } from 'node:fs'
+import { join } from 'node:path'
+import { sharedServers } from '@saas/testing'
 import { expect, test } from 'vitest'
-import { refusal, rendered } from './helm.ts'
+import { startApiServer } from './api-server.ts'
+import { operatorApis, refusal, rendered, runHelm, settings, umbrella, type Rendered } from './helm.ts'
 import { allowedCalls, environmentOf, ofKind, secretValues, workloads } from './objects.ts'
 
 /** Secrets of somebody's own in every place that takes one. */
@@ -16,9 +20,35 @@ const ownSecrets = {
   'global.imagePullSecrets': [{ name: 'own-registry' }],
 }
 
-test('with Secrets of one’s own for everything none is made, and rendering without a cluster needs no seed', async () => {
-  const objects = await rendered({ seed: '', files: ['values-external.yaml'], set: ownSecrets })
-  expect(ofKind(objects, 'Secret')).toEqual([])
+const databases = ['auth', 'products', 'orders', 'notifications']
+
+/** Those of the servers that a release runs itself. */
+function ownServerSecrets(administrator: string): Readonly<Record<string, unknown>> {
+  return {
+    'global.secrets.existing': {
+      ...ownSecrets['global.secrets.existing'],
+      postgres: administrator,
+      objectstore: 'own-store',
+    },
+    'global.postgres.existingSecrets': Object.fromEntries(
+      databases.map((service) => [service, `own-${service}-database`]),
+    ),
+    'global.objectStore.existingSecrets': { auth: 'own-auth-s3', products: 'own-products-s3' },
+  }
+}
+
+/** What services and NATS read of Secrets of one's own, however the rest is run. */
+const ofServices = [
+  ...databases.flatMap((service) =>
+    ['nats-password', 'internal-token-key', 'internal-token-key-accepted'].map((key) => `own-${service} ${key}`),
+  ),
+  ...['key-encryption-key', 'mail-secret-key'].flatMap((key) => [`own-auth ${key}`, `own-auth ${key}-accepted`]),
+  'own-nats route-password',
+  'own-oidc providers',
+]
+
+/** Name and key of all that some container has from a Secret. */
+function secretsRead(objects: readonly Rendered[]): readonly string[] {
   const read = workloads(objects).flatMap(({ containers }) =>
     containers
       .flatMap(({ env }) => env ?? [])
@@ -27,21 +57,126 @@ test('with Secrets of one’s own for everything none is made, and rendering wit
         return name === undefined ? [] : [`${name} ${key}`]
       }),
   )
-  const tokenKeys = ['internal-token-key', 'internal-token-key-accepted']
-  const databases = ['auth', 'products', 'orders', 'notifications']
+  return [...new Set(read)].toSorted()
+}
+
+test('with Secrets of one’s own for everything none is made, and rendering without a cluster needs no seed', async () => {
+  const objects = await rendered({ seed: '', files: ['values-external.yaml'], set: ownSecrets })
+  expect(ofKind(objects, 'Secret')).toEqual([])
   const documented = [
-    ...databases.flatMap((service) => ['nats-password', ...tokenKeys].map((key) => `own-${service} ${key}`)),
-    ...['key-encryption-key', 'mail-secret-key'].flatMap((key) => [`own-auth ${key}`, `own-auth ${key}-accepted`]),
-    'own-nats route-password',
-    'own-oidc providers',
+    ...ofServices,
     ...databases.flatMap((service) => ['uri', 'direct-uri'].map((key) => `shop-${service}-postgres ${key}`)),
     ...['auth', 'products'].flatMap((service) =>
       ['access-key', 'secret-key'].map((key) => `shop-${service}-s3 ${key}`),
     ),
     'shop-smtp smtp-url',
   ]
-  expect([...new Set(read)].toSorted()).toEqual(documented.toSorted())
+  expect(secretsRead(objects)).toEqual(documented.toSorted())
   for (const { pod, name } of workloads(objects)) expect(pod.imagePullSecrets, name).toEqual([{ name: 'own-registry' }])
+})
+
+test.each(['standalone', 'cnpg', 'pgo'] as const)(
+  'the servers of a release itself take Secrets of one’s own for every credential too: %s',
+  async (mode) => {
+    const administrator = mode === 'pgo' ? 'shop-postgres-pguser-postgres' : 'own-postgres'
+    const backup = {
+      enabled: true,
+      existingSecret: 'own-backup',
+      ...(mode === 'pgo' ? { endpoint: 'https://s3.example.com' } : {}),
+    }
+    const objects = await rendered({
+      seed: '',
+      apiVersions: Object.values(operatorApis),
+      set: {
+        ...ownSecrets,
+        ...ownServerSecrets(administrator),
+        'global.postgres.mode': mode,
+        'postgres.backup': backup,
+      },
+    })
+    expect(ofKind(objects, 'Secret')).toEqual([])
+    const documented = [
+      ...ofServices,
+      ...databases.flatMap((service) =>
+        ['password', 'migrator-password'].map((key) => `own-${service}-database ${key}`),
+      ),
+      ...['own-auth-s3', 'own-products-s3', 'own-store', ...(mode === 'pgo' ? [] : ['own-backup'])].flatMap((name) => [
+        `${name} access-key`,
+        `${name} secret-key`,
+      ]),
+      `${administrator} password`,
+      ...(mode === 'standalone' ? [`${administrator} backup-password`] : []),
+    ]
+    expect(secretsRead(objects)).toEqual(documented.toSorted())
+    // Nothing that an operator is told of has a password that the Job would undo.
+    const [cluster] = [...ofKind(objects, 'Cluster'), ...ofKind(objects, 'PostgresCluster')]
+    expect(cluster?.['spec']).toEqual(
+      {
+        standalone: undefined,
+        cnpg: expect.objectContaining({
+          superuserSecret: { name: administrator },
+          bootstrap: { initdb: expect.not.objectContaining({ secret: expect.anything() as unknown }) as unknown },
+          managed: {
+            roles: databases
+              .flatMap((service) => [service, `${service}_migrator`])
+              .toSorted()
+              .map((name) => ({ name, ensure: 'present', login: true })),
+          },
+        }) as unknown,
+        pgo: expect.objectContaining({ users: [{ name: 'postgres' }] }) as unknown,
+      }[mode],
+    )
+  },
+)
+
+test('each of them alone may be one’s own, and the rest is made', async () => {
+  const set = { 'global.postgres.existingSecrets': { orders: 'own-orders-database' } }
+  const [before, after] = await Promise.all([rendered(), rendered({ set })])
+  const { 'shop-orders-database': gone, ...rest } = secretValues(before)
+  expect(gone).toBeDefined()
+  expect(secretValues(after)).toEqual(rest)
+})
+
+test('a Secret of one’s own that is there and lacks what is read is refused, and no value is shown', async () => {
+  await using cluster = await startApiServer(mkdtempSync(join(sharedServers().directory, 'own-secrets-')))
+  const put = (name: string, data: Record<string, string>): void => {
+    const encoded = Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString('base64')])
+    const path = name === 'kube-root-ca.crt' ? 'configmaps' : 'secrets'
+    cluster.objects.set(`/api/v1/namespaces/shops/${path}/${name}`, {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name, namespace: 'shops' },
+      data: Object.fromEntries(encoded) as Record<string, string>,
+    })
+  }
+  const said = async (set: Readonly<Record<string, unknown>>): Promise<string> =>
+    await runHelm(4, [
+      'install',
+      'shop',
+      umbrella,
+      '--dry-run=server',
+      '--disable-openapi-validation',
+      '--namespace=shops',
+      `--kubeconfig=${cluster.kubeconfig}`,
+      ...settings(set),
+    ]).then(
+      () => 'not refused',
+      (error: Error & { stderr?: string }) => error.stderr ?? error.message,
+    )
+  put('kube-root-ca.crt', {})
+  const set = { 'global.postgres.existingSecrets.orders': 'own-orders-database' }
+  // What makes it may run later.
+  expect(await said(set)).toBe('not refused')
+  put('own-orders-database', { uri: 'postgres://…', 'direct-uri': 'postgres://…' })
+  expect(await said(set)).toContain(
+    'global.postgres.existingSecrets.orders names the Secret own-orders-database, which has no key',
+  )
+  put('own-orders-database', { password: 'p@ss/word', 'migrator-password': 'fine' })
+  const refused = await said(set)
+  expect(refused).toContain('whose password is not of the form')
+  expect(refused).not.toContain('p@ss')
+  put('own-orders-database', { password: 'pass-word_1', 'migrator-password': 'fine' })
+  expect(await said(set)).toBe('not refused')
 })
 
 test('`helm test` reads the Secret of one’s own, comes by TLS where the edge ends it, and is not there without the edge', async () => {

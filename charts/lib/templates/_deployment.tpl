@@ -31,7 +31,7 @@ spec:
         - name: wait-for-schema
           {{- include "saas.serviceContainer" . | nindent 10 }}
           args: [src/migrate.ts, --wait-for-schema]
-          env: {{- include "saas.env" (include "saas.fromSecret" (list "DATABASE_URL" (include "saas.databaseSecret" .) "uri")) | nindent 12 }}
+          env: {{- include "saas.env" (printf "%s\n%s" (include "saas.databaseUrl" (list . "DATABASE_URL" "uri")) (include "saas.nodeOptions" .Values.resources)) | nindent 12 }}
       {{- end }}
       containers:
         - name: {{ $name }}

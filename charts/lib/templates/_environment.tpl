@@ -15,7 +15,6 @@ from the declared needs.
 {{- define "saas.environment" -}}
 {{- $name := .Chart.Name -}}{{- $global := .Values.global -}}{{- $needs := .Values.needs -}}
 {{- $secret := include "saas.serviceSecret" (list . $name) -}}
-{{- $database := include "saas.databaseSecret" . -}}
 LISTEN_HOST: 0.0.0.0
 LISTEN_PORT: '3000'
 OPS_PORT: '9000'
@@ -23,9 +22,9 @@ PUBLIC_URL: {{ $global.publicUrl | quote }}
 LOG_LEVEL: {{ .Values.logLevel | quote }}
 OTEL_EXPORTER_OTLP_ENDPOINT: {{ $global.tracing.endpoint | quote }}
 OTEL_TRACES_SAMPLER_ARG: {{ $global.tracing.share | toString | quote }}
-NODE_OPTIONS: --max-old-space-size={{ include "saas.heapMiB" .Values.resources.limits.memory }}
+{{ include "saas.nodeOptions" .Values.resources }}
 {{- if $needs.database }}
-{{ include "saas.fromSecret" (list "DATABASE_URL" $database "uri") }}
+{{ include "saas.databaseUrl" (list . "DATABASE_URL" "uri") }}
 {{- end }}
 {{- if $needs.nats }}
 {{ include "saas.fromSecret" (list "NATS_PASSWORD" $secret "nats-password") }}
@@ -100,28 +99,6 @@ TRUSTED_HOPS: {{ $global.trustedHops | quote }}
 {{/* The bucket of a service, which only its key opens: (list $root "auth"). */}}
 {{- define "saas.bucket" -}}
 {{- printf "%s-%s" (index . 0).Values.global.objectStore.bucket (index . 1) -}}
-{{- end -}}
-
-{{/* The Secret with `uri` (pooled, the service's role) and `direct-uri` (the migrator's). */}}
-{{- define "saas.databaseSecret" -}}
-{{- $given := index (.Values.global.postgres.existingSecrets | default dict) .Chart.Name -}}
-{{- $given | default (printf "%s-database" (include "saas.fullname" (list . .Chart.Name))) -}}
-{{- end -}}
-
-{{/* The Secret with the certificate (`ca.crt`) that Postgres is known by, or nothing. (root) */}}
-{{- define "saas.postgresCa" -}}
-{{- $mode := .Values.global.postgres.mode -}}
-{{- $name := include "saas.fullname" (list . "postgres") -}}
-{{- if eq $mode "pgo" -}}{{ $name }}-cluster-cert
-{{- else if eq $mode "cnpg" -}}{{ $name }}-ca
-{{- else -}}{{ .Values.global.postgres.caSecret }}
-{{- end -}}
-{{- end -}}
-
-{{/* As a volume: never the key that may lie beside it. */}}
-{{- define "saas.postgresCaSecret" -}}
-secretName: {{ . }}
-items: [{ key: ca.crt, path: ca.crt }]
 {{- end -}}
 
 {{/* A map of variables as Kubernetes wants it. What others refer to stands first. */}}

@@ -28,6 +28,6 @@ spec:
     - name: migrate
       {{- include "saas.serviceContainer" . | nindent 6 }}
       args: [src/migrate.ts, --wait]
-      env: {{- include "saas.env" (include "saas.fromSecret" (list "MIGRATE_DATABASE_URL" (include "saas.databaseSecret" .) "direct-uri")) | nindent 8 }}
+      env: {{- include "saas.env" (printf "%s\n%s" (include "saas.databaseUrl" (list . "MIGRATE_DATABASE_URL" "direct-uri")) (include "saas.nodeOptions" .Values.resources)) | nindent 8 }}
   volumes: {{- include "saas.serviceVolumes" . | nindent 4 }}
 {{- end -}}

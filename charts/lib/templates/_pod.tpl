@@ -34,6 +34,11 @@ topologySpreadConstraints:
   {{- end }}
 {{- end -}}
 
+{{/* The environment by which Node collects before the kernel kills it: the resources of a container. */}}
+{{- define "saas.nodeOptions" -}}
+NODE_OPTIONS: --max-old-space-size={{ include "saas.heapMiB" .limits.memory }}
+{{- end -}}
+
 {{/* Three quarters of a memory limit, in MiB, for the heap of Node. */}}
 {{- define "saas.heapMiB" -}}
 {{- if hasSuffix "Gi" . -}}{{ div (mul (trimSuffix "Gi" . | int) 1024 3) 4 }}

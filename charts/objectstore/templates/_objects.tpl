@@ -2,6 +2,7 @@
 {{- define "objectstore.objects" -}}
 {{- $root := .root -}}{{- $values := .values -}}
 {{- $name := include "saas.fullname" (list $root "objectstore") -}}
+{{- $administrator := include "saas.serviceSecret" (list $root "objectstore") -}}
 apiVersion: v1
 kind: Service
 metadata: {{- include "saas.metadata" (list $root "objectstore" $name) | nindent 2 }}
@@ -36,9 +37,9 @@ spec:
           args: [server, --quiet, /data]
           env:
             - name: MINIO_ROOT_USER
-              valueFrom: { secretKeyRef: { name: {{ $name }}, key: access-key } }
+              valueFrom: { secretKeyRef: { name: {{ $administrator }}, key: access-key } }
             - name: MINIO_ROOT_PASSWORD
-              valueFrom: { secretKeyRef: { name: {{ $name }}, key: secret-key } }
+              valueFrom: { secretKeyRef: { name: {{ $administrator }}, key: secret-key } }
             - { name: MINIO_BROWSER, value: 'off' }
             - { name: HOME, value: /tmp }
           ports:

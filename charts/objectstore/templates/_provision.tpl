@@ -15,7 +15,8 @@ spec:
 
 {{- define "objectstore.provisionPod" -}}
 {{- $root := .root -}}{{- $values := .values -}}
-{{- $name := include "saas.fullname" (list $root "objectstore") -}}
+{{- $administrator := include "saas.serviceSecret" (list $root "objectstore") -}}
+{{- $resources := dict "requests" (dict "cpu" "10m" "memory" "64Mi") "limits" (dict "memory" "128Mi") -}}
 metadata:
   labels: {{- include "saas.selectorLabels" (list $root "objectstore-provision") | nindent 4 }}
   annotations:
@@ -29,12 +30,13 @@ spec:
       {{- include "saas.operationsContainer" (list $root .image) | nindent 6 }}
       args: [src/operations.ts, object-store-keys]
       env:
+        {{- include "saas.env" (include "saas.nodeOptions" $resources) | nindent 8 }}
         - { name: S3_ENDPOINT, value: {{ include "saas.objectStoreEndpoint" $root | quote }} }
         - { name: S3_REGION, value: {{ $root.Values.global.objectStore.region | quote }} }
         - name: ROOT_ACCESS_KEY
-          valueFrom: { secretKeyRef: { name: {{ $name }}, key: access-key } }
+          valueFrom: { secretKeyRef: { name: {{ $administrator }}, key: access-key } }
         - name: ROOT_SECRET_KEY
-          valueFrom: { secretKeyRef: { name: {{ $name }}, key: secret-key } }
+          valueFrom: { secretKeyRef: { name: {{ $administrator }}, key: secret-key } }
         - { name: BUCKET_USERS, value: {{ keys .users | sortAlpha | join " " | quote }} }
         {{- range $user, $bucket := .users }}
         {{- $variable := $user | upper | replace "-" "_" }}
@@ -45,9 +47,7 @@ spec:
         - name: SECRET_KEY_{{ $variable }}
           valueFrom: { secretKeyRef: { name: {{ $secret }}, key: secret-key } }
         {{- end }}
-      resources:
-        requests: { cpu: 10m, memory: 64Mi }
-        limits: { memory: 128Mi }
+      resources: {{- toYaml $resources | nindent 8 }}
   volumes:
     - name: tmp
       emptyDir: { sizeLimit: 16Mi }

@@ -59,8 +59,9 @@ spec:
               {{- include "saas.operationsContainer" (list $root .operationsImage) | nindent 14 }}
               args: [src/operations.ts, backup]
               env:
+                {{- include "saas.env" (include "saas.nodeOptions" $values.backup.resources) | nindent 16 }}
                 - name: BACKUP_PASSWORD
-                  valueFrom: { secretKeyRef: { name: {{ $name }}, key: backup-password } }
+                  valueFrom: { secretKeyRef: { name: {{ include "saas.serviceSecret" (list $root "postgres") }}, key: backup-password } }
                 - { name: BACKUP_DATABASE_URL, value: 'postgres://backup:$(BACKUP_PASSWORD)@{{ $name }}:5432/postgres' }
                 - { name: BACKUP_PREFIX, value: {{ include "postgres.backupPrefix" $root | quote }} }
                 - { name: BACKUP_KEEP, value: {{ $values.backup.keep | quote }} }

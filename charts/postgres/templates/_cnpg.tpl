@@ -3,6 +3,8 @@
 {{- $root := .root -}}{{- $values := .values -}}{{- $cluster := $values.cluster -}}
 {{- $name := include "saas.fullname" (list $root "postgres") -}}
 {{- $pullSecrets := $root.Values.global.imagePullSecrets -}}
+{{- $administrator := $root.Values.global.secrets.existing.postgres -}}
+{{- $given := $root.Values.global.postgres.existingSecrets | default dict -}}
 apiVersion: postgresql.cnpg.io/v1
 kind: Cluster
 metadata:
@@ -15,14 +17,16 @@ spec:
   imagePullSecrets: {{- toYaml . | nindent 4 }}
   {{- end }}
   enableSuperuserAccess: true
-  superuserSecret: { name: {{ $name }}-role-postgres }
+  superuserSecret: { name: {{ $administrator | default (printf "%s-role-postgres" $name) }} }
   bootstrap:
     {{- if $values.restore.backup }}
     recovery:
       source: backup
       database: saas
       owner: saas
+      {{- if not $administrator }}
       secret: { name: {{ $name }}-role-saas }
+      {{- end }}
       {{- if ne $values.restore.backup "latest" }}
       recoveryTarget: { targetTime: {{ $values.restore.backup | quote }} }
       {{- end }}
@@ -35,7 +39,9 @@ spec:
     initdb:
       database: saas
       owner: saas
+      {{- if not $administrator }}
       secret: { name: {{ $name }}-role-saas }
+      {{- end }}
       dataChecksums: true
       encoding: UTF8
       locale: C.UTF-8
@@ -50,7 +56,10 @@ spec:
       - name: {{ $role }}
         ensure: present
         login: true
+        {{- /* The operator leaves a password alone that it is not told of, and the provision Job sets it. */}}
+        {{- if not (index $given $service) }}
         passwordSecret: { name: {{ $name }}-role-{{ $role | replace "_" "-" }} }
+        {{- end }}
       {{- end }}
       {{- end }}
   postgresql:

@@ -1,20 +1,3 @@
-{{/*
-How the databases are reached in the mode of the release, as YAML: the host of requests (`pooled`) and of migrations (`direct`),
-what a URI ends with, and what the migrators' names end with (Crunchy's operator knows no underscore). (root)
-*/}}
-{{- define "postgres.connection" -}}
-{{- $name := include "saas.fullname" (list . "postgres") -}}
-{{- $mode := .Values.global.postgres.mode -}}
-{{- $verified := "?sslmode=verify-full&sslrootcert=/etc/postgres-ca/ca.crt" -}}
-{{- if eq $mode "pgo" -}}
-{ pooled: {{ $name }}-pgbouncer, direct: {{ $name }}-primary, query: {{ $verified | quote }}, migrator: -migrator }
-{{- else if eq $mode "cnpg" -}}
-{ pooled: {{ $name }}-pooler, direct: {{ $name }}-rw, query: {{ $verified | quote }}, migrator: _migrator }
-{{- else -}}
-{ pooled: {{ $name }}, direct: {{ $name }}, query: '', migrator: _migrator }
-{{- end -}}
-{{- end -}}
-
 {{/* The labels of the pods behind both hosts, as YAML. (root) */}}
 {{- define "postgres.pods" -}}
 {{- $name := include "saas.fullname" (list . "postgres") -}}

@@ -36,9 +36,12 @@ spec:
           timezone: UTC
   users:
     - name: postgres
-    {{- range .services }}
-    - name: {{ . }}-migrator
-      databases: [{{ . }}]
+    {{- range $service := .services }}
+    {{- /* Whose password stands in a Secret of somebody's own, the provision Job makes: the operator would give it one of its own. */}}
+    {{- if not (index ($root.Values.global.postgres.existingSecrets | default dict) $service) }}
+    - name: {{ $service }}-migrator
+      databases: [{{ $service }}]
+    {{- end }}
     {{- end }}
   proxy:
     pgBouncer:
@@ -70,6 +73,17 @@ spec:
         name: repo1
         s3: {{- include "postgres.pgoStore" . | nindent 10 }}
   {{- end }}
+{{- end -}}
+
+{{/* Where the operator looks for the password of a role: (list $root "postgres"). */}}
+{{- define "postgres.pgoUserSecret" -}}
+{{ include "saas.fullname" (list (index . 0) "postgres") }}-pguser-{{ index . 1 }}
+{{- end -}}
+
+{{- define "postgres.pgoUserLabels" -}}
+postgres-operator.crunchydata.com/cluster: {{ include "saas.fullname" (list (index . 0) "postgres") }}
+postgres-operator.crunchydata.com/role: pguser
+postgres-operator.crunchydata.com/pguser: {{ index . 1 }}
 {{- end -}}
 
 {{/* Without an object store the operator keeps backups and the log on a volume of their own. */}}

@@ -31,8 +31,9 @@ spec:
 {{- define "postgres.provisionPod" -}}
 {{- $root := .root -}}{{- $values := .values -}}
 {{- $name := include "saas.fullname" (list $root "postgres") -}}
-{{- $host := get (include "postgres.connection" $root | fromYaml) "direct" -}}
+{{- $host := get (include "saas.databaseConnection" $root | fromYaml) "direct" -}}
 {{- $ca := include "saas.postgresCa" $root -}}
+{{- $administrator := include "saas.serviceSecret" (list $root "postgres") -}}
 metadata:
   labels: {{- include "saas.selectorLabels" (list $root "postgres-provision") | nindent 4 }}
   annotations:
@@ -58,13 +59,13 @@ spec:
         - { name: PGSSLROOTCERT, value: /etc/postgres-ca/ca.crt }
         {{- end }}
         - name: PGPASSWORD
-          valueFrom: { secretKeyRef: { name: {{ $name }}, key: password } }
+          valueFrom: { secretKeyRef: { name: {{ $administrator }}, key: password } }
         {{- if and $values.backup.enabled (eq $root.Values.global.postgres.mode "standalone") }}
         - name: PASSWORD_OF_BACKUP
-          valueFrom: { secretKeyRef: { name: {{ $name }}, key: backup-password } }
+          valueFrom: { secretKeyRef: { name: {{ $administrator }}, key: backup-password } }
         {{- end }}
         {{- range $service := .services }}
-        {{- $secret := printf "%s-database" (include "saas.fullname" (list $root $service)) }}
+        {{- $secret := include "saas.databaseSecret" (list $root $service) }}
         - name: PASSWORD_{{ $service | upper }}
           valueFrom: { secretKeyRef: { name: {{ $secret }}, key: password } }
         - name: MIGRATOR_PASSWORD_{{ $service | upper }}

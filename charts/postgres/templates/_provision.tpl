@@ -3,7 +3,7 @@ What makes the databases and roles: the statements of provisionService in packag
 time again and repairs what differs, passwords included. (dict "root" $ "services" $names)
 */}}
 {{- define "postgres.provision" -}}
-{{- $suffix := get (include "postgres.connection" .root | fromYaml) "migrator" -}}
+{{- $suffix := get (include "saas.databaseConnection" .root | fromYaml) "migrator" -}}
 \set ON_ERROR_STOP on
 -- Postgres refuses two changes of one role at once, so a second run waits for the first.
 select pg_advisory_lock(1935761779);

@@ -2,6 +2,7 @@
 {{- define "postgres.standalone" -}}
 {{- $root := .root -}}{{- $values := .values -}}
 {{- $name := include "saas.fullname" (list $root "postgres") -}}
+{{- $administrator := include "saas.serviceSecret" (list $root "postgres") -}}
 apiVersion: v1
 kind: Service
 metadata: {{- include "saas.metadata" (list $root "postgres" $name) | nindent 2 }}
@@ -37,6 +38,7 @@ spec:
             - { name: data, mountPath: /var/lib/postgresql }
           args: [src/operations.ts, restore]
           env:
+            {{- include "saas.env" (include "saas.nodeOptions" $values.backup.resources) | nindent 12 }}
             - { name: RESTORE_BACKUP, value: {{ $values.restore.backup | quote }} }
             - { name: BACKUP_PREFIX, value: {{ $values.restore.from | default (include "postgres.backupPrefix" $root) | quote }} }
             - { name: DATA_DIRECTORY, value: {{ include "postgres.dataDirectory" $values }} }
@@ -49,7 +51,7 @@ spec:
           command: [sh, /etc/postgres/set-password.sh]
           env:
             - name: POSTGRES_PASSWORD
-              valueFrom: { secretKeyRef: { name: {{ $name }}, key: password } }
+              valueFrom: { secretKeyRef: { name: {{ $administrator }}, key: password } }
             - { name: PGDATA, value: {{ include "postgres.dataDirectory" $values }} }
           resources: {{- toYaml $values.resources | nindent 12 }}
           volumeMounts:
@@ -63,7 +65,7 @@ spec:
           args: [-c, max_connections={{ $values.connectionsMax }}, -c, timezone=UTC, -c, hba_file=/etc/postgres/pg_hba.conf]
           env:
             - name: POSTGRES_PASSWORD
-              valueFrom: { secretKeyRef: { name: {{ $name }}, key: password } }
+              valueFrom: { secretKeyRef: { name: {{ $administrator }}, key: password } }
             - { name: PGDATA, value: {{ include "postgres.dataDirectory" $values }} }
             - { name: POSTGRES_INITDB_ARGS, value: --encoding=UTF8 --locale=C.UTF-8 --data-checksums }
           ports:

@@ -29,7 +29,13 @@ postgres-backup: {{ include "postgres.backupBucket" (list . .Values.postgres) }}
 {{/* The Secret with the key of one of them: (list $root "auth"). */}}
 {{- define "saas.bucketSecret" -}}
 {{- $name := include "saas.fullname" . -}}
-{{- if eq (index . 1) "postgres-backup" -}}{{ $name }}{{- else -}}{{ $name }}-objectstore{{- end -}}
+{{- if ne (index . 1) "postgres-backup" -}}{{- $name = printf "%s-objectstore" $name -}}{{- end -}}
+{{- index (include "saas.bucketSecretsGiven" (index . 0) | fromYaml) (index . 1) | default $name -}}
+{{- end -}}
+
+{{/* Those of them that are somebody's own. (root) */}}
+{{- define "saas.bucketSecretsGiven" -}}
+{{- set (deepCopy (.Values.global.objectStore.existingSecrets | default dict)) "postgres-backup" .Values.postgres.backup.existingSecret | toYaml -}}
 {{- end -}}
 
 {{/* Whether backups go to the object store of this release. */}}

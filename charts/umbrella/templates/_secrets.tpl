@@ -74,11 +74,22 @@ has this ConfigMap, and every cluster this Service (the namespace may not be the
 {{- $made := list -}}
 {{- $parts := keys (fromYaml (include "saas.brokerUsers" .)) | sortAlpha -}}
 {{- if gt (int $global.nats.replicas) 1 -}}{{- $parts = append $parts "nats" -}}{{- end -}}
+{{- if ne $global.postgres.mode "external" -}}{{- $parts = append $parts "postgres" -}}{{- end -}}
+{{- if not $global.objectStore.endpoint -}}{{- $parts = append $parts "objectstore" -}}{{- end -}}
 {{- range $parts -}}
 {{- if not (index $global.secrets.existing .) -}}{{- $made = append $made (printf "global.secrets.existing.%s" .) -}}{{- end -}}
 {{- end -}}
-{{- if ne $global.postgres.mode "external" -}}{{- $made = append $made "global.postgres.existingSecrets (with global.postgres.mode=external)" -}}{{- end -}}
-{{- if not $global.objectStore.endpoint -}}{{- $made = append $made "global.objectStore.existingSecrets (with global.objectStore.endpoint)" -}}{{- end -}}
+{{- if ne $global.postgres.mode "external" -}}
+{{- range $service, $needs := fromYaml (include "saas.allNeeds" .) -}}
+{{- if and $needs.database (not (index ($global.postgres.existingSecrets | default dict) $service)) -}}{{- $made = append $made (printf "global.postgres.existingSecrets.%s" $service) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if not $global.objectStore.endpoint -}}
+{{- $given := include "saas.bucketSecretsGiven" . | fromYaml -}}
+{{- range $user, $_ := fromYaml (include "saas.bucketUsers" .) -}}
+{{- if not (index $given $user) -}}{{- $made = append $made (eq $user "postgres-backup" | ternary "postgres.backup.existingSecret" (printf "global.objectStore.existingSecrets.%s" $user)) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if and $made (not $global.secrets.seed) -}}
 {{- if not (or (lookup "v1" "ConfigMap" .Release.Namespace "kube-root-ca.crt") (lookup "v1" "Service" "default" "kubernetes")) -}}
 {{- fail (printf "Rendered without a cluster (helm template, GitOps), so passwords made now could not be found again: set global.secrets.seed to at least 32 random characters, from an encrypted file, and keep it; or name Secrets of yours in %s." (join ", " $made)) -}}

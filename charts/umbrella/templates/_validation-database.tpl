@@ -20,9 +20,6 @@
   {{- if and $elsewhere (not $backup.existingSecret) -}}
     {{- fail "Backups go to an object store elsewhere (postgres.backup.endpoint or global.objectStore.endpoint), but nothing says how to sign in there: set postgres.backup.existingSecret to the name of a Secret with the keys access-key and secret-key (with pgo: s3.conf)." -}}
   {{- end -}}
-  {{- if and $backup.existingSecret (not $elsewhere) -}}
-    {{- fail "postgres.backup.existingSecret is set, but backups go to the object store of this release, which makes a key itself: set postgres.backup.endpoint, or remove the Secret." -}}
-  {{- end -}}
   {{- if and (eq $mode "pgo") (not (hasPrefix "https://" $backup.endpoint)) -}}
     {{- fail "With global.postgres.mode pgo backups are pgBackRest's, which speaks https only, and the object store of this release does not: set postgres.backup.endpoint to an https URL, or leave postgres.backup.enabled false (pgBackRest then keeps backups on a volume)." -}}
   {{- end -}}

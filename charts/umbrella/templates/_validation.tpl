@@ -8,17 +8,13 @@
       {{- fail (printf "global.postgres.mode is external, but %s has no database: set global.postgres.existingSecrets.%s to the name of a Secret with the keys uri and direct-uri." $service $service) -}}
     {{- end -}}
   {{- end -}}
-{{- else if $global.postgres.existingSecrets -}}
-  {{- fail (printf "global.postgres.existingSecrets is set, but global.postgres.mode is %s, which makes its own: set the mode to external or remove the Secrets." $global.postgres.mode) -}}
 {{- end -}}
 {{- include "saas.validateDatabase" . -}}
+{{- include "saas.validateSecrets" . -}}
 {{- range $service, $need := $needs -}}
   {{- if and $need.objectStore $global.objectStore.endpoint (not (index $global.objectStore.existingSecrets $service)) -}}
     {{- fail (printf "global.objectStore.endpoint is set, but nothing says how %s signs in there: set global.objectStore.existingSecrets.%s to the name of a Secret with the keys access-key and secret-key." $service $service) -}}
   {{- end -}}
-{{- end -}}
-{{- if and $global.objectStore.existingSecrets (not $global.objectStore.endpoint) -}}
-  {{- fail "global.objectStore.existingSecrets is set without an endpoint: set global.objectStore.endpoint to the URL of the object store." -}}
 {{- end -}}
 {{- if and $global.mail.mailbox $global.mail.existingSecret -}}
   {{- fail "global.mail.existingSecret names a mail server, but global.mail.mailbox is true, which keeps every mail in this release: set global.mail.mailbox to false." -}}
