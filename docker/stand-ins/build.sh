@@ -108,7 +108,7 @@ make_edge() {
   image "$1" 'ENTRYPOINT ["/docker-entrypoint.sh"]' 'CMD ["nginx", "-g", "daemon off;"]' 'STOPSIGNAL SIGQUIT' 'EXPOSE 80'
 }
 
-# `mc` only answers `mc ready`.
+# MinIO, of which Silo is the continuation; `mc` only answers `mc ready`.
 make_objectstore() {
   busybox
   go_program "github.com/minio/minio@$minio_version" /usr/bin/minio

@@ -36,7 +36,7 @@ test('a registry of one’s own, and its Secret, reach every pod', async () => {
   expect(all.length).toBeGreaterThan(10)
   for (const { name, pod, containers } of all) {
     expect(pod.imagePullSecrets, name).toEqual([{ name: 'mirror' }])
-    for (const { image } of containers) expect(image, name).toMatch(/^mirror\.example:5000\/all\/[a-z]+\/[a-z-]+:/)
+    for (const { image } of containers) expect(image, name).toMatch(/^mirror\.example:5000\/all\/[a-z]+\/[a-z-]+[:@]/)
   }
 })
 

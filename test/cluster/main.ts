@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { helmMajors, stopLeftovers, TerminalProgress, type HelmMajor, type Progress } from '@saas/devstack'
 import { gatherParts, startRealCluster, startSimulatedCluster, type Parts } from './harness/cluster.ts'
+import { withoutDigests } from './harness/images.ts'
 import { memoryOfPods } from './harness/memory.ts'
 import { insideArgument, runInside, whatContainersLack } from './harness/namespaces.ts'
 import { liveThrough } from './lifecycle.ts'
@@ -116,7 +117,7 @@ interface Inside {
 async function runInRealCluster(options: Options, inside: Inside, progress: Progress): Promise<void> {
   await using cluster = await startRealCluster(inside.directory, inside.parts, progress)
   // The stand-in for the mailbox is a Node program, and needs more than Mailpit's 64 MiB.
-  const values = ['--set=mailbox.resources.limits.memory=256Mi', ...options.values]
+  const values = ['--set=mailbox.resources.limits.memory=256Mi', withoutDigests, ...options.values]
   await runReleases({ ...options, values }, cluster.kubeconfig, true, progress)
 }
 

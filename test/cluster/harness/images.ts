@@ -11,6 +11,9 @@ const REMOVAL_RETRIES_MAX = 5
 /** Holds a pod's network while its containers come and go. */
 export const PAUSE_IMAGE = 'saas.test/pause:1'
 
+/** For every render and install with images of this machine: an image that was built here has no digest of a registry. */
+export const withoutDigests = '--set=objectstore.image.digest='
+
 /**
  * One archive with every image the chart names, as the Docker engine of this machine has them: the services as `pnpm images`
  * builds them, and of the rest what was pulled, or made by docker/stand-ins. Throws a sentence with what is missing.
@@ -49,7 +52,7 @@ export async function saveImages(umbrella: string, step: ProgressStep): Promise<
 /** As a rendering names them, with registry and version. */
 async function imagesOfChart(umbrella: string): Promise<readonly string[]> {
   const seed = `--set=global.secrets.seed=${'x'.repeat(32)}`
-  const rendered = await run(await helmBinary(4), ['template', 'shop', umbrella, seed])
+  const rendered = await run(await helmBinary(4), ['template', 'shop', umbrella, seed, withoutDigests])
   return [...new Set([...rendered.matchAll(/^\s+image: "?([^"\s]+)"?$/gm)].map((match) => match[1] ?? ''))]
 }
 
