@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { runStep, type Progress } from '@saas/devstack'
 import { type ClusterObject, type Release } from './release.ts'
+import { MISSING_TAG } from './harness/simulated-nodes.ts'
 import { assertNeedsAreEnforced } from './reachability.ts'
 import type { Load, Shopper } from './shopper.ts'
 
@@ -53,6 +54,7 @@ export async function liveThrough(options: LifecycleOptions): Promise<void> {
     await assertReplaced(release, before)
     assert.deepEqual(await secretsOf(release), secrets, 'an upgrade keeps every secret')
   })
+  await step('an upgrade that cannot succeed rolls back by itself', () => assertRolledBack(release))
   await step('rollback', () => release.rollBack(1))
   await step('as before', async () => {
     await assertReady(release)
@@ -155,6 +157,27 @@ async function assertReplaced(release: Release, before: readonly ClusterObject[]
     const part = metadata.labels?.['app.kubernetes.io/name'] ?? ''
     if (replaced.has(part)) assert.ok(!old.has(metadata.uid), `${metadata.name} was not replaced`)
   }
+}
+
+/**
+ * With an image that nobody has: no pod of the release before is touched, and nothing of the failed one stays. The Job of its
+ * migrations was in the way of theirs; it is made again and finds nothing to do.
+ */
+async function assertRolledBack(release: Release): Promise<void> {
+  const whole = async (): Promise<unknown> => {
+    const kinds = await release.objects('deployments,statefulsets,jobs,services,configmaps,networkpolicies,secrets')
+    const pods = await podsOf(release)
+    return [...kinds, ...pods].map(({ kind, metadata: { name, uid }, data }) =>
+      kind === 'Job' ? [kind, name] : [kind, name, uid, data],
+    )
+  }
+  const before = await whole()
+  const { revision } = await release.status()
+  const changes = [...replacements, `--set=orders.image.tag=${MISSING_TAG}`, '--set=orders.image.digest=']
+  await assert.rejects(release.upgradeOrRollBack(...changes), /roll(ed)?[ -]?back/i)
+  assert.deepEqual(await release.status(), { revision: revision + 2, status: 'deployed' })
+  await assertReady(release)
+  assert.deepEqual(await whole(), before, 'a failed upgrade leaves everything as it was')
 }
 
 async function secretsOf(release: Release): Promise<Record<string, unknown>> {

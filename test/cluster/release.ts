@@ -3,6 +3,8 @@ import { cloneDirectory, helmBinary, kubectlBinary, run, type HelmMajor } from '
 
 const umbrella = join(cloneDirectory, 'charts/umbrella')
 const HELM_TIMEOUT_MS = 900_000
+/** What an upgrade gets that cannot succeed, and then its rollback. */
+const FAILURE_TIMEOUT_S = 45
 const KUBECTL_TIMEOUT_MS = 120_000
 
 export interface ReleaseOptions {
@@ -50,6 +52,13 @@ export class Release {
 
   async upgrade(...more: readonly string[]): Promise<void> {
     await this.#helm('upgrade', this.name, umbrella, '--wait', '--timeout=12m', ...this.#options.values, ...more)
+  }
+
+  /** An upgrade that is to fail, and that Helm takes back by itself. Rejects with what Helm says. */
+  async upgradeOrRollBack(...more: readonly string[]): Promise<void> {
+    const takeBack = this.#options.helm === 3 ? '--atomic' : '--rollback-on-failure'
+    const waits = ['--wait', takeBack, `--timeout=${FAILURE_TIMEOUT_S}s`]
+    await this.#helm('upgrade', this.name, umbrella, ...waits, ...this.#options.values, ...more)
   }
 
   async rollBack(revision: number): Promise<void> {

@@ -33,12 +33,15 @@ interface Pod extends KubernetesObject {
   readonly status: { readonly phase?: string }
 }
 
+/** The version of an image that no registry has. */
+export const MISSING_TAG = 'not-there'
+
 /** Marks the nodes on which no container ever runs. */
 const SIMULATED = 'saas.test/simulated'
 
 /**
  * Nodes that say they run what they were given. They look as closely as a kubelet at what a pod refers to: one whose Secret or
- * ConfigMap, or a key of it, is not there waits and is never ready.
+ * ConfigMap, or a key of it, or whose image is not there waits and is never ready.
  */
 export async function simulateNodes(api: Api): Promise<AsyncDisposable> {
   const names = Array.from({ length: NODES }, (_, index) => `simulated-${index}`)
@@ -138,6 +141,9 @@ async function succeed(api: Api, pod: Pod): Promise<void> {
 
 /** What a pod refers to and does not find, as a sentence. */
 async function firstMissing(api: Api, pod: Pod): Promise<string | undefined> {
+  const images = [...(pod.spec.initContainers ?? []), ...pod.spec.containers].map(({ image }) => image)
+  const unknown = images.find((image) => image.endsWith(`:${MISSING_TAG}`))
+  if (unknown !== undefined) return `${unknown} cannot be pulled`
   for (const { kind, name, key } of referencesOf(pod)) {
     const path = `/api/v1/namespaces/${pod.metadata.namespace ?? ''}/${kind}/${name}`
     const found = await api.get<{ data?: Readonly<Record<string, string>> }>(path).catch((error: unknown) => {
