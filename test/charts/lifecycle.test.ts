@@ -80,16 +80,49 @@ describe.each(helmMajors)('with Helm %i', (major) => {
     expect(jobs('orders')).not.toEqual(migration)
   })
 
-  test('an upgrade that would leave the databases behind is refused', async () => {
-    await expect(change('upgrade', { 'postgres.image.tag': '19.0' })).rejects.toThrow(
+  test.each<[string, Record<string, unknown>, string]>([
+    [
+      'would leave the databases behind',
+      { 'postgres.image.tag': '19.0' },
       'databases of this release are in /var/lib/postgresql/18/docker',
-    )
-    const existingSecrets = Object.fromEntries(
-      ['auth', 'products', 'orders', 'notifications'].map((service) => [service, `own-${service}`]),
-    )
-    await expect(change('upgrade', { 'global.postgres': { mode: 'external', existingSecrets } })).rejects.toThrow(
+    ],
+    [
+      'would begin with other databases',
+      {
+        'global.postgres': {
+          mode: 'external',
+          existingSecrets: ownSecrets('auth', 'products', 'orders', 'notifications'),
+        },
+      },
       'a change of the mode moves no data',
-    )
+    ],
+    [
+      'would leave the pictures behind',
+      { 'global.objectStore': { endpoint: 'https://s3.example.com', existingSecrets: ownSecrets('auth', 'products') } },
+      'the pictures of this release are in its StatefulSet shop-objectstore',
+    ],
+    [
+      'would leave the stream without its nodes',
+      { 'global.nats.replicas': 1 },
+      'kubectl --namespace shops delete statefulset shop-nats',
+    ],
+    [
+      'would change a volume',
+      { 'postgres.storage.size': '20Gi' },
+      'the StatefulSet shop-postgres was made with 10Gi of the class ""',
+    ],
+    [
+      'would lose what a key has encrypted',
+      { 'global.secrets.seed': 'another-seed-for-tests-that-is-long-enough-0123456789' },
+      'the key-encryption-key of the Secret shop-auth would be lost',
+    ],
+  ])('an upgrade that %s is refused', async (_what, set, sentence) => {
+    await expect(change('upgrade', set)).rejects.toThrow(sentence)
+  })
+
+  test('a size that is the same in another unit is no change', async () => {
+    const notes = await change('upgrade', { 'orders.image.tag': '0.1.1', 'postgres.storage.size': '10240Mi' })
+    expect(notes).toContain('REVISION: 3')
   })
 
   test('a rollback is the release as it was', async () => {
@@ -135,6 +168,10 @@ describe.each(helmMajors)('with Helm %i', (major) => {
     expect(names()).toEqual(['ConfigMap kube-root-ca.crt'])
   })
 })
+
+function ownSecrets(...services: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(services.map((service) => [service, `own-${service}`]))
+}
 
 async function run(major: HelmMajor, cluster: ApiServer, args: readonly string[]): Promise<string> {
   return await runHelm(major, [...args, `--namespace=${NAMESPACE}`, '--qps=1000', `--kubeconfig=${cluster.kubeconfig}`])

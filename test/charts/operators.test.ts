@@ -248,6 +248,11 @@ test.each([
     { 'global.postgres.caSecret': 'mine' },
     'remove it, or set the mode to external',
   ],
+  [
+    'more connections of the poolers than Postgres has',
+    { 'global.postgres.mode': 'cnpg', 'postgres.cluster.poolSize': 100 },
+    'may open 820 connections',
+  ],
   ['two servers of three', { 'postgres.cluster.instances': 2 }, '/cluster/instances'],
   ['a schedule with seconds', { 'postgres.backup.schedule': '0 0 3 * * *' }, '/backup/schedule'],
 ])('%s is refused with a sentence', async (_what, set, sentence) => {

@@ -114,6 +114,22 @@ test.each([
     { 'global.monitoring.interval': '5s' },
     ['scrapeTimeout (10s)'],
   ],
+  [
+    'a container that asks for more than it may take',
+    { 'orders.resources.requests.memory': '1Gi' },
+    ['orders.resources.requests.memory (1Gi) is more than orders.resources.limits.memory (256Mi)'],
+  ],
+  [
+    'one Secret for two services',
+    { 'global.postgres.existingSecrets': { auth: 'mine', orders: 'mine' } },
+    ['global.postgres.existingSecrets.auth and global.postgres.existingSecrets.orders both name the Secret mine'],
+  ],
+  ['a size that is none', { 'nats.storage.size': 'ten' }, ['/storage/size']],
+  [
+    'a name that is none, of a database',
+    { 'global.postgres.existingSecrets.auth': 'Not a name' },
+    ['/global/postgres/existingSecrets/auth'],
+  ],
   ['a name that is none', { 'global.secrets.existing.auth': 'Not a name' }, ['/global/secrets/existing/auth']],
 ])('%s is refused with a sentence', async (_what, set, sentences) => {
   const said = await refusal(set)

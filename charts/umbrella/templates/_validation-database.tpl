@@ -9,8 +9,8 @@
 {{- if and .Values.global.postgres.caSecret (ne $mode "external") -}}
   {{- fail (printf "global.postgres.caSecret is set, but global.postgres.mode is %s, which has a certificate of its own or none: remove it, or set the mode to external." $mode) -}}
 {{- end -}}
-{{- include "saas.validateDataIsFound" . -}}
 {{- if eq $mode "standalone" -}}{{- include "saas.validateConnections" . -}}{{- end -}}
+{{- if has $mode (list "pgo" "cnpg") -}}{{- include "saas.validatePools" . -}}{{- end -}}
 {{- if eq $mode "external" -}}
   {{- if or $backup.enabled $postgres.restore.backup -}}
     {{- fail "postgres.backup.enabled or postgres.restore.backup is set, but global.postgres.mode is external: whoever runs that Postgres backs it up. Set both to nothing." -}}
@@ -41,19 +41,12 @@
 {{- end -}}
 {{- end -}}
 
-{{/* What a standalone server of this release holds must not be left behind unnoticed: the shop would come up with empty databases. */}}
-{{- define "saas.validateDataIsFound" -}}
-{{- $name := include "saas.fullname" (list . "postgres") -}}
-{{- $wanted := include "postgres.dataDirectory" .Values.postgres -}}
-{{- $running := lookup "apps/v1" "StatefulSet" .Release.Namespace $name -}}
-{{- if and $running (ne .Values.global.postgres.mode "standalone") -}}
-  {{- fail (printf "global.postgres.mode is %s, but the databases of this release are in its StatefulSet %s, and a change of the mode moves no data. Set it back to standalone; or, when you have moved what you need, run first: kubectl --namespace %s delete statefulset %s (its volume stays)." .Values.global.postgres.mode $name .Release.Namespace $name) -}}
-{{- end -}}
-{{- range dig "spec" "template" "spec" "containers" list $running -}}
-{{- range .env -}}
-{{- if and (eq .name "PGDATA") (ne .value $wanted) -}}
-  {{- fail (printf "With postgres.image.tag %s the data folder would be %s, but the databases of this release are in %s, and one major version of Postgres reads no folder of another: set postgres.image.tag back." $.Values.postgres.image.tag $wanted .value) -}}
-{{- end -}}
-{{- end -}}
+{{/* Each pooler keeps a pool for each role that signs in there; twenty connections are for migrations, Jobs and the operator. */}}
+{{- define "saas.validatePools" -}}
+{{- $cluster := .Values.postgres.cluster -}}{{- $roles := 0 -}}
+{{- range $service, $needs := fromYaml (include "saas.allNeeds" .) -}}{{- if $needs.database -}}{{- $roles = add1 $roles -}}{{- end -}}{{- end -}}
+{{- $opened := add 20 (mul (int $cluster.poolers) (int $cluster.poolSize) $roles) -}}
+{{- if gt (int $opened) (int $cluster.connectionsMax) -}}
+  {{- fail (printf "The poolers may open %d connections (postgres.cluster.poolers × poolSize for each of %d roles, and 20), but postgres.cluster.connectionsMax is %d: raise it (and postgres.resources), or lower poolers or poolSize." (int $opened) (int $roles) (int $cluster.connectionsMax)) -}}
 {{- end -}}
 {{- end -}}

@@ -16,6 +16,15 @@
     {{- fail (printf "global.secrets.existing.postgres is %s, but with global.postgres.mode pgo the operator reads the administrator's password in %s only: name yours so, with the keys password and verifier (the same) and the labels %s." $existing.postgres $wanted (join ", " $labels)) -}}
   {{- end -}}
 {{- end -}}
+{{- range $path, $secrets := dict "global.secrets.existing" $existing "global.postgres.existingSecrets" $global.postgres.existingSecrets "global.objectStore.existingSecrets" $global.objectStore.existingSecrets -}}
+  {{- $owner := dict -}}
+  {{- range $part, $secret := $secrets -}}
+    {{- if and $secret (hasKey $owner $secret) -}}
+      {{- fail (printf "%s.%s and %s.%s both name the Secret %s, so each could sign in as the other: give each a Secret of its own." $path (get $owner $secret) $path $part $secret) -}}
+    {{- end -}}
+    {{- if $secret }}{{ $_ := set $owner $secret $part }}{{ end -}}
+  {{- end -}}
+{{- end -}}
 {{- $url := "^[A-Za-z0-9._~-]+$" -}}{{- $broker := "^[A-Za-z][A-Za-z0-9._~-]*$" -}}
 {{- range $part, $secret := $existing -}}
   {{- $path := printf "global.secrets.existing.%s" $part -}}

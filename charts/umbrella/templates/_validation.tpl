@@ -11,6 +11,8 @@
 {{- end -}}
 {{- include "saas.validateDatabase" . -}}
 {{- include "saas.validateSecrets" . -}}
+{{- include "saas.validateUpgrade" . -}}
+{{- include "saas.validateResources" . -}}
 {{- range $service, $need := $needs -}}
   {{- if and $need.objectStore $global.objectStore.endpoint (not (index $global.objectStore.existingSecrets $service)) -}}
     {{- fail (printf "global.objectStore.endpoint is set, but nothing says how %s signs in there: set global.objectStore.existingSecrets.%s to the name of a Secret with the keys access-key and secret-key." $service $service) -}}
@@ -65,8 +67,8 @@
   {{- fail (printf "global.monitoring.scrapeTimeout (%s) is longer than global.monitoring.interval (%s), which Prometheus refuses: lower the one or raise the other." $monitoring.scrapeTimeout $monitoring.interval) -}}
 {{- end -}}
 {{- $size := .Values.nats.storage.size -}}
-{{- $unit := get (dict "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776) (regexFind "[MGT]i$" $size) -}}
-{{- if and $unit (gt (int64 .Values.nats.storage.bytesMax) (mul (regexFind "^[0-9]+" $size | int64) $unit)) -}}
+{{- $mebibytes := include "saas.mebibytes" $size -}}
+{{- if and $mebibytes (gt (int64 .Values.nats.storage.bytesMax) (mul ($mebibytes | int64) 1048576)) -}}
   {{- fail (printf "nats.storage.bytesMax is %d, more than nats.storage.size (%s), so the disk would be full before JetStream knows: lower the one or raise the other." (int64 .Values.nats.storage.bytesMax) $size) -}}
 {{- end -}}
 {{- range $service, $source := dict "auth" .Values.auth "products" .Values.products "orders" .Values.orders "notifications" .Values.notifications "frontend" .Values.frontend -}}
@@ -84,5 +86,15 @@
   {{- if and $autoscaling.enabled (gt (int $autoscaling.minReplicas) (int $autoscaling.maxReplicas)) -}}
     {{- fail (printf "%s.autoscaling.minReplicas is more than maxReplicas: lower the one or raise the other." $service) -}}
   {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Kubernetes refuses a container that asks for more memory than it may take, when half of the release is there already. */}}
+{{- define "saas.validateResources" -}}
+{{- range $part, $resources := dict "auth" .Values.auth.resources "products" .Values.products.resources "orders" .Values.orders.resources "notifications" .Values.notifications.resources "frontend" .Values.frontend.resources "edge" .Values.edge.resources "nats" .Values.nats.resources "postgres" .Values.postgres.resources "postgres.backup" .Values.postgres.backup.resources "objectstore" .Values.objectstore.resources "mailbox" .Values.mailbox.resources -}}
+{{- $requested := include "saas.mebibytes" ($resources.requests.memory | toString) -}}{{- $limit := include "saas.mebibytes" ($resources.limits.memory | toString) -}}
+{{- if and $requested $limit (gt (int64 $requested) (int64 $limit)) -}}
+  {{- fail (printf "%s.resources.requests.memory (%s) is more than %s.resources.limits.memory (%s): lower the one or raise the other." $part $resources.requests.memory $part $resources.limits.memory) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
