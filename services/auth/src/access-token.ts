@@ -1,5 +1,6 @@
 import type { Clock } from '@saas/config'
-import { errors, jwtVerify, SignJWT } from 'jose'
+import { errors, jwtVerify } from 'jose'
+import { randomUUID, sign } from 'node:crypto'
 import type { SigningKeys } from './signing-keys.ts'
 
 export const ACCESS_TOKEN_SECONDS = 300
@@ -40,21 +41,22 @@ export class AccessTokens {
   async sign(claims: Omit<AccessClaims, 'expiresAt'>): Promise<string> {
     const { id, privateKey } = await this.#keys.current()
     const issuedAt = Math.floor(this.#clock.now().getTime() / 1_000)
-    return await new SignJWT({
+    const payload = {
       client_id: 'shop',
       sid: claims.sessionId,
       sv: claims.securityVersion,
-      roles: [...claims.roles],
+      roles: claims.roles,
       ...(claims.isSecondFactorRequired ? { mfa: 'required' } : {}),
-    })
-      .setProtectedHeader(headerFor(id))
-      .setIssuer(this.#issuer)
-      .setAudience(this.#issuer)
-      .setSubject(claims.userId)
-      .setJti(crypto.randomUUID())
-      .setIssuedAt(issuedAt)
-      .setExpirationTime(issuedAt + ACCESS_TOKEN_SECONDS)
-      .sign(privateKey)
+      iss: this.#issuer,
+      aud: this.#issuer,
+      sub: claims.userId,
+      jti: randomUUID(),
+      iat: issuedAt,
+      exp: issuedAt + ACCESS_TOKEN_SECONDS,
+    }
+    const text = `${encoded(headerFor(id))}.${encoded(payload)}`
+    // Here and now: 30 µs. Elsewhere it would wait behind passwords, for which all cores are busy.
+    return `${text}.${sign(null, Buffer.from(text), privateKey).toString('base64url')}`
   }
 
   /** What the token says, without waiting, when it was verified before and is still in time. */

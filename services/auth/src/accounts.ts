@@ -47,33 +47,11 @@ export interface ProfileChange {
   readonly zone?: string | null
 }
 
-/** Somebody who may be signing in. */
-export interface Candidate {
-  readonly account: Account
-  readonly passwordHash: string
-  readonly registrationId?: string
-}
-
 const selectById = sql<Account>('auth.account_by_id', `select ${accountColumns} from account where id = $1`)
 
 const selectByEmail = sql<Account>(
   'auth.account_by_email',
   `select ${accountColumns} from account where email_key = $1`,
-)
-
-// Of an unproven address, what its newest registration is to be signed in with.
-const selectForSignIn = sql<Account & { registrationId: string | null; pendingHash: string | null }>(
-  'auth.account_for_sign_in',
-  `select ${accountColumns}, newest.id as "registrationId", newest.password_hash as "pendingHash"
-   from account
-   left join lateral (
-     select id, password_hash
-     from registration
-     where account_id = account.id and account.verified_at is null
-     order by created_at desc, id desc
-     limit 1
-   ) as newest on true
-   where email_key = $1`,
 )
 
 const updateProfile = sql<Account>(
@@ -102,18 +80,6 @@ export class Accounts {
   async byEmail(email: string): Promise<Account | undefined> {
     const [account] = await this.#database.read(selectByEmail, [emailKeyOf(email)])
     return account
-  }
-
-  /**
-   * Whom a password is tried for, and the one hash it is compared with. An unproven account has none; its newest registration
-   * tells whoever made it that the address is still to be proven.
-   */
-  async forSignIn(email: string): Promise<Candidate | undefined> {
-    const [found] = await this.#database.read(selectForSignIn, [emailKeyOf(email)])
-    if (found === undefined) return undefined
-    const { registrationId, pendingHash, ...account } = found
-    const passwordHash = pendingHash ?? account.passwordHash
-    return { account, passwordHash, ...(registrationId === null ? {} : { registrationId }) }
   }
 
   /** @throws {ProblemError} `not-found` */

@@ -111,7 +111,7 @@ export class Audit {
     const now = this.#clock.now()
     const where = [client?.network ?? null, client?.device ?? null]
     await tx.query(insertEntry, [
-      this.#idAt(now),
+      this.idAt(now),
       now,
       action,
       accountId,
@@ -130,7 +130,7 @@ export class Audit {
     const now = this.#clock.now()
     const minute = String(Math.floor(now.getTime() / FAILURE_WINDOW_MS))
     const onceKey = hmac(this.#keys.lookup, 'failed sign-in', emailKey, client.network, minute).toString('base64url')
-    const values = [this.#idAt(now), now, 'sign-in-failed', accountId ?? null, null, client.network, client.device]
+    const values = [this.idAt(now), now, 'sign-in-failed', accountId ?? null, null, client.network, client.device]
     await this.#database.write(insertEntry, [...values, JSON.stringify({ by }), onceKey])
   }
 
@@ -150,8 +150,8 @@ export class Audit {
     return { items, next: rows.length > limit ? (items.at(-1)?.id ?? null) : null }
   }
 
-  /** By the service's clock, and counted within it, so that pages are in the order in which a replica wrote. */
-  #idAt(now: Date): string {
+  /** The id of an entry: by the service's clock, and counted within it, so that pages are in the order in which a replica wrote. */
+  idAt(now: Date): string {
     this.#sequence = (this.#sequence + 1) % SEQUENCE_END
     return uuidv7({ msecs: now.getTime(), seq: this.#sequence })
   }

@@ -1,6 +1,6 @@
 import { hash, parseOptions, verify, type Options } from '@node-rs/argon2'
 import { availableParallelism } from 'node:os'
-import { Turns } from '@saas/state'
+import { Rounds } from './rounds.ts'
 
 /** argon2id (the library's default) with 19 MiB, two passes and one lane, as OWASP's password storage sheet asks for. */
 const parameters = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const satisfies Options
@@ -22,11 +22,11 @@ const WAITING_MAX = 48
 
 /** Hashes and verifies passwords, a bounded number at once; beyond a bounded queue callers are told to come later. */
 export class PasswordHashing {
-  readonly #turns = new Turns(AT_ONCE_MAX, WAITING_MAX)
+  readonly #rounds = new Rounds(AT_ONCE_MAX, WAITING_MAX)
 
   /** @throws {ProblemError} `dependency-unavailable` when too many wait already. */
   async hash(password: string): Promise<string> {
-    return await this.#turns.take(() => hash(normalized(password), parameters))
+    return await this.#rounds.take(() => hash(normalized(password), parameters))
   }
 
   /**
@@ -35,7 +35,7 @@ export class PasswordHashing {
    */
   async verify(passwordHash: string | undefined, password: string): Promise<boolean> {
     const expected = passwordHash ?? NO_PASSWORD
-    const isRight = await this.#turns.take(() => verify(expected, normalized(password)))
+    const isRight = await this.#rounds.take(() => verify(expected, normalized(password)))
     return isRight && passwordHash !== undefined
   }
 }

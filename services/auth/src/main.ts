@@ -40,6 +40,7 @@ import { Departures } from './oidc/departures.ts'
 import { Identities } from './oidc/identities.ts'
 import { ProviderSignIn } from './oidc/provider-sign-in.ts'
 import { Passwords } from './passwords.ts'
+import { PlainSignIn } from './plain-sign-in.ts'
 import { Policy } from './policy.ts'
 import { Preferences } from './preferences.ts'
 import { Reproofs } from './reproof.ts'
@@ -92,6 +93,7 @@ export async function startAuth(
   const factors = new Factors({ ...basics, ...parts, throttle })
   const dataExports = new DataExports({ ...basics, accounts, audit, factors, sessions, throttle })
   const pendingSignIns = new PendingSignIns({ ...basics, secondFactors, sessions, throttle })
+  const plain = new PlainSignIn({ ...basics, audit, sessions, throttle })
 
   const app = createApp({
     service: 'auth',
@@ -153,7 +155,17 @@ export async function startAuth(
       }),
       registrations: new Registrations({ ...basics, requests, hashing, secrets, throttle }),
       sessions,
-      signIn: new SignIn({ ...basics, accounts, audit, requests, hashing, secrets, pending: pendingSignIns, throttle }),
+      signIn: new SignIn({
+        ...basics,
+        accounts,
+        audit,
+        requests,
+        hashing,
+        secrets,
+        pending: pendingSignIns,
+        plain,
+        throttle,
+      }),
       signingKeys,
       transport: new SessionTransport(config.publicUrl),
       trustedHops: config.trustedHops,

@@ -1,4 +1,4 @@
-import { authEvents, ProblemError, problems, type Session } from '@saas/contracts'
+import { authEvents, ProblemError, problems, type DataOf, type Session } from '@saas/contracts'
 import { sql, type Bus, type Database, type Transaction } from '@saas/state'
 import type { Clock } from '@saas/config'
 import { v7 as uuidv7 } from 'uuid'
@@ -25,7 +25,7 @@ import { endAndRevokeSessions, type EndReason } from './session-end.ts'
 const DAY_MS = 86_400_000
 const LIFETIME_MS = 30 * DAY_MS
 export const IDLE_MS = 7 * DAY_MS
-const LIVE_SESSIONS_MAX = 50
+export const LIVE_SESSIONS_MAX = 50
 
 /** A session just opened or refreshed, with the tokens it is used by. */
 export interface OpenSession {
@@ -113,6 +113,23 @@ const selectSessions = sql<SessionRow>(
    limit ${LIVE_SESSIONS_MAX}`,
 )
 
+/** A session that is about to be written. */
+export function newSession(now: Date): { id: string; secret: Buffer; expiresAt: Date; idleExpiresAt: Date } {
+  const [expiresAt, idleExpiresAt] = [new Date(now.getTime() + LIFETIME_MS), new Date(now.getTime() + IDLE_MS)]
+  return { id: uuidv7(), secret: newSecret(), expiresAt, idleExpiresAt }
+}
+
+/** What the event of a new session says. */
+export function sessionOpened(
+  account: Account,
+  sessionId: string,
+  { device, address }: Client,
+  now: Date,
+  newDevice: boolean,
+): DataOf<typeof authEvents.sessionOpened> {
+  return { ...recipientOf(account), sessionId, newDevice, device, address, openedAt: now.toISOString() }
+}
+
 /** Sessions: opened by signing in, kept alive by refresh tokens, ended by their owner, an administrator or a thief. */
 export class Sessions {
   readonly #database: Database
@@ -150,9 +167,8 @@ export class Sessions {
     { passedSecondFactor = false } = {},
   ): Promise<OpenSession> {
     const now = this.#clock.now()
-    const id = uuidv7()
-    const secret = newSecret()
-    const expiry = [new Date(now.getTime() + LIFETIME_MS), new Date(now.getTime() + IDLE_MS)]
+    const { id, secret, expiresAt, idleExpiresAt } = newSession(now)
+    const expiry = [expiresAt, idleExpiresAt]
     const values: unknown[] = [id, account.id, client.device, client.address, now, ...expiry, sha256(secret)]
     values.push(passedSecondFactor ? now : null)
     // Sent together, as below: while passwords are hashed every round trip waits for a core.
@@ -161,20 +177,14 @@ export class Sessions {
       tx.query(selectSurplus, [account.id, now]),
     ])
     for (const { id: only } of surplus) await endAndRevokeSessions(tx, account.id, { only }, 'too-many', now)
-    const opened = emission(authEvents.sessionOpened, {
-      ...recipientOf(account),
-      sessionId: id,
-      newDevice: (devices?.knownDevices ?? 0) > 0 && devices?.sameDevice === 0,
-      device: client.device,
-      address: client.address,
-      openedAt: now.toISOString(),
-    })
+    const isNewDevice = (devices?.knownDevices ?? 0) > 0 && devices?.sameDevice === 0
+    const opened = emission(authEvents.sessionOpened, sessionOpened(account, id, client, now, isNewDevice))
     const accountId = account.id
     await Promise.all([
       emit(tx, accountId, [opened], traceParent),
       this.#audit.record(tx, { action: 'sign-in', accountId, byId: accountId, client, detail: { sessionId: id } }),
     ])
-    return await this.#tokensOf(id, { ...account, passedSecondFactor }, secret)
+    return await this.tokensOf(id, { ...account, passedSecondFactor }, secret)
   }
 
   /**
@@ -190,7 +200,7 @@ export class Sessions {
     if (account === undefined) throw new ProblemError(problems.notSignedIn)
     if (verdict === 'replay') await this.#end(account.id, { only: token.sessionId }, 'replayed', traceParent)
     if (verdict === 'replay' || verdict === 'unknown') throw new ProblemError(problems.notSignedIn)
-    return await this.#tokensOf(token.sessionId, account, childOf(token.secret, this.#keys))
+    return await this.tokensOf(token.sessionId, account, childOf(token.secret, this.#keys))
   }
 
   /** Ends the session of a refresh token, whichever of its tokens that is. Whoever holds none is signed out already. */
@@ -260,7 +270,8 @@ export class Sessions {
     return { verdict, account: row }
   }
 
-  async #tokensOf(
+  /** The tokens of a session, once it is in the database. */
+  async tokensOf(
     sessionId: string,
     account: Account & Pick<SessionOfAccount, 'passedSecondFactor'>,
     secret: Uint8Array,

@@ -3,15 +3,16 @@ import { sql, type Bus, type Database } from '@saas/state'
 import type { Clock } from '@saas/config'
 import type { AccountRequests } from './account-requests.ts'
 import { emit, userChanged } from './account-events.ts'
-import { accountColumns, type Account, type Accounts, type Candidate } from './accounts.ts'
+import { accountColumns, emailKeyOf, type Account, type Accounts } from './accounts.ts'
 import { proveAddress } from './address-proof.ts'
 import type { Audit } from './audit.ts'
+import { takeSignInAttempt, type Candidate } from './candidates.ts'
 import type { Client } from './client.ts'
 import type { PendingSignIns } from './factors/pending-sign-ins.ts'
 import { isOutdated, type PasswordHashing } from './hashing.ts'
 import type { MailedSecrets } from './mailed-secrets.ts'
+import type { PlainSignIn } from './plain-sign-in.ts'
 import type { OpenSession } from './sessions.ts'
-import { emailKeyOf } from './accounts.ts'
 import type { Attempt, Throttle } from './throttle.ts'
 
 const lockUnchanged = sql<Account>(
@@ -35,6 +36,7 @@ export class SignIn {
   readonly #hashing: PasswordHashing
   readonly #secrets: MailedSecrets
   readonly #pending: PendingSignIns
+  readonly #plain: PlainSignIn
   readonly #throttle: Throttle
 
   constructor(options: {
@@ -47,6 +49,7 @@ export class SignIn {
     readonly hashing: PasswordHashing
     readonly secrets: MailedSecrets
     readonly pending: PendingSignIns
+    readonly plain: PlainSignIn
     readonly throttle: Throttle
   }) {
     this.#database = options.database
@@ -58,6 +61,7 @@ export class SignIn {
     this.#hashing = options.hashing
     this.#secrets = options.secrets
     this.#pending = options.pending
+    this.#plain = options.plain
     this.#throttle = options.throttle
   }
 
@@ -73,15 +77,15 @@ export class SignIn {
     client: Client,
     traceParent: string,
   ): Promise<OpenSession | SecondFactorDue> {
-    const attempt = await this.#throttle.take('sign-in', emailKeyOf(email), client.network)
-    const candidate = await this.#accounts.forSignIn(email)
+    const { attempt, candidate } = await takeSignInAttempt(this.#throttle, email, client.network)
     const isRight = await this.#hashing.verify(candidate?.passwordHash, password)
     if (!isRight || candidate === undefined) return await this.#fail(email, candidate?.account, client, 'password')
     const { account } = candidate
     if (account.disabledAt !== null) throw new ProblemError(problems.accountDisabled)
     if (account.verifiedAt === null) return await this.#sendVerification(candidate, client, traceParent)
     const newHash = isOutdated(account.passwordHash) ? await this.#hashing.hash(password) : undefined
-    return await this.#open(account, attempt, client, traceParent, newHash)
+    const opened = newHash === undefined ? await this.#plain.open(candidate, attempt, client, traceParent) : undefined
+    return opened ?? (await this.#open(account, attempt, client, traceParent, newHash))
   }
 
   /** @throws {ProblemError} `wrong-credentials`, `account-disabled`, `too-many-requests` */

@@ -1,5 +1,5 @@
 import { ProblemError, problems } from '@saas/contracts'
-import { sql, type Database, type Transaction } from '@saas/state'
+import { sql, type Database, type Statement, type Transaction } from '@saas/state'
 import type { Clock } from '@saas/config'
 import { hmac, type DerivedKeys } from './derived-keys.ts'
 
@@ -47,11 +47,15 @@ export interface Attempt {
   readonly addressKey: string
 }
 
+interface Verdict {
+  readonly allowed: boolean
+  readonly waitSeconds: number
+}
+
 // One statement, so that parallel attempts over all replicas are counted one after another by the rows' locks. A refused
-// attempt counts nowhere: hammering does not make the pause longer.
-const takeAttempt = sql<{ allowed: boolean; waitSeconds: number }>(
-  'auth.take_attempt',
-  `with given as (
+// attempt counts nowhere: hammering does not make the pause longer. The address's row is locked first, here as where attempts are
+// forgiven, so that no two wait for each other.
+const countAttempt = `given as (
      select
        $1::text as address_key,
        case when exists (
@@ -85,29 +89,66 @@ const takeAttempt = sql<{ allowed: boolean; waitSeconds: number }>(
        updated_at = excluded.updated_at
      where t.next_at <= excluded.updated_at
      returning 1
-   )
-   select
-     exists (select from by_account) as allowed,
-     coalesce((
-       select extract(epoch from max(t.next_at) - given.now)
-       from throttle as t, given
-       where t.key in (given.address_key, given.account_key)
-       group by given.now
-     ), 0)::float8 as "waitSeconds"`,
-)
+   ),
+   verdict as (
+     select
+       exists (select from by_account) as allowed,
+       coalesce((
+         select extract(epoch from max(t.next_at) - given.now)
+         from throttle as t, given
+         where t.key in (given.address_key, given.account_key)
+         group by given.now
+       ), 0)::float8 as "waitSeconds"
+   )`
+
+const takeAttempt = sql<Verdict>('auth.take_attempt', `with ${countAttempt} select allowed, "waitSeconds" from verdict`)
+
+/** Counts an attempt and, when it is allowed, reads one row for it: `wanted` selects it, with parameters from `$14` on. */
+export function takingAttempt<Row>(
+  name: string,
+  wanted: string,
+): Statement<Verdict & (Row | { [Name in keyof Row]: null })> {
+  return sql(
+    name,
+    `with ${countAttempt}
+   select verdict.allowed, verdict."waitSeconds", wanted.*
+   from verdict
+   left join lateral (${wanted}) as wanted on verdict.allowed`,
+  )
+}
+
+/** Where a statement finds what it forgives by: its parameters' names, and what must hold. */
+interface Forgiveness {
+  readonly accountKey: string
+  readonly knownKey: string
+  readonly addressKey: string
+  readonly now: string
+  readonly when: string
+}
+
+/** Parts of a statement that forgive an attempt. The counts' rows are locked in the order in which an attempt takes them. */
+export function forgiving({ accountKey, knownKey, addressKey, now, when }: Forgiveness): string {
+  return `lowered as (
+     update throttle
+     set level = greatest(0, level - 1), next_at = least(next_at, ${now}::timestamptz)
+     where key = ${addressKey} and ${when}
+     returning key
+   ),
+   forgiven as (
+     delete from throttle where key in (${accountKey}, ${knownKey}) and ${when} and (select count(*) from lowered) >= 0
+   ),
+   remembered as (
+     insert into known_address (account_key, address_key, seen_at)
+     select ${accountKey}, ${addressKey}, ${now}
+     where ${when}
+     on conflict (account_key, address_key) do update
+     set seen_at = excluded.seen_at
+   )`
+}
 
 const forgiveAttempt = sql(
   'auth.forgive_attempt',
-  `with forgiven as (
-     delete from throttle where key in ($1, $2)
-   ),
-   lowered as (
-     update throttle set level = greatest(0, level - 1), next_at = least(next_at, $4::timestamptz) where key = $3
-   )
-   insert into known_address (account_key, address_key, seen_at)
-   values ($1, $3, $4)
-   on conflict (account_key, address_key) do update
-   set seen_at = excluded.seen_at`,
+  `with ${forgiving({ accountKey: '$1', knownKey: '$2', addressKey: '$3', now: '$4', when: 'true' })} select`,
 )
 
 const forgiveAccount = sql('auth.forgive_account', 'delete from throttle where key = $1')
@@ -134,16 +175,31 @@ export class Throttle {
    * @throws {ProblemError} `too-many-requests` with `Retry-After`.
    */
   async take(purpose: Purpose, account: string, address: string): Promise<Attempt> {
+    return (await this.takeReading(purpose, { account, address }, takeAttempt)).attempt
+  }
+
+  /**
+   * Counts one attempt as `take` does, and reads the row that it is about in the same round trip. It answers the statement's row
+   * even when there is nothing to be read: then what it reads is null.
+   *
+   * @throws {ProblemError} `too-many-requests` with `Retry-After`.
+   */
+  async takeReading<Row extends Verdict>(
+    purpose: Purpose,
+    { account, address }: { readonly account: string; readonly address: string },
+    statement: Statement<Row>,
+    values: readonly unknown[] = [],
+  ): Promise<{ attempt: Attempt; row: Row }> {
     const attempt = this.#keysOf(purpose, account, address)
-    const waitSeconds = await this.#waitSeconds(purpose, attempt)
-    if (waitSeconds === undefined) return attempt
-    const seconds = Math.max(1, Math.ceil(waitSeconds))
+    const row = await this.#count(purpose, attempt, statement, values)
+    if (row.allowed) return { attempt, row }
+    const seconds = Math.max(1, Math.ceil(row.waitSeconds))
     throw new ProblemError(problems.tooManyRequests, { headers: { 'retry-after': String(seconds) } })
   }
 
   /** Counts one attempt and says whether it may go on; for what is done quietly or not at all. */
   async isTaken(purpose: Purpose, account: string, address: string): Promise<boolean> {
-    return (await this.#waitSeconds(purpose, this.#keysOf(purpose, account, address))) === undefined
+    return (await this.#count(purpose, this.#keysOf(purpose, account, address), takeAttempt)).allowed
   }
 
   /** Forgets the account's count, takes back the address's, and remembers the address as the account's own. */
@@ -153,29 +209,43 @@ export class Throttle {
 
   /** Forgets what was counted for the account from anywhere. */
   async forgiveAccount(tx: Transaction, purpose: Purpose, account: string): Promise<void> {
-    await tx.query(forgiveAccount, [this.#keysOf(purpose, account, '').accountKey])
+    await tx.query(forgiveAccount, [this.accountKey(purpose, account)])
   }
 
-  async #waitSeconds(purpose: Purpose, attempt: Attempt): Promise<number | undefined> {
+  /** By which an account is counted wherever it is tried from. */
+  accountKey(purpose: Purpose, account: string): string {
+    return this.#key(purpose, 'account', account)
+  }
+
+  async #count<Row extends Verdict>(
+    purpose: Purpose,
+    attempt: Attempt,
+    statement: Statement<Row>,
+    values: readonly unknown[] = [],
+  ): Promise<Row> {
     const { account, address }: Record<'account' | 'address', Limit> = limits[purpose]
-    const [verdict] = await this.#database.write(takeAttempt, [
+    const [row] = await this.#database.write(statement, [
       attempt.addressKey,
       attempt.accountKey,
       attempt.knownKey,
       this.#clock.now(),
       ...[account, address].flatMap((limit) => [limit.free, limit.firstSeconds, limit.maxSeconds, limit.leakSeconds]),
       ADDRESS_KNOWN_MS / 1_000,
+      ...values,
     ])
-    return verdict?.allowed === true ? undefined : (verdict?.waitSeconds ?? 0)
+    if (row === undefined) throw new Error('An attempt was counted without a verdict')
+    return row
   }
 
   #keysOf(purpose: Purpose, account: string, address: string): Attempt {
-    const key = (kind: string, ...values: readonly string[]): string =>
-      `${purpose}/${kind}/${hmac(this.#keys.lookup, purpose, kind, ...values).toString('base64url')}`
     return {
-      accountKey: key('account', account),
-      knownKey: key('known', account, address),
-      addressKey: key('address', address),
+      accountKey: this.accountKey(purpose, account),
+      knownKey: this.#key(purpose, 'known', account, address),
+      addressKey: this.#key(purpose, 'address', address),
     }
+  }
+
+  #key(purpose: Purpose, kind: string, ...values: readonly string[]): string {
+    return `${purpose}/${kind}/${hmac(this.#keys.lookup, purpose, kind, ...values).toString('base64url')}`
   }
 }
