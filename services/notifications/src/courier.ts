@@ -71,7 +71,7 @@ export class Courier implements AsyncDisposable {
   constructor(options: CourierOptions) {
     this.#options = options
     this.#leaseMs = options.sendTimeoutMs + CLOCK_ERROR_MS_MAX + LEASE_RESERVE_MS
-    this.#composer = new Composer(options.sender, options.templates.constantLines)
+    this.#composer = new Composer(options.sender)
     this.#places = new Places(() => options.smtp.capacity())
   }
 

@@ -31,7 +31,7 @@ export async function startNotifications(
 ): Promise<RunningService> {
   const sender = parseSender(config.mailFrom)
   const quiet = parseQuietHours(config.quietHours)
-  const templates = new Templates(templatesDirectory)
+  const templates = new Templates({ directory: templatesDirectory, isEncoded: true })
   const connectTimeoutMs = config.connTimeoutSeconds * 1_000
   const cartReminderMs = config.cartReminderHours * HOUR_MS
   const sendTimeoutMs = connectTimeoutMs * SEND_TIMEOUTS

@@ -1,9 +1,10 @@
-import type { Readable } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 import SMTPConnection, { type SMTPConnectionOptions } from 'nodemailer/lib/smtp-connection'
 import { parseConnectionUrl } from 'nodemailer/lib/shared'
 import type { Message } from './message.ts'
 
 const CONNECTION_MAILS_MAX = 1_000
+const END_OF_MAIL = Buffer.from('.\r\n')
 /** Servers end connections that lie idle, and sometimes in the moment in which one is used. */
 const STALE_CONNECTION_RETRIES_MAX = 1
 
@@ -192,12 +193,15 @@ class Session {
 
   async #transfer({ envelope, raw }: Message, progress: { isHandedOver: boolean }): Promise<string> {
     const { promise, resolve, reject } = Promise.withResolvers<string>()
-    // All that is asked of a stream here is to be piped, and that happens when the server asked for the mail.
+    // All that is asked of a stream here is to be piped, and that happens when the server asked for the mail. The mail goes out at
+    // the other end of nodemailer's stream, past its search for dots and bare line ends in each byte: it has none.
     const body = {
-      pipe: (socket: NodeJS.WritableStream) => {
+      pipe: (stream: Duplex) => {
         progress.isHandedOver = true
-        socket.end(raw)
-        return socket
+        stream.push(raw)
+        stream.push(END_OF_MAIL)
+        stream.push(null)
+        return stream
       },
     }
     this.#connection.send({ from: envelope.from, to: [...envelope.to] }, body as unknown as Readable, (error, info) => {

@@ -1,17 +1,18 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Liquid, type Template } from 'liquidjs'
+import { Liquid, type LiquidOptions, type Template } from 'liquidjs'
 import { fallbackLanguage, mailKinds, type MailKind } from '@saas/contracts'
 import { singleLine } from './address.ts'
 import type { Content } from './content.ts'
-import { escapeHtml, registerValueTag, withValueTags } from './value-tag.ts'
+import { flatTemplate, type ReadTemplate } from './flat-template.ts'
+import { encodePiece, withoutBreaksAround } from './quoted-printable.ts'
+import { escapeHtml, Words } from './words-tag.ts'
 
 /** Ours. */
 export const TEMPLATES = fileURLToPath(new URL('../templates', import.meta.url))
 const RENDER_MS_MAX = 1_000
 const SUBJECT_LENGTH_MAX = 200
-const LAYOUTS = ['layout.html', 'layout.txt']
 
 /** A mail as people read it. */
 export interface Rendered {
@@ -20,6 +21,8 @@ export interface Rendered {
   readonly subject: string
   readonly html: string
   readonly text: string
+  /** HTML and text are quoted-printable. */
+  readonly isEncoded?: boolean
 }
 
 interface Parts {
@@ -33,38 +36,42 @@ interface Parts {
  * three files a kind.
  */
 export class Templates {
-  /** HTML escapes every value. Subject and text take them as they are. */
-  readonly #html: Liquid
-  readonly #plain: Liquid
-  readonly #directory: string
+  readonly #html: Part
+  readonly #text: Part
+  readonly #subject: Part
+  readonly #isEncoded: boolean
+  /** By path; those that all languages share have no folder. */
+  readonly #files: ReadonlyMap<string, string>
   readonly #parts = new Map<string, Parts>()
   readonly languages: readonly string[]
-  /** Those that are the same in every mail that has them, because nothing in them is a value. */
-  readonly constantLines: ReadonlySet<string>
 
-  /** @throws {Error} naming the template that is missing or cannot be parsed: the service does not start without one. */
-  constructor(directory = TEMPLATES) {
-    this.#directory = directory
-    this.languages = readdirSync(directory, { withFileTypes: true })
+  /**
+   * With `isEncoded` HTML and text come out quoted-printable: what stands in the templates is encoded here and only values with each mail.
+   *
+   * @throws {Error} naming the template that is missing or cannot be parsed: the service does not start without one.
+   */
+  constructor({ directory = TEMPLATES, isEncoded = false } = {}) {
+    this.#isEncoded = isEncoded
+    const entries = readdirSync(directory, { withFileTypes: true, recursive: true })
+    this.languages = entries
       .filter((entry) => entry.isDirectory())
       .map(({ name }) => name)
       .sort()
-    const templates = layoutsOf(directory, this.languages)
-    // A name, not a file: what is not in this table cannot be included.
+    const paths = entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name))
+    this.#files = new Map(paths.map((path) => [relative(directory, path), readFileSync(path, 'utf8')]))
+    const encode = isEncoded ? encodePiece : asItIs
+    const escape = (text: string): string => encode(escapeHtml(text))
+    // What is included was put in its place before; at rendering there are no templates to reach for.
     const options = {
-      templates,
-      // Layouts and what templates include are parsed once too, not with every mail.
-      cache: true,
+      templates: {},
       strictVariables: true,
       strictFilters: true,
       ownPropertyOnly: true,
       renderLimit: RENDER_MS_MAX,
     }
-    this.#html = new Liquid({ ...options, outputEscape: 'escape' })
-    this.#plain = new Liquid(options)
-    registerValueTag(this.#html, escapeHtml)
-    registerValueTag(this.#plain, (text) => text)
-    this.constantLines = new Set(Object.values(templates).flatMap(linesWithoutValues))
+    this.#html = new Part(options, escapeHtml, encode, escape)
+    this.#text = new Part(options, asItIs, encode, encode)
+    this.#subject = new Part(options, asItIs, asItIs, asItIs)
     for (const language of this.languages) {
       for (const kind of mailKinds) this.#parts.set(`${language}/${kind}`, this.#parse(language, kind))
     }
@@ -90,36 +97,60 @@ export class Templates {
     const parts = this.#parts.get(`${language}/${kind}`)
     if (parts === undefined) throw new Error(`There is no template ${language}/${kind}`)
     const values = { ...view, language }
-    return {
-      language,
-      subject: singleLine(String(this.#plain.renderSync(parts.subject, values))).slice(0, SUBJECT_LENGTH_MAX),
-      html: String(this.#html.renderSync(parts.html, values)),
-      text: `${String(this.#plain.renderSync(parts.text, values)).trim()}\n`,
-    }
+    const subject = singleLine(this.#subject.render(parts.subject, values)).slice(0, SUBJECT_LENGTH_MAX)
+    const html = this.#html.render(parts.html, values)
+    const text = this.#text.render(parts.text, values)
+    return this.#isEncoded
+      ? { language, subject, html: endedOnce(html), text: endedOnce(text), isEncoded: true }
+      : { language, subject, html, text: `${text.trim()}\n` }
   }
 
   #parse(language: string, kind: MailKind): Parts {
+    // With its layout, which all languages share, and all that is included; what is in no shared file is in one of its language.
+    const read = (wanted: string): string => this.#read(this.#files.has(wanted) ? wanted : `${language}/${wanted}`)
     return {
-      subject: this.#plain.parse(read(this.#directory, `${language}/${kind}.subject`)),
-      html: this.#html.parse(read(this.#directory, `${language}/${kind}.html`)),
-      text: this.#plain.parse(read(this.#directory, `${language}/${kind}.txt`)),
+      subject: this.#subject.parse(`${kind}.subject`, read),
+      html: this.#html.parse(`${kind}.html`, read),
+      text: this.#text.parse(`${kind}.txt`, read),
     }
+  }
+
+  #read(name: string): string {
+    const text = this.#files.get(name)
+    if (text === undefined) throw new Error(`There is no template ${name}`)
+    return text
   }
 }
 
-/** `layout.html` is shared by all languages and includes what each says at the foot of every mail. */
-function layoutsOf(directory: string, languages: readonly string[]): Record<string, string> {
-  const shared = readdirSync(directory).filter((name) => name.includes('.'))
-  const own = languages.flatMap((language) =>
-    LAYOUTS.map((layout) => `${language}/${layout.replace('layout', 'footer')}`),
-  )
-  return Object.fromEntries([...shared, ...own].map((name) => [name, read(directory, name)]))
+type Change = (text: string) => string
+
+/** How one part of every mail is parsed and rendered. */
+class Part {
+  readonly #liquid: Liquid
+  readonly #words: Words
+  readonly #escape: Change
+
+  /** `escape` is for what a template says of itself, `changeText` for its text after that, `changeValue` for values. */
+  constructor(options: LiquidOptions, escape: Change, changeText: Change, changeValue: Change) {
+    this.#escape = escape
+    this.#words = new Words(changeText, changeValue)
+    this.#liquid = new Liquid({ ...options, outputEscape: (value: unknown) => changeValue(String(value)) })
+    this.#words.register(this.#liquid)
+  }
+
+  parse(name: string, read: ReadTemplate): Template[] {
+    return this.#liquid.parse(this.#words.gather(flatTemplate(name, read, this.#escape)))
+  }
+
+  render(template: Template[], values: object): string {
+    return String(this.#liquid.renderSync(template, values))
+  }
 }
 
-function linesWithoutValues(template: string): string[] {
-  return template.split(/\r?\n/).filter((line) => !/\{[{%]/.test(line))
+function asItIs(text: string): string {
+  return text
 }
 
-function read(directory: string, name: string): string {
-  return withValueTags(readFileSync(join(directory, name), 'utf8'))
+function endedOnce(encoded: string): string {
+  return `${withoutBreaksAround(encoded)}\r\n`
 }

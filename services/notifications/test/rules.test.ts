@@ -8,11 +8,12 @@ import { Circuit } from '../src/circuit.ts'
 import { consumedEvents } from '../src/events.ts'
 import { formatMoney, formatTimeLeft } from '../src/format.ts'
 import { Composer, messageIdOf, parseSender } from '../src/message.ts'
+import { encodePiece, withoutBreaksAround } from '../src/quoted-printable.ts'
 import { parseQuietHours, quietUntil } from '../src/quiet-hours.ts'
 import { decodeMail } from './smtp-sink.ts'
 
 const sender = parseSender('The Shop <shop@shop.example>')
-const composer = new Composer(sender, ['A line of a template.', '  with = and blanks  '])
+const composer = new Composer(sender)
 const now = new Date('2026-01-15T12:00:00.000Z')
 
 test('the service applies exactly the events that the contracts say it consumes', () => {
@@ -70,7 +71,9 @@ describe('headers', () => {
 
   test('whatever the two bodies hold, they arrive as they were, in short lines of plain characters', () => {
     const lines = fc
-      .array(fc.constantFrom('A line of a template.', '  with = and blanks  ', 'Ünd.'))
+      .array(
+        fc.constantFrom('A line of a template.', '  with = and blanks  ', 'Ünd.', '.', '.dot', 'x'.repeat(75) + '.'),
+      )
       .map((all) => all.join('\n'))
     const body = fc.oneof(
       lines,
@@ -82,11 +85,32 @@ describe('headers', () => {
         fc.pre(!/[\r\ud800-\udfff]/.test(text + html))
         const { raw } = composer.compose('id', 'ada@example.com', { language: 'en', subject: 'About', text, html }, now)
         const lines = String(raw).split('\r\n')
-        for (const line of lines) expect(line).toMatch(/^[\t -~]{0,78}$/)
+        for (const line of lines) expect(line).toMatch(/^(?!\.)[\t -~]{0,78}$/)
         const parts = String(raw).split('--part-id').slice(1, 3)
         const bodies = parts.map((part) => part.slice(part.indexOf('\r\n\r\n') + 4, -2))
         expect(bodies.map((part) => decodeMail(part).replaceAll('\r\n', '\n'))).toEqual([text, html])
       }),
+    )
+  })
+
+  test('pieces of a text that are encoded one by one are the text, in short lines none of which ends a mail', () => {
+    const piece = fc.oneof(
+      fc.constantFrom('.', '', ' ', '\n', '.\n.', '\r\n.\r\n', '=', 'A line.\n', ' of', '\tund ', '€'.repeat(40)),
+      fc.string({ unit: 'grapheme', maxLength: 100 }),
+    )
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
+        const text = pieces.join('').replaceAll(/\r?\n/g, '\n')
+        fc.pre(!/[\r\ud800-\udfff]/.test(text) && pieces.every((each) => !each.endsWith('\r')))
+        const encoded = pieces.map(encodePiece).join('')
+        for (const line of encoded.split('\r\n')) expect(line).toMatch(/^(?!\.)[\t -~]{0,76}$/)
+        expect(encoded).not.toMatch(/[\t ]\r\n/)
+        expect(decodeMail(encoded).replaceAll('\r\n', '\n')).toBe(text)
+        expect(decodeMail(withoutBreaksAround(encoded)).replaceAll('\r\n', '\n')).toBe(
+          text.replaceAll(/^\n+|\n+$/g, ''),
+        )
+      }),
+      { numRuns: 500 },
     )
   })
 

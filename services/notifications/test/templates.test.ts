@@ -181,7 +181,7 @@ describe('a folder of templates', () => {
     try {
       await cp(TEMPLATES, directory, { recursive: true })
       await rm(join(directory, 'de/digest.txt'))
-      expect(() => new Templates(directory)).toThrow(/de\/digest\.txt/)
+      expect(() => new Templates({ directory })).toThrow(/de\/digest\.txt/)
     } finally {
       await rm(directory, { recursive: true })
     }
