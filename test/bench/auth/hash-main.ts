@@ -2,7 +2,8 @@ import { verify } from '@node-rs/argon2'
 
 /** Verifies one password again and again, so many at once, and says how many a second that were. */
 const { PASSWORD_HASH: hash = '', PASSWORD: password = '', SECONDS, AT_ONCE } = process.env
-const endsAtMs = performance.now() + Number(SECONDS) * 1_000
+const startedAtMs = performance.now()
+const endsAtMs = startedAtMs + Number(SECONDS) * 1_000
 let count = 0
 await Promise.all(
   Array.from({ length: Number(AT_ONCE) }, async () => {
@@ -12,4 +13,5 @@ await Promise.all(
     }
   }),
 )
-process.stdout.write(String(count / Number(SECONDS)))
+// The last ones end later.
+process.stdout.write(String((count * 1_000) / (performance.now() - startedAtMs)))

@@ -58,7 +58,7 @@ export function median(values: readonly number[]): number {
 }
 
 /** The value that this share (0 to 100) of all values does not exceed. */
-export function percentile(values: readonly number[], share: number): number {
+export function percentile(values: ArrayLike<number>, share: number): number {
   const sorted = Float64Array.from(values).toSorted()
   const index = Math.min(sorted.length - 1, Math.max(0, Math.ceil((share / 100) * sorted.length) - 1))
   return sorted[index] ?? Number.NaN

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { percentile } from './benchmark.ts'
 import type { LoadJob, LoadRequest, LoadResult, RequestSource } from './load.ts'
 import { LoadConnection, type Answered } from './load-connection.ts'
+import { sendPaced } from './paced-load.ts'
 
 /** The program that sends the load: told what to send, it prepares it, says so, and starts when it is told to. */
 async function main(): Promise<void> {
@@ -14,7 +15,8 @@ async function main(): Promise<void> {
   const requests = Array.from({ length: job.requests }, (_, n) => serialize(requestAt(n), host))
   process.send?.('prepared')
   await once(process, 'message')
-  process.send?.(await send(job, requests))
+  const { perSecond } = job
+  process.send?.(await (perSecond === undefined ? send(job, requests) : sendPaced(job, requests, perSecond)))
 }
 
 async function send({ url, connections, seconds }: LoadJob, requests: readonly string[]): Promise<LoadResult> {

@@ -24,6 +24,8 @@ export interface LoadJob {
   readonly requests: number
   /** How long to send; without it each request is sent once. */
   readonly seconds?: number
+  /** Sends so many a second, each when it is due; without it, as many as are answered. */
+  readonly perSecond?: number
   /** Where the requests come from: the URL of the module, the name of its `RequestSource`, and what it is called with. */
   readonly source: { readonly module: string; readonly name: string; readonly options: unknown }
 }
@@ -33,7 +35,7 @@ export interface LoadResult {
   readonly answers: number
   readonly seconds: number
   readonly perSecond: number
-  /** Milliseconds from the request to the whole answer. */
+  /** Milliseconds from the request to the whole answer; at a given pace, from when the request was due. */
   readonly p50Ms: number
   readonly p99Ms: number
   readonly maxMs: number
