@@ -4,6 +4,7 @@ import { needs, publishedBy, serviceNames } from '@saas/contracts'
 import { cloneDirectory, helmMajors } from '@saas/devstack'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { loadDefinitions } from './definitions.ts'
 import { operatorApis, parsed, rendered, renderedText, type Rendered } from './helm.ts'
 import { typeErrors } from './kubernetes-types.ts'
 import { allowedCalls, heapsUnbounded, named, ofKind, selects, workloads } from './objects.ts'
@@ -25,6 +26,7 @@ let long: readonly Rendered[]
 let longToo: readonly Rendered[]
 
 beforeAll(async () => {
+  await loadDefinitions()
   // Two at a time, as many as a small machine has cores.
   ;[text[3], text[4]] = await Promise.all([renderedText({ helm: 3 }), renderedText({ helm: 4 })])
   objects.default = parsed(text[4])

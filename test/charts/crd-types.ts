@@ -1,11 +1,3 @@
-import { Cluster } from '@kubernetes-models/cloudnative-pg/postgresql.cnpg.io/v1/Cluster'
-import { Database } from '@kubernetes-models/cloudnative-pg/postgresql.cnpg.io/v1/Database'
-import { Pooler } from '@kubernetes-models/cloudnative-pg/postgresql.cnpg.io/v1/Pooler'
-import { ScheduledBackup } from '@kubernetes-models/cloudnative-pg/postgresql.cnpg.io/v1/ScheduledBackup'
-import { ClientTrafficPolicy } from '@kubernetes-models/envoy-gateway/gateway.envoyproxy.io/v1alpha1/ClientTrafficPolicy'
-import { SecurityPolicy } from '@kubernetes-models/envoy-gateway/gateway.envoyproxy.io/v1alpha1/SecurityPolicy'
-import { GRPCRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/GRPCRoute'
-import { HTTPRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute'
 import { ExternalSecret } from '@kubernetes-models/external-secrets/external-secrets.io/v1/ExternalSecret'
 import { SecretStore } from '@kubernetes-models/external-secrets/external-secrets.io/v1/SecretStore'
 import { PodMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PodMonitor'
@@ -13,7 +5,9 @@ import { PrometheusRule } from '@kubernetes-models/prometheus-operator/monitorin
 import { SealedSecret } from '@kubernetes-models/sealed-secrets/bitnami.com/v1alpha1/SealedSecret'
 import { IngressRoute } from '@kubernetes-models/traefik/traefik.io/v1alpha1/IngressRoute'
 import { Middleware } from '@kubernetes-models/traefik/traefik.io/v1alpha1/Middleware'
+import { schemaOf } from './definitions.ts'
 import type { Rendered } from './helm.ts'
+import { schemaErrors } from './structural-schema.ts'
 
 interface Model {
   validate(): void
@@ -26,28 +20,26 @@ interface ModelClass {
 }
 
 const models: readonly ModelClass[] = [
-  ClientTrafficPolicy,
-  Cluster,
-  Database,
   ExternalSecret,
-  GRPCRoute,
-  HTTPRoute,
   IngressRoute,
   Middleware,
   PodMonitor,
-  Pooler,
   PrometheusRule,
-  ScheduledBackup,
   SealedSecret,
   SecretStore,
-  SecurityPolicy,
 ]
 
 /**
- * What in a custom resource is not as its project's own Go types say: values of a wrong type or missing ones, and fields
- * that do not exist. The validators, made from those types, read only fields that do, so what they never read is unknown.
+ * What in a custom resource is not as its project says: values of a wrong type or missing ones, and fields that do not exist. By the
+ * published definition, where it is at hand (`loadDefinitions` comes first). Otherwise by validators that are made of it, and
+ * read only fields that exist, so what they never read is unknown.
  */
 export function crdErrors(object: Rendered): readonly string[] {
+  const schema = schemaOf(object.apiVersion, object.kind)
+  if (schema !== undefined) {
+    // Metadata is every kind's, and not in the definition of one.
+    return schemaErrors({ ...object, metadata: {} }, schema, `${object.kind} ${object.metadata.name}`)
+  }
   const model = models.find(({ apiVersion, kind }) => apiVersion === object.apiVersion && kind === object.kind)
   const name = `${object.kind} ${object.metadata.name}`
   if (model === undefined) return [`${object.apiVersion} ${object.kind} is not a type that we know`]

@@ -6,6 +6,7 @@ import { serviceNames } from '@saas/contracts'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { beforeAll, expect, test } from 'vitest'
 import { crdErrors } from './crd-types.ts'
+import { loadDefinitions } from './definitions.ts'
 import { refusal, rendered, type Rendered } from './helm.ts'
 import { environmentOf, named, ofKind, selects, workloads } from './objects.ts'
 
@@ -14,6 +15,7 @@ const on = { 'global.networkPolicy.metricsFrom': metricsFrom }
 let objects: readonly Rendered[]
 
 beforeAll(async () => {
+  await loadDefinitions()
   objects = await rendered({
     set: {
       ...on,

@@ -22,6 +22,7 @@ export { pgbouncerBinary, type PgbouncerProgram } from './fetch/pgbouncer-binary
 export { pgbenchBinary, psqlBinary, type PostgresProgram } from './fetch/postgres-program.ts'
 export { envoyBinary, traefikBinary } from './fetch/proxy-binaries.ts'
 export { findProgram, run } from './fetch/run.ts'
+export { goModuleFiles } from './fetch/go-module.ts'
 export { rustPackage } from './fetch/rust-package.ts'
 export { sopsBinary } from './fetch/sops-binary.ts'
 export { DirectoryInUseError, stopLeftovers } from './ledger.ts'
