@@ -12,6 +12,7 @@ interface Asking {
   readonly requestHeaders: readonly string[]
   readonly answerHeaders: readonly string[]
   readonly failOpen: boolean
+  readonly statusOnError?: number
 }
 
 interface Filter {
@@ -31,6 +32,7 @@ interface Rule {
 interface Policy {
   readonly extAuth: {
     readonly failOpen: boolean
+    readonly statusOnError: number
     readonly headersToExtAuth: readonly string[]
     readonly http: { readonly path: string; readonly headersToBackend: readonly string[] }
   }
@@ -55,7 +57,8 @@ const extension = (path: string) => `type.googleapis.com/envoy.extensions.${path
 
 /**
  * An example as the configuration of Envoy that a gateway makes of it: a gateway's own program would run in a cluster only. What it does without
- * being told is written as Envoy Gateway does it: paths are normalised, and a prefix ends at a slash.
+ * being told is written as Envoy Gateway does it: paths are normalised, and a prefix ends at a slash. Held once against what its own translator
+ * makes of the example (docs/decisions/0125).
  */
 export function envoyConfiguration(applied: readonly Applied[], places: Places): object {
   const specOf = (kind: string): unknown => applied.find((object) => object.kind === kind)?.spec
@@ -119,8 +122,9 @@ export function envoyConfiguration(applied: readonly Applied[], places: Places):
 
 function askingOf(policy: Policy | undefined, rules: readonly Rule[]): Asking {
   if (policy !== undefined) {
-    const { failOpen, headersToExtAuth, http } = policy.extAuth
-    return { path: http.path, requestHeaders: headersToExtAuth, answerHeaders: http.headersToBackend, failOpen }
+    const { failOpen, statusOnError, headersToExtAuth, http } = policy.extAuth
+    const headers = { requestHeaders: headersToExtAuth, answerHeaders: http.headersToBackend }
+    return { path: http.path, ...headers, failOpen, statusOnError }
   }
   const filters = rules.map((rule) => rule.filters?.find(({ type }) => type === 'ExternalAuth')?.externalAuth)
   const [first] = filters
@@ -131,12 +135,13 @@ function askingOf(policy: Policy | undefined, rules: readonly Rule[]): Asking {
   return { path, requestHeaders: ['authorization'], answerHeaders: allowedResponseHeaders, failOpen: false }
 }
 
-function question({ path, requestHeaders, answerHeaders, failOpen }: Asking): object {
+function question({ path, requestHeaders, answerHeaders, failOpen, statusOnError }: Asking): object {
   const names = (headers: readonly string[]) => ({ patterns: headers.map((exact) => ({ exact, ignore_case: true })) })
   return {
     '@type': extension('filters.http.ext_authz.v3.ExtAuthz'),
     transport_api_version: 'V3',
     failure_mode_allow: failOpen,
+    ...(statusOnError !== undefined && { status_on_error: { code: statusOnError } }),
     allowed_headers: names(requestHeaders),
     http_service: {
       server_uri: { uri: 'http://saas-auth:3000', cluster: 'ask', timeout: '10s' },

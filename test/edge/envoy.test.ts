@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ServiceName } from '@saas/contracts'
+import { serviceNames, type ServiceName } from '@saas/contracts'
 import { Child, cloneDirectory, envoyBinary, freePort } from '@saas/devstack'
 import { newDirectory } from '@saas/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -9,7 +9,7 @@ import { startAuthService, type AuthService } from './auth-service.ts'
 import { credentialsOf } from './credentials.ts'
 import { compare } from './differential.ts'
 import { Echo } from './echo.ts'
-import { envoyConfiguration, type Applied } from './envoy-configuration.ts'
+import { envoyConfiguration, type Applied, type Places } from './envoy-configuration.ts'
 import { variants, type Variant } from './variants.ts'
 
 const SEED = Number(process.env['EDGE_SEED'] ?? 20_261_125)
@@ -40,14 +40,14 @@ test.for(['envoy-gateway', 'gateway-api'])(
       notifications: await echo(),
       frontend: await echo(),
     }
-    const text = readFileSync(join(cloneDirectory, `charts/edge/examples/${example}.yaml`), 'utf8')
     const port = await freePort()
     const services = Object.fromEntries(Object.entries(echoes).map(([name, [{ address }]]) => [name, address]))
-    const configuration = envoyConfiguration(
-      parseAllDocuments(text).map((document) => document.toJS() as Applied),
-      { port, auth: auth.address, services: services as Record<ServiceName, string> },
-    )
-    stack.use(await startEnvoy(String(envoy), configuration, port))
+    const configuration = configurationOf(example, {
+      port,
+      auth: auth.address,
+      services: services as Record<ServiceName, string>,
+    })
+    stack.use(await startEnvoy(String(envoy), configuration, port, 401))
     const sent = Array.from(variants(SEED, VARIANTS, await credentialsOf(auth))).flatMap((variant) =>
       asEnvoyReads(variant, example),
     )
@@ -60,7 +60,36 @@ test.for(['envoy-gateway', 'gateway-api'])(
   },
 )
 
-async function startEnvoy(program: string, configuration: object, port: number): Promise<Child> {
+test.for([
+  // The filter of the Gateway API has no way to say another status than Envoy's own.
+  ['gateway-api', 403],
+  ['envoy-gateway', 503],
+] as const)(
+  'behind the real Envoy, told what %s says, nothing gets through while auth is down: %i',
+  async ([example, status], { skip }) => {
+    if (envoy === undefined) skip('there is no Envoy on PATH, and neither pip nor apt to bring it')
+    await using stack = new AsyncDisposableStack()
+    const echo = stack.use(await Echo.start())
+    const [port, nobody] = await Promise.all([freePort(), freePort()])
+    const services = Object.fromEntries(serviceNames.map((name) => [name, echo.address])) as Record<ServiceName, string>
+    const configuration = configurationOf(example, { port, auth: `127.0.0.1:${nobody}`, services })
+    stack.use(await startEnvoy(String(envoy), configuration, port, status))
+    for (const path of ['/', '/cart', '/product', '/profile', '/admin/orders/lag'])
+      expect((await fetch(`http://127.0.0.1:${port}${path}`)).status, path).toBe(status)
+    expect(echo.seen).toEqual([])
+  },
+)
+
+function configurationOf(example: string, places: Places): object {
+  const text = readFileSync(join(cloneDirectory, `charts/edge/examples/${example}.yaml`), 'utf8')
+  return envoyConfiguration(
+    parseAllDocuments(text).map((document) => document.toJS() as Applied),
+    places,
+  )
+}
+
+/** Ready when it answers what is asked without a credential as is due. */
+async function startEnvoy(program: string, configuration: object, port: number, due: number): Promise<Child> {
   const directory = newDirectory('envoy')
   const file = join(directory, 'envoy.json')
   writeFileSync(file, JSON.stringify(configuration))
@@ -70,7 +99,7 @@ async function startEnvoy(program: string, configuration: object, port: number):
     arguments: ['--config-path', file, '--disable-hot-restart', '--concurrency', '1', '--log-level', 'warning'],
     directory,
     logFile: join(directory, 'envoy.log'),
-    isReady: async () => (await fetch(`http://127.0.0.1:${port}/cart`)).status === 401,
+    isReady: async () => (await fetch(`http://127.0.0.1:${port}/cart`)).status === due,
   })
 }
 
