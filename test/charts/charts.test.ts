@@ -321,21 +321,6 @@ test('every Node, of Jobs and of the test too, keeps its heap below the memory l
   for (const profile of profiles) expect(heapsUnbounded(objects[profile]), profile).toEqual([])
 })
 
-test('a service stops later than its last request', () => {
-  for (const service of serviceNames) {
-    const workload = workloads(objects.default).find(
-      ({ object }) => object.kind === 'Deployment' && object.metadata.name === `shop-${service}`,
-    )
-    expect(workload?.pod.terminationGracePeriodSeconds).toBeGreaterThan(5 + 25)
-    expect(workload?.containers.at(-1)).toMatchObject({
-      lifecycle: { preStop: { sleep: { seconds: 5 } } },
-      startupProbe: { httpGet: { port: 'operations', path: '/healthz' } },
-      livenessProbe: { httpGet: { port: 'operations', path: '/healthz' } },
-      readinessProbe: { httpGet: { port: 'operations', path: '/readyz' } },
-    })
-  }
-})
-
 test('the small profile takes less than 2 GiB', () => {
   const mebibytes = workloads(objects.small)
     .filter(({ object }) => !['Job', 'Pod'].includes(object.kind))
