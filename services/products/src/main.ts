@@ -11,7 +11,7 @@ import {
 } from '@saas/http'
 import { State } from '@saas/state'
 import { productsVariables, type ProductsConfig } from './config.ts'
-import { consumeOrderEvents } from './events.ts'
+import { consumeEvents } from './events.ts'
 import { Facets } from './facets.ts'
 import { Pictures } from './pictures.ts'
 import { ProductHistory } from './product-history.ts'
@@ -57,7 +57,7 @@ export async function startProducts(
     ...productsHandlers({ products, stock, list, facets, imports, history, pictures, database }),
     ...operatorHandlers(state.operator),
   })
-  consumeOrderEvents(bus, clock)
+  consumeEvents(bus, clock)
   bus.startRelay()
   const run = () => pictures.collectOrphans()
   resources.use(new Repeating({ name: 'pictures', everyMs: ORPHANS_COLLECTED_EVERY_MS, clock, logger, run })).start()

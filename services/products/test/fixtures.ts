@@ -238,3 +238,24 @@ export async function movementsOf(database: TestDatabase, id: string): Promise<R
     [id],
   )
 }
+
+/** Another service that says something, through an outbox and a broker user of its own. */
+export async function startPublisher(shop: TestService, service: 'auth') {
+  const database = await cloneDatabase(service, { migrations: null })
+  const config = testConfig(service, { database, bus: shop.bus, objects: shop.objects })
+  const state = State.connect(config, { service, logger: testLog(service).logger, clock: shop.clock })
+  state.bus.startRelay()
+  return {
+    send: async (event: Event, aggregateId: string, data: object): Promise<void> => {
+      await database.query(
+        `insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data) values ($1, $2, $3, 1, $4, $5)`,
+        [uuidv7(), event.aggregate, aggregateId, event.subject, JSON.stringify(data)],
+      )
+      state.bus.nudge()
+    },
+    [Symbol.asyncDispose]: async (): Promise<void> => {
+      await state[Symbol.asyncDispose]()
+      await database[Symbol.asyncDispose]()
+    },
+  }
+}

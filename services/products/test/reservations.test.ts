@@ -1,4 +1,4 @@
-import { ordersEvents, productsEvents, productsRoutes, type Product } from '@saas/contracts'
+import { authEvents, ordersEvents, productsEvents, productsRoutes, type Product } from '@saas/contracts'
 import { eventually, type TestService } from '@saas/testing'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -9,6 +9,7 @@ import {
   OrdersSide,
   reservations,
   sentEvents,
+  startPublisher,
   startShop,
   stockOf,
   stockViolations,
@@ -302,6 +303,22 @@ test('a message that says nothing sensible blocks nobody', async () => {
     return rows.length === 0 ? false : rows
   })
   expect(dead).toHaveLength(1)
+})
+
+test('what nobody could apply about somebody is emptied when the account is deleted, and what concerns others stays', async () => {
+  const [gone, other] = [uuidv7(), uuidv7()]
+  const bodyOf = async (userId: string) =>
+    await shop.database.query(`select 1 from dead_letter where position($1 in convert_from(body, 'UTF8')) > 0`, [
+      userId,
+    ])
+  for (const userId of [gone, other]) {
+    await orders.send({ event: ordersEvents.orderPlaced, orderId: userId, version: 1, data: { userId } })
+    await eventually(async () => (await bodyOf(userId)).length === 1)
+  }
+  await using auth = await startPublisher(shop, 'auth')
+  await auth.send(authEvents.userDeleted, gone, { userId: gone, deletedAt: new Date().toISOString() })
+  await eventually(async () => (await bodyOf(gone)).length === 0)
+  expect(await bodyOf(other)).toHaveLength(1)
 })
 
 test('after all of this the ledger adds up', async () => {
