@@ -8,6 +8,7 @@ import type { ClaimedMail, Mails } from './mails.ts'
 import { Composer, type Message, type Sender } from './message.ts'
 import type { MailMetrics } from './metrics.ts'
 import { DOMAIN_SENDING_MAX, Places } from './places.ts'
+import type { Presence } from './presence.ts'
 import { quietUntil, type QuietHours } from './quiet-hours.ts'
 import { openSecret } from './secret.ts'
 import type { Outcome, SmtpServers } from './smtp.ts'
@@ -46,12 +47,14 @@ export interface CourierOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: MailMetrics
+  readonly presence: Presence
   readonly random?: () => number
 }
 
 /**
  * Sends what is due: at once when nudged, and every second what is due by then. Any number of replicas may run; a row
- * lock and a lease decide whose a mail is. A courier that was killed holds its mails until the lease ends.
+ * lock and a lease decide whose a mail is. What a courier held that was killed is let go when the others find it silent, at the
+ * latest when the lease ends.
  */
 export class Courier implements AsyncDisposable {
   readonly #options: CourierOptions
@@ -118,17 +121,17 @@ export class Courier implements AsyncDisposable {
 
   /** Takes what is due into hand, until nothing is or the hand is full. */
   async #sendDue(): Promise<void> {
-    const { mails, smtp, clock } = this.#options
+    const { mails, smtp, clock, presence } = this.#options
     this.#nudged = Promise.withResolvers()
     await this.#expire()
     while (!this.#stopping.signal.aborted) {
       const handMax = smtp.capacity() * HAND_PER_PLACE
       // More are claimed when half of them are gone: a claim costs as much for one mail as for twenty.
-      if (handMax === 0 || this.#untried > handMax / 2 || this.#hand.size > HAND_MAX) return
+      if (!presence.isFresh || handMax === 0 || this.#untried > handMax / 2 || this.#hand.size > HAND_MAX) return
       const room = handMax - this.#untried
       const now = clock.now()
       const leaseEndsAt = new Date(now.getTime() + this.#leaseMs)
-      const claimed = await mails.claim(room, this.#places.fullDomains(), now, leaseEndsAt)
+      const claimed = await mails.claim(presence.id, room, this.#places.fullDomains(), now, leaseEndsAt)
       for (const mail of claimed) this.#take(mail, now)
       if (claimed.length < Math.min(room, DOMAIN_SENDING_MAX)) return
     }
@@ -178,7 +181,7 @@ export class Courier implements AsyncDisposable {
   }
 
   async #attempt(mail: ClaimedMail, recipient: Recipient, claimedAt: Date): Promise<Outcome> {
-    const { clock, secretKey, secretKeyAccepted, smtp } = this.#options
+    const { clock, secretKey, secretKeyAccepted, smtp, presence } = this.#options
     const now = clock.now()
     let secret: MailSecret | undefined
     try {
@@ -194,7 +197,7 @@ export class Courier implements AsyncDisposable {
       return { result: 'refused', words: `the mail cannot be made: ${messageOfError(error)}` }
     }
     // A process that was stopped in between must not send what by now may be another's.
-    if (clock.now().getTime() - claimedAt.getTime() > LEASE_RESERVE_MS) {
+    if (!presence.isFresh || clock.now().getTime() - claimedAt.getTime() > LEASE_RESERVE_MS) {
       return { result: 'untried', words: 'was held for too long' }
     }
     return await smtp.send(message)

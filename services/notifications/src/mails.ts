@@ -130,6 +130,7 @@ const claimDue = sql<ClaimedRow>(
    )
    update mail
    set lease = $3,
+       courier_id = $8,
        due_at = $4,
        attempts = mail.attempts + 1
    from due
@@ -251,10 +252,16 @@ export class Mails {
     })
   }
 
-  /** Takes at most `count` mails for ourselves until `leaseEndsAt`, none of them to these domains. */
-  async claim(count: number, fullDomains: readonly string[], now: Date, leaseEndsAt: Date): Promise<ClaimedMail[]> {
+  /** Takes at most `count` mails for this courier until `leaseEndsAt`, none of them to these domains. */
+  async claim(
+    courierId: string,
+    count: number,
+    fullDomains: readonly string[],
+    now: Date,
+    leaseEndsAt: Date,
+  ): Promise<ClaimedMail[]> {
     const lease = uuidv7()
-    const values = [now, count, lease, leaseEndsAt, mailKinds, fullDomains, optionalMailKinds]
+    const values = [now, count, lease, leaseEndsAt, mailKinds, fullDomains, optionalMailKinds, courierId]
     const rows = await this.#database.write(claimDue, values)
     return rows.map((row) => claimedMailOf(row, lease))
   }

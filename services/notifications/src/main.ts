@@ -9,6 +9,7 @@ import { MailList } from './mail-list.ts'
 import { Mails } from './mails.ts'
 import { MailMetrics } from './metrics.ts'
 import { parseSender } from './message.ts'
+import { Presence } from './presence.ts'
 import { builtInSchedules } from './built-in.ts'
 import { parseQuietHours } from './quiet-hours.ts'
 import { Scheduler } from './scheduler.ts'
@@ -23,11 +24,20 @@ const HOUR_MS = 3_600_000
 /** So few are applied within a second. */
 const CAUGHT_UP_MESSAGES = 1_000
 
+/** What a test brings itself. */
+export interface NotificationsParts {
+  readonly templatesDirectory?: string | undefined
+  /** How often a courier says that it lives. */
+  readonly beatMs?: number
+  /** How long one is silent that the others take for dead. */
+  readonly silenceMs?: number
+}
+
 /** Starts the service; disposing claims no more mails, finishes those under way, and then lets go of everything. */
 export async function startNotifications(
   config: NotificationsConfig,
   { logger, clock, tracing }: ServiceContext,
-  templatesDirectory = TEMPLATES,
+  { templatesDirectory = TEMPLATES, beatMs, silenceMs }: NotificationsParts = {},
 ): Promise<RunningService> {
   const sender = parseSender(config.mailFrom)
   const quiet = parseQuietHours(config.quietHours)
@@ -45,6 +55,10 @@ export async function startNotifications(
   const smtp = resources.use(
     new SmtpServers({ urls: config.smtpUrls, connectTimeoutMs, sendTimeoutMs, clock, logger, onAttempt }),
   )
+  const attemptMs = sendTimeoutMs * config.smtpUrls.length
+  const presence = resources.use(
+    new Presence({ database, logger, now: () => clock.now(), sendTimeoutMs: attemptMs, beatMs, silenceMs }),
+  )
   const courier = resources.use(
     new Courier({
       mails,
@@ -55,10 +69,11 @@ export async function startNotifications(
       secretKey: config.mailSecretKey,
       secretKeyAccepted: config.mailSecretKeyAccepted,
       quiet,
-      sendTimeoutMs: sendTimeoutMs * config.smtpUrls.length,
+      sendTimeoutMs: attemptMs,
       clock,
       logger,
       metrics,
+      presence,
     }),
   )
   const { internalTokenKeys } = config
@@ -93,6 +108,7 @@ export async function startNotifications(
       courier.nudge()
     },
   })
+  presence.start(() => courier.nudge())
   courier.start()
   resources.use(new Jobs(database, clock, logger)).start()
   const builtIn = builtInSchedules(config.shopZone)

@@ -65,7 +65,7 @@ describe.concurrent('every promised mail, once', () => {
     await cp(TEMPLATES, templatesDirectory, { recursive: true })
     await cp(join(TEMPLATES, 'en'), join(templatesDirectory, 'fr'), { recursive: true })
     await writeFile(join(templatesDirectory, 'fr/order-confirmed.subject'), 'Commande {{ order.shortId }} confirmée')
-    await using shop = await startShop({ templatesDirectory })
+    await using shop = await startShop({ parts: { templatesDirectory } })
     const readers = ['fr', 'fr-CA', 'nl'].map((language) => someUser({ language }))
     for (const user of readers) {
       await shop.publisher.publish(authEvents.userChanged, user)

@@ -9,6 +9,8 @@ import { mailSecretKey, someUser, startShop, type Shop } from './fixture.ts'
 import { SmtpSink, type Behaviour } from './smtp-sink.ts'
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+const replica = fileURLToPath(new URL('replica-main.ts', import.meta.url))
+const SILENCE_MS = 2_000
 
 test('when the first mail server is down the next one gets the mail, and the first one again when it is back', async () => {
   const down = await SmtpSink.start()
@@ -153,6 +155,35 @@ test('a killed sender’s mail is sent by another after its lease, and not befor
   for (const { email } of waiting) expect(shop.smtp.acceptedFor(email)).toHaveLength(1)
 })
 
+test('what a killed sender held is sent by another that no longer hears it, long before its lease ends, and not while it lives', async () => {
+  const hanging = new Set<string>()
+  const behave = (to: string): Behaviour => (hanging.has(to) ? 'hang' : 'accept')
+  await using shop = await startShop({ behave, parts: { beatMs: 100, silenceMs: SILENCE_MS } })
+  await using victim = await startReplicaProcess(shop, replica)
+  // Nothing is due by this clock but what is let go.
+  shop.notifications.clock.advance(-1_000_000)
+  await victim.ready
+  const users = Array.from({ length: SENDING_MAX }, (_, index) => someUser({ email: `u${index}@d${index}.example` }))
+  for (const { email } of users) hanging.add(email)
+  await insertMail(shop, ...users)
+  await eventually(() => users.every(({ email }) => shop.smtp.attempts(email) === 1))
+  const heldAt = await beatsOf(shop)
+  await eventually(async () => (await beatsOf(shop)) > heldAt + (3 * SILENCE_MS) / 100)
+  expect((await shop.rows()).every(({ lease }) => lease !== null)).toBe(true)
+  await victim.kill()
+  hanging.clear()
+  await eventually(() => shop.smtp.accepted.length === users.length)
+  expect(users.map(({ email }) => shop.smtp.attempts(email))).toEqual(users.map(() => 2))
+  const couriers = await shop.database.query('select 1 from courier')
+  expect(couriers).toHaveLength(1)
+})
+
+/** How often couriers have said that they live, over all. */
+async function beatsOf(shop: Shop): Promise<number> {
+  const [row] = await shop.database.query<{ beats: number }>('select sum(beats)::int as beats from courier')
+  return row?.beats ?? 0
+}
+
 /** Puts a mail there as an event would, but without the stream, which waits 30 seconds for what a killed program held. */
 async function insertMail(shop: Shop, ...users: readonly { userId: string; email: string }[]): Promise<void> {
   await shop.database.query(
@@ -169,11 +200,12 @@ async function insertMail(shop: Shop, ...users: readonly { userId: string; email
 /** A replica as a program of its own, which can be killed. */
 async function startReplicaProcess(
   shop: Shop,
+  program = main,
 ): Promise<AsyncDisposable & { ready: Promise<void>; kill(): Promise<void> }> {
   await using objects = await testObjectStore()
   const config = testConfig('notifications', { database: shop.database, bus: shop.bus, objects })
   const encode = (key: Uint8Array | undefined): string => Buffer.from(key ?? []).toString('base64url')
-  const child = spawn(process.execPath, [main], {
+  const child = spawn(process.execPath, [program], {
     env: {
       PATH: process.env['PATH'],
       LISTEN_PORT: '0',

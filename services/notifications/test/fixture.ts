@@ -14,7 +14,7 @@ import {
   type TestDatabase,
   type TestService,
 } from '@saas/testing'
-import { startNotifications } from '../src/main.ts'
+import { startNotifications, type NotificationsParts } from '../src/main.ts'
 import { SmtpSink } from './smtp-sink.ts'
 
 export const mailSecretKey = new Uint8Array(randomBytes(32))
@@ -130,7 +130,7 @@ export async function startShop(
     quietHours?: string
     publicUrl?: string
     mailSecretKeyAccepted?: Uint8Array
-    templatesDirectory?: string
+    parts?: NotificationsParts
   } = {},
 ): Promise<Shop> {
   await using stack = new AsyncDisposableStack()
@@ -150,7 +150,7 @@ export async function startShop(
     ...(options.connTimeoutSeconds === undefined ? {} : { connTimeoutSeconds: options.connTimeoutSeconds }),
   }
   const start: typeof startNotifications = async (configuration, context) =>
-    await startNotifications(configuration, context, options.templatesDirectory)
+    await startNotifications(configuration, context, options.parts)
   const notifications = stack.use(await startService('notifications', start, { database, bus, config }))
   const rows = async (): Promise<MailRow[]> => await database.query<MailRow>('select * from mail order by id')
   const owned = stack.move()
@@ -163,7 +163,7 @@ export async function startShop(
     config,
     rows,
     replica: async () =>
-      await startService('notifications', startNotifications, { database, bus, config, clock: notifications.clock }),
+      await startService('notifications', start, { database, bus, config, clock: notifications.clock }),
     pass: async (time) => {
       await eventually(async () => (await rows()).every(({ lease }) => lease === null))
       if (typeof time === 'number') notifications.clock.advance(time)
