@@ -120,6 +120,15 @@ describe.each(helmMajors)('with Helm %i', (major) => {
     await expect(change('upgrade', set)).rejects.toThrow(sentence)
   })
 
+  test('an upgrade that would leave the databases of an operator’s cluster behind is refused', async () => {
+    const path = `/api/v1/namespaces/${NAMESPACE}/configmaps/shop-postgres`
+    const written = cluster.objects.get(path) as Rendered & { data: object }
+    expect(written.data).toHaveProperty('mode', 'standalone')
+    cluster.objects.set(path, { ...written, data: { ...written.data, mode: 'cnpg' } })
+    await expect(change('upgrade')).rejects.toThrow('are in the cluster shop-postgres of cnpg')
+    cluster.objects.set(path, written)
+  })
+
   test('a size that is the same in another unit is no change', async () => {
     const notes = await change('upgrade', { 'orders.image.tag': '0.1.1', 'postgres.storage.size': '10240Mi' })
     expect(notes).toContain('REVISION: 3')

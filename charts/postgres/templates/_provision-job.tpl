@@ -14,6 +14,7 @@ apiVersion: v1
 kind: ConfigMap
 metadata: {{- include "saas.metadata" (list .root "postgres" (include "saas.fullname" (list .root "postgres"))) | nindent 2 }}
 data:
+  mode: {{ .root.Values.global.postgres.mode }}
   provision.sql: {{- $statements | toYaml | nindent 4 }}
   {{- if eq .root.Values.global.postgres.mode "standalone" }}
   pg_hba.conf: {{- printf "%s\n" (include "postgres.accessRules" .) | toYaml | nindent 4 }}

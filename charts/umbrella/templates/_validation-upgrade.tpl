@@ -14,13 +14,10 @@
 {{- if and $running (ne $mode "standalone") -}}
   {{- fail (printf "global.postgres.mode is %s, but the databases of this release are in its StatefulSet %s, and a change of the mode moves no data. Set it back to standalone; or, when you have moved what you need, run first: kubectl --namespace %s delete statefulset %s (its volume stays)." $mode $name .Release.Namespace $name) -}}
 {{- end -}}
-{{- range $other, $kind := dict "cnpg" "Cluster.postgresql.cnpg.io/v1" "pgo" "PostgresCluster.postgres-operator.crunchydata.com/v1beta1" -}}
-{{- $apiVersion := trimPrefix (printf "%s." (splitList "." $kind | first)) $kind -}}{{- $kind = splitList "." $kind | first -}}
-{{- if and (ne $mode $other) ($.Capabilities.APIVersions.Has (printf "%s/%s" $apiVersion $kind)) -}}
-{{- if lookup $apiVersion $kind $.Release.Namespace $name -}}
-  {{- fail (printf "global.postgres.mode is %s, but the databases of this release are in its %s %s, and a change of the mode moves no data. Set it back to %s; or, when you have moved what you need, delete that first." $mode $kind $name $other) -}}
-{{- end -}}
-{{- end -}}
+{{- /* Not everybody who may install may read the objects of the operators, so it is written down beside them. */ -}}
+{{- $written := dig "data" "mode" $mode (lookup "v1" "ConfigMap" .Release.Namespace $name) -}}
+{{- if and (ne $written $mode) (has $written (list "pgo" "cnpg")) -}}
+  {{- fail (printf "global.postgres.mode is %s, but the databases of this release are in the cluster %s of %s, and a change of the mode moves no data. Set it back to %s; or, when you have moved what you need, run first: kubectl --namespace %s delete configmap %s (the cluster stays)." $mode $name $written $written .Release.Namespace $name) -}}
 {{- end -}}
 {{- range dig "spec" "template" "spec" "containers" list $running -}}
 {{- range .env -}}
