@@ -20,6 +20,17 @@ export function dateTime(time: string): string {
   return format(time, { dateStyle: 'medium', timeStyle: 'short' })
 }
 
+/** Where the viewer is: the profile says it, or the browser. */
+export function ownZone(): string {
+  return user.value?.zone ?? new Intl.DateTimeFormat().resolvedOptions().timeZone
+}
+
+/** A moment as the clocks of another zone show it. */
+export function dateTimeIn(time: string, timeZone: string): string {
+  const style = { dateStyle: 'medium', timeStyle: 'short', timeZone } as const
+  return new Intl.DateTimeFormat(locale.value, style).format(new Date(time))
+}
+
 function format(time: string, style: Intl.DateTimeFormatOptions): string {
   const zone = user.value?.zone
   const options = zone === null || zone === undefined ? style : { ...style, timeZone: zone }

@@ -7,6 +7,7 @@ import { previewPage } from '../src/preview-page.ts'
 import { previews } from '../src/preview.ts'
 import { TEMPLATES, Templates } from '../src/templates.ts'
 import { viewOf } from '../src/view.ts'
+import { decodeMail } from './smtp-sink.ts'
 
 const templates = new Templates()
 const shop = { name: 'The Shop', url: 'https://shop.example' }
@@ -168,6 +169,15 @@ describe('what a template is given', () => {
     const both = { kind: 'announcement', facts: { ...facts, de: { title: 'Verkauf', text: 'Er beginnt.' } } } as const
     expect(templates.languageOf(both, 'de')).toBe('de')
   })
+})
+
+test('what is sent is what the preview page shows, byte for byte', () => {
+  const sent = previews(shop, new Templates({ isEncoded: true }))
+  for (const [index, { kind, language, subject, html, text }] of all.entries()) {
+    const encoded = sent[index]
+    const bodies = [encoded?.html, encoded?.text].map((body = '') => decodeMail(body).replaceAll('\r\n', '\n').trim())
+    expect([kind, language, encoded?.subject, ...bodies]).toEqual([kind, language, subject, html.trim(), text.trim()])
+  }
 })
 
 describe('a folder of templates', () => {

@@ -4,10 +4,11 @@ import { call } from '../client.ts'
 import { AskingButton } from '../components/question.tsx'
 import { Empty, ListFrame } from '../components/states.tsx'
 import { Cell, Row, Table } from '../components/table.tsx'
-import { count, dateTime } from '../formats.ts'
-import { texts } from '../language.ts'
+import { count, dateTimeIn, ownZone } from '../formats.ts'
+import { locale, texts } from '../language.ts'
 import { useList } from '../loaded.ts'
 import { say, sayTrouble } from '../notices.ts'
+import { rhythmInWords } from '../schedule-words.ts'
 import { AnnouncementForm } from './operate-announcement.tsx'
 
 const PAGE_ITEMS = 50
@@ -59,10 +60,11 @@ function ScheduleRow({ schedule, replace }: { schedule: Schedule; replace: (sche
   return (
     <Row head={schedule.name}>
       <Cell>
-        <code>{schedule.cron ?? schedule.at?.replace('T', ' ')}</code>
-        <p class="hint">{schedule.zone ?? operate.zoneOfUsers}</p>
+        <Occurs schedule={schedule} />
       </Cell>
-      <Cell kind="when">{schedule.nextAt === null ? '—' : dateTime(schedule.nextAt)}</Cell>
+      <Cell kind="when">
+        <Next schedule={schedule} />
+      </Cell>
       <Cell>
         <span class={`badge ${badges[schedule.status]}`}>{operate.scheduleStatuses[schedule.status]}</span>
       </Cell>
@@ -95,5 +97,34 @@ function ScheduleRow({ schedule, replace }: { schedule: Schedule; replace: (sche
         )}
       </Cell>
     </Row>
+  )
+}
+
+/** In words, with the expression itself beside them; a local time is in no zone, so it is read as one of UTC. */
+function Occurs({ schedule: { cron, at, zone } }: { schedule: Schedule }) {
+  const { operate } = texts.value
+  const words = cron === null ? undefined : rhythmInWords(cron, locale.value, operate.rhythm)
+  return (
+    <>
+      {words !== undefined && <p>{words}</p>}
+      {at !== null && <p>{dateTimeIn(`${at}Z`, 'UTC')}</p>}
+      {cron !== null && <code>{cron}</code>}
+      <p class="hint">{zone ?? operate.zoneOfUsers}</p>
+    </>
+  )
+}
+
+/** By the viewer's clock, and by the schedule's where that shows something else. */
+function Next({ schedule: { nextAt, zone } }: { schedule: Schedule }) {
+  const { operate } = texts.value
+  if (nextAt === null) return <>—</>
+  const here = dateTimeIn(nextAt, ownZone())
+  const there = zone === null ? here : dateTimeIn(nextAt, zone)
+  return (
+    <>
+      {here}
+      {there !== here && <p class="hint">{operate.thatIs(`${there}, ${zone}`)}</p>}
+      {zone === null && <p class="hint">{operate.earliest}</p>}
+    </>
   )
 }
