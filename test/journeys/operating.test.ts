@@ -27,7 +27,7 @@ test('an administrator schedules an announcement, pauses it and cancels it', asy
   await page.getByRole('button', { name: 'Schedule', exact: true }).click()
   const row = page.getByRole('row', { name: /Tea time/ })
   await row.getByText('Active').waitFor()
-  expect(await row.textContent()).toMatch(/Jun 1, 2031, 9:00 AM/)
+  expect(await row.textContent()).toMatch(/Jun 1, 2031, 9:00\sAM/)
   await row.getByRole('button', { name: 'Pause: Tea time' }).click()
   await row.getByText('Paused').waitFor()
   await row.getByRole('button', { name: 'Cancel', exact: true }).click()

@@ -114,6 +114,12 @@ describe('headers', () => {
     )
   })
 
+  test('a mail with a line that would end it for a server is not made', () => {
+    const rendered = { language: 'en', subject: 'About', html: '<p>\r\n.\r\nMAIL FROM:<eve@example.com>\r\n', text: '' }
+    expect(() => composer.compose('id', 'ada@example.com', { ...rendered, isEncoded: true }, now)).toThrow(/dot/)
+    expect(String(composer.compose('id', 'ada@example.com', rendered, now).raw)).not.toMatch(/^\./m)
+  })
+
   test('what is written without nodemailer’s encoding is what that would have written', () => {
     const plain = fc.oneof(
       fc.emailAddress(),
