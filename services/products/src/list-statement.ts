@@ -8,8 +8,11 @@ export type ListQuery = QueryOf<typeof productsRoutes.listProducts>
 export type Sort = NonNullable<ListQuery['sort']>
 export type ListedRow = ProductRow & { readonly sort_key: string | number | null }
 
-/** Relevance is measured of so many products that fit, the newest: a word that all have must not rank all of them. */
-const RANKED_MAX = 2_000
+/**
+ * Relevance is measured of so many products that fit, the newest, which is ten pages: a word that all have must not rank all of
+ * them. With a million products a word of every twentieth took 23 ms with 2,000 and takes 5.
+ */
+const RANKED_MAX = 240
 const INEXACT_DIVISOR = 10
 
 /**
@@ -84,17 +87,23 @@ export function conditionsOf(
   ]
 }
 
-/** The rank is a double, so that a cursor carries it exactly. Words found as they were asked count most. */
+/**
+ * The rank is a double, so that a cursor carries it exactly. Words found as they were asked count most. Only the ids of what fits
+ * are sorted: whole rows took as long again.
+ */
 function rankedFits(conditions: readonly string[], query: string, exact: string): string {
   return `
-     select *, (ts_rank(words, ${exact}) + ts_rank(words, ${query}) / ${INEXACT_DIVISOR})::double precision as rank
+     select
+       product.*,
+       (ts_rank(words, ${exact}) + ts_rank(words, ${query}) / ${INEXACT_DIVISOR})::double precision as rank
      from (
-       select *
+       select id
        from product
        where ${conditions.join('\n         and ')}
        order by id desc
        limit ${RANKED_MAX}
      ) as fit
+     join product using (id)
    `
 }
 
