@@ -1,6 +1,12 @@
 import { ordersRoutes, productsRoutes } from '@saas/contracts'
 import { createApp, listen, registerRoutes, runService, type RunningService, type ServiceContext } from '@saas/http'
-import type { CoalescedReadOptions, CoalescedWriteOptions, Database, Statement } from '@saas/state'
+import {
+  State,
+  type CoalescedReadOptions,
+  type CoalescedWriteOptions,
+  type Database,
+  type Statement,
+} from '@saas/state'
 import { Pool, types } from 'pg'
 import { ordersVariables, type OrdersConfig } from '../../../services/orders/src/config.ts'
 import { Orders } from '../../../services/orders/src/orders.ts'
@@ -53,14 +59,16 @@ async function start(config: OrdersConfig, { logger, clock }: ServiceContext): P
   await using resources = new AsyncDisposableStack()
   const pool = resources.use(new PlainPool(config.databaseUrl))
   const database = pool as unknown as Database
-  const bus = { nudge: () => undefined }
+  const isOrders = new URL(config.databaseUrl).pathname === '/orders'
+  // Its orders are published as soon as ours, so that what follows an order works beside the next one in both.
+  const { bus } = resources.use(State.connect(config, { service: isOrders ? 'orders' : 'products', logger, clock }))
+  if (isOrders) bus.startRelay()
   const common = {
     logger,
     clock,
     internalTokenKeys: config.internalTokenKeys,
     checks: { database: () => pool.check() },
   }
-  const isOrders = new URL(config.databaseUrl).pathname === '/orders'
   const routes = isOrders ? { placeOrder: ordersRoutes.placeOrder } : { getProduct: productsRoutes.getProduct }
   const app = createApp({ ...common, service: isOrders ? 'orders' : 'products', routes })
   if (isOrders) {
@@ -76,7 +84,7 @@ async function start(config: OrdersConfig, { logger, clock }: ServiceContext): P
       },
     )
   } else {
-    const products = new Products({ database, bus, clock } as unknown as ConstructorParameters<typeof Products>[0])
+    const products = new Products({ database, bus, clock })
     registerRoutes(
       app,
       { getProduct: productsRoutes.getProduct },
