@@ -5,11 +5,14 @@ import { Rounds } from './rounds.ts'
 /** argon2id (the library's default) with 19 MiB, two passes and one lane, as OWASP's password storage sheet asks for. */
 const parameters = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const satisfies Options
 
+/** How every hash with these parameters begins. */
+const PREFIX = `$argon2id$v=19$m=${parameters.memoryCost},t=${parameters.timeCost},p=${parameters.parallelism}$`
+
 /**
  * The hash of an account without a password: nothing is known to hash to zeros. It costs as much to try as any other, so
  * nobody learns from the time that there is none.
  */
-export const NO_PASSWORD = `$argon2id$v=19$m=${parameters.memoryCost},t=${parameters.timeCost},p=1$${base64(16)}$${base64(32)}`
+export const NO_PASSWORD = `${PREFIX}${base64(16)}$${base64(32)}`
 
 function base64(zeros: number): string {
   return Buffer.alloc(zeros).toString('base64').replaceAll('=', '')
@@ -42,6 +45,7 @@ export class PasswordHashing {
 
 /** Whether the hash was made with weaker parameters than we use now. */
 export function isOutdated(passwordHash: string): boolean {
+  if (passwordHash.startsWith(PREFIX)) return false
   const { memoryCost, timeCost } = parseOptions(passwordHash)
   return !passwordHash.startsWith('$argon2id$') || memoryCost < parameters.memoryCost || timeCost < parameters.timeCost
 }
