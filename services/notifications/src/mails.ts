@@ -152,7 +152,8 @@ const claimDue = sql<ClaimedRow>(
      end as withdrawn`,
 )
 
-// A mail that was sent is sent, whoever holds its lease by now: nobody shall try again. Everything else only its holder says.
+// A mail that was sent is sent, whoever holds its lease by now: nobody shall try again. Everything else only its holder says, and
+// holds it no more: an older version that claims it next says no name.
 // Not `status = 'due'`: the planner would take the index of all mails that are due, and for each batch read a hundred thousand.
 export const recordOutcomes = sql<{ n: number }>(
   'notifications.record_outcomes',
@@ -174,6 +175,7 @@ export const recordOutcomes = sql<{ n: number }>(
          data = case when outcome.result <> 'cancelled' then data else '{}' end,
          secret = case when outcome.result = 'due' then secret end,
          lease = null,
+         courier_id = null,
          last_error = outcome.words
      from outcome
      where mail.id = any(array(select id from outcome))
