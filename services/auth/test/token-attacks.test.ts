@@ -40,6 +40,15 @@ test('what the attacks below are made of is a good token, as long as nothing is 
   expect(await statusOf(signedBy(key.privateKey, texts()))).toBe(200)
 })
 
+test('an access token with the signature of one that is known, and with other claims, is refused', async () => {
+  const known = ours()
+  expect(await statusOf(known)).toBe(200)
+  const [header, , signature] = known.split('.')
+  const [, payload] = ours({ claims: { roles: ['admin'] } }).split('.')
+  expect(await statusOf(`${header}.${payload}.${signature}`)).toBe(401)
+  expect(await statusOf(known)).toBe(200)
+})
+
 /** By name, made when the keys are there. */
 type Attacks = Readonly<Record<string, () => string>>
 
