@@ -57,7 +57,7 @@ const updateDisabled = sql<Account>(
 const upsertAdministrator = sql<Account>(
   'auth.upsert_administrator',
   `insert into account (id, email, email_key, name, language, roles, password_hash, verified_at, created_at, updated_at)
-   values ($1, $2, $3, $4, 'en', '{admin}', $5, $6, $6, $6)
+   values ($1, $2, $3, $4, $7, '{admin}', $5, $6, $6, $6)
    on conflict (email_key) do update
    set name = excluded.name,
      roles = excluded.roles,
@@ -175,7 +175,7 @@ export class Administration {
       await lockAdministrators(tx)
       await this.#refuseBootstrapped(tx.query(anyAdministrator))
       const now = this.#clock.now()
-      const values = [uuidv7(), form.email, emailKeyOf(form.email), name, passwordHash, now]
+      const values = [uuidv7(), form.email, emailKeyOf(form.email), name, passwordHash, now, client.language]
       const [made] = await tx.query(upsertAdministrator, values)
       if (made === undefined) throw new Error('The administrator was not written')
       await endAndRevokeSessions(tx, made.id, {}, 'password-changed', now)

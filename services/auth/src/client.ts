@@ -1,5 +1,7 @@
-import type { Request } from './request.ts'
+import type { Language } from '@saas/contracts'
 import { isIP } from 'node:net'
+import type { Request } from './request.ts'
+import { wantedLanguage } from './wanted-language.ts'
 
 const DEVICE_CHARACTERS_MAX = 100
 
@@ -10,6 +12,8 @@ export interface Client {
   /** What is counted: an IPv6 subscriber has a whole /64. */
   readonly network: string
   readonly device: string
+  /** Of ours, the one that an account made by this request gets when nothing else says which. */
+  readonly language: Language
 }
 
 /**
@@ -18,7 +22,12 @@ export interface Client {
  */
 export function clientOf(request: Request, trustedHops: number): Client {
   const address = addressOf(request, trustedHops)
-  return { address, network: networkOf(address), device: deviceOf(request.headers['user-agent']) }
+  return {
+    address,
+    network: networkOf(address),
+    device: deviceOf(request.headers['user-agent']),
+    language: wantedLanguage(request.headers['accept-language']),
+  }
 }
 
 function addressOf(request: Request, trustedHops: number): string {

@@ -136,6 +136,7 @@ export async function startAuth(
       pendingSignIns,
       providerSignIn: new ProviderSignIn({
         ...basics,
+        secrets,
         throttle,
         departures: new Departures({ ...basics, publicUrl: config.publicUrl }),
         identities,

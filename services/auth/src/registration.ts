@@ -53,7 +53,7 @@ export class Registrations {
 
   /** @throws {ProblemError} `weak-password`, `invalid-request`, `too-many-requests`; none depends on whether the address is known. */
   async register(form: RegistrationForm, client: Client, traceParent: string): Promise<void> {
-    const { email, password, language = 'en', registrationId: id = uuidv7() } = form
+    const { email, password, language = client.language, registrationId: id = uuidv7() } = form
     const name = usableName(form.name)
     const zone = form.zone === undefined ? null : usableZone(form.zone)
     refuseWeakPassword(password, { email, name }, '/password')

@@ -9,6 +9,7 @@ export interface ProviderUser {
   readonly email?: string
   readonly email_verified?: boolean
   readonly name?: string
+  readonly locale?: string
 }
 
 /** A real OpenID provider on this machine, at which whoever is set is signed in at once. */
@@ -38,7 +39,7 @@ export async function startIdentityProvider(redirectUris: readonly string[]): Pr
   const providerWith = (clientSecret: string) =>
     new Provider(issuer, {
       clients: [{ client_id: CLIENT.clientId, client_secret: clientSecret, redirect_uris: redirectUris }],
-      claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
+      claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'locale'] },
       features: { devInteractions: { enabled: false } },
       pkce: { required: () => true },
       cookies: { keys: ['only for tests'] },

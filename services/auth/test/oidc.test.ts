@@ -5,11 +5,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   decision,
   eventsTo,
+  mailedSecret,
   newUser,
   PASSWORD,
   sendTo,
   signIn,
   startedAuth,
+  tokenOf,
   userOf,
   type SignedInUser,
 } from './harness.ts'
@@ -49,12 +51,16 @@ interface Arrival {
   readonly cookie: string
 }
 
-async function travelled(user: ProviderUser, id = 'trusted', by = auth): Promise<Arrival> {
+type Tampering = (query: URLSearchParams) => void
+
+async function travelled(user: ProviderUser, id = 'trusted', by = auth, tamper?: Tampering): Promise<Arrival> {
   provider.user = user
   const departure = await by.call(authRoutes.departToProvider, { params: { provider: id } })
   if (departure.status !== 200) throw new Error(JSON.stringify(departure.body))
   const cookie = departure.headers['set-cookie']?.split(';')[0] ?? ''
-  return { cookie, answer: (await provider.visit(departure.body.url)) as ProviderAnswer }
+  const url = new URL(departure.body.url)
+  tamper?.(url.searchParams)
+  return { cookie, answer: (await provider.visit(url.href)) as ProviderAnswer }
 }
 
 const arrive = async ({ answer, cookie }: Arrival, id = 'trusted', by = auth): Promise<Answer> =>
@@ -69,6 +75,19 @@ describe('signing in with a provider', () => {
     expect(userOf(again.body).userId).toBe(userOf(first.body).userId)
     const body = { email: user.email ?? '', password: PASSWORD }
     expect((await auth.call(authRoutes.login, { body })).status).toBe(401)
+  })
+
+  test.each([
+    ['the provider says', 'de-AT', 'en-GB,en;q=0.9', 'de'],
+    ['the browser asks for, when the provider says none of ours', 'tlh', 'fr, de-CH;q=0.8, en;q=0.7', 'de'],
+    ['the browser asks for, when the provider says nothing', undefined, 'de', 'de'],
+    ['is there for everybody, when nobody says any', undefined, undefined, 'en'],
+  ])('makes the account in the language that %s', async (_, locale, accepted, language) => {
+    const user = { ...person(someone()), ...(locale === undefined ? {} : { locale }) }
+    const { answer: body, cookie } = await travelled(user)
+    const headers = { cookie, ...(accepted === undefined ? {} : { 'accept-language': accepted }) }
+    const arrived = await auth.call(authRoutes.returnFromProvider, { params: { provider: 'trusted' }, body, headers })
+    expect((await auth.call(authRoutes.getProfile, { as: userOf(arrived.body).as })).body.language).toBe(language)
   })
 
   test('opens the customer’s account that has proven the same address, and tells its owner', async () => {
@@ -96,6 +115,22 @@ describe('signing in with a provider', () => {
     )
     expect(answers[0]).toEqual(answers[1])
     expect(answers[0]).toMatchObject({ status: 403, type: '/problems/identity-not-linked' })
+  })
+
+  test('lets the owner of an address in that a stranger registered and never proved, and nobody by the stranger’s password', async () => {
+    const email = someone()
+    const body = { email, password: PASSWORD, name: 'A stranger' }
+    expect((await auth.call(authRoutes.register, { body })).status).toBe(202)
+    const mail = await mailedSecret(auth, authEvents.verificationRequested, email)
+    const answer = await arrive(await travelled(person(email)))
+    expect(answer).toMatchObject({ status: 200, body: { user: { email } } })
+    expect((await auth.call(authRoutes.verify, { body: { token: tokenOf(mail) } })).body.type).toBe(
+      '/problems/wrong-token',
+    )
+    const login = await auth.call(authRoutes.login, { body: { email, password: PASSWORD } })
+    expect(login.body.type).toBe('/problems/wrong-credentials')
+    const changes = await eventsTo(auth, authEvents.userChanged, email)
+    expect(changes.map(({ data }) => data.verified)).toEqual([false, true])
   })
 
   test('never opens the account of somebody with a role by its address alone', async () => {
@@ -143,6 +178,29 @@ describe('signing in with a provider', () => {
     const { cookie, answer } = await travelled(user)
     const declined = { cookie, answer: { state: answer.state, error: 'access_denied' } }
     expect((await arrive(declined)).body.type).toBe('/problems/provider-refused')
+  })
+
+  test.each<[string, Tampering]>([
+    ['another nonce', (query) => query.set('nonce', 'another')],
+    ['no nonce', (query) => query.delete('nonce')],
+    ['another PKCE challenge', (query) => query.set('code_challenge', 'A'.repeat(43))],
+  ])('refuses an answer to a question with %s than ours', async (_, tamper) => {
+    const arrival = await travelled(person(someone()), 'trusted', auth, tamper)
+    expect((await arrive(arrival)).body.type).toBe('/problems/provider-refused')
+  })
+
+  test('refuses an answer with another state than ours, and one that another provider gave', async () => {
+    const user = person(someone())
+    const stateless = await travelled(user, 'trusted', auth, (query) => query.set('state', 'another'))
+    expect((await arrive(stateless)).body.type).toBe('/problems/wrong-token')
+    // RFC 9207: a provider that says who it is always says so.
+    for (const iss of ['http://localhost:9', undefined]) {
+      const { cookie, answer } = await travelled(user)
+      expect(answer.iss).toBe(provider.issuer)
+      const { iss: _, ...bare } = answer
+      const mixed = { cookie, answer: iss === undefined ? bare : { ...bare, iss } }
+      expect((await arrive(mixed)).body.type).toBe('/problems/provider-refused')
+    }
   })
 
   test('says so when the provider is down, and knows no other', async () => {

@@ -27,6 +27,22 @@ describe('registering', () => {
     await signIn(auth, 'ada@example.com')
   })
 
+  test.each([
+    ['fr-CH, de-AT;q=0.8, en;q=0.5', 'de'],
+    ['de;q=0.4, en-GB;q=0.9', 'en'],
+    ['de;q=0, *', 'en'],
+    ['*;q=0.1, DE', 'de'],
+    [`${'x;q='.repeat(1_000)}, ;;,=`, 'en'],
+    [undefined, 'en'],
+  ])('without a language of its own is in the one that the browser asks for: %s', async (accepted, language) => {
+    const email = `${crypto.randomUUID()}@example.com`
+    const headers = accepted === undefined ? {} : { 'accept-language': accepted }
+    await auth.call(authRoutes.register, { body: { email, password: PASSWORD, name: 'Ada' }, headers })
+    await mailedSecret(auth, authEvents.verificationRequested, email)
+    const [mail] = await eventsTo(auth, authEvents.verificationRequested, email)
+    expect(mail?.data.language).toBe(language)
+  })
+
   test('the mailed code proves the address as well', async () => {
     const email = 'code@example.com'
     await auth.call(authRoutes.register, { body: form(email) })

@@ -19,7 +19,7 @@ export const registrationRoutes = {
       email: Email,
       password: Password,
       name: PersonName,
-      language: Type.Optional(Language),
+      language: Type.Optional({ ...Language, description: 'What `Accept-Language` asks for, when it is left out' }),
       zone: Type.Optional(Zone),
       registrationId: Type.Optional(registrationId),
     }),

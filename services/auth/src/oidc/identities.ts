@@ -1,4 +1,4 @@
-import type { LinkedIdentity } from '@saas/contracts'
+import type { Language, LinkedIdentity } from '@saas/contracts'
 import { sql, type Database, type Transaction } from '@saas/state'
 import { v7 as uuidv7 } from 'uuid'
 import { accountColumns, emailKeyOf, usableName, type Account } from '../accounts.ts'
@@ -57,7 +57,7 @@ const lockByEmail = sql<Account>(
 const insertAccount = sql<Account>(
   'auth.insert_account_of_identity',
   `insert into account (id, email, email_key, name, language, roles, password_hash, verified_at, created_at, updated_at)
-   values ($1, $2, $3, $4, 'en', '{customer}', $5, $6, $6, $6)
+   values ($1, $2, $3, $4, $5, '{customer}', $6, $7, $7, $7)
    on conflict (email_key) do nothing
    returning ${accountColumns}`,
 )
@@ -94,8 +94,12 @@ export class Identities {
   }
 
   /** An account without a password, for an address that the provider has proven. `undefined` when somebody was faster. */
-  async newAccount(tx: Transaction, email: string, name: string | null, now: Date): Promise<Account | undefined> {
-    const values = [uuidv7(), email, emailKeyOf(email), nameFor(name, email), NO_PASSWORD, now]
+  async newAccount(
+    tx: Transaction,
+    { email, name, language }: { readonly email: string; readonly name: string | null; readonly language: Language },
+    now: Date,
+  ): Promise<Account | undefined> {
+    const values = [uuidv7(), email, emailKeyOf(email), nameFor(name, email), language, NO_PASSWORD, now]
     const [account] = await tx.query(insertAccount, values)
     return account
   }

@@ -1,7 +1,8 @@
 import type { OidcProvider } from '@saas/config'
-import { ProblemError, problems, type ProviderAnswer } from '@saas/contracts'
+import { ProblemError, problems, type Language, type ProviderAnswer } from '@saas/contracts'
 import type { Logger } from '@saas/http'
 import type { Configuration } from 'openid-client'
+import { languageOfTag } from '../wanted-language.ts'
 
 const TIMEOUT_SECONDS = 5
 
@@ -19,6 +20,8 @@ export interface ProvidedIdentity {
   readonly email: string | null
   readonly isEmailVerified: boolean
   readonly name: string | null
+  /** Of ours, the one they read there. */
+  readonly language: Language | undefined
 }
 
 /** Speaks OpenID Connect with one provider: discovery, code flow with PKCE, state and nonce. */
@@ -70,7 +73,7 @@ export class ProviderClient {
       if (claims === undefined) throw new Error('There is no ID token')
       // Some providers say more than who it is only when asked for it (OpenID Connect Core 5.4).
       const hasMore = claims['email'] === undefined && configuration.serverMetadata().userinfo_endpoint !== undefined
-      const { email, email_verified, name } = hasMore
+      const { email, email_verified, locale, name } = hasMore
         ? await client.fetchUserInfo(configuration, tokens.access_token, claims.sub)
         : claims
       return {
@@ -79,6 +82,7 @@ export class ProviderClient {
         email: typeof email === 'string' ? email : null,
         isEmailVerified: email_verified === true,
         name: typeof name === 'string' ? name : null,
+        language: typeof locale === 'string' ? languageOfTag(locale) : undefined,
       }
     } catch (error) {
       this.#logger.warn({ provider: this.provider.id, problem: String(error) }, 'A provider’s answer was refused')

@@ -4,10 +4,12 @@ import type { Logger } from '@saas/http'
 import type { Bus, Database, Transaction } from '@saas/state'
 import { emit, userChanged } from '../account-events.ts'
 import type { Account } from '../accounts.ts'
+import { proveAddress } from '../address-proof.ts'
 import type { Client } from '../client.ts'
 import { factorChanged } from '../factors/second-factors.ts'
 import type { Caller, FactorChanges } from '../factors/factor-changes.ts'
 import type { PendingSignIns } from '../factors/pending-sign-ins.ts'
+import type { MailedSecrets } from '../mailed-secrets.ts'
 import type { OpenSession } from '../sessions.ts'
 import type { Throttle } from '../throttle.ts'
 import type { Departures } from './departures.ts'
@@ -24,6 +26,7 @@ export class ProviderSignIn {
   readonly #database: Database
   readonly #bus: Pick<Bus, 'nudge'>
   readonly #clock: Clock
+  readonly #secrets: MailedSecrets
   readonly #throttle: Throttle
   readonly #departures: Departures
   readonly #identities: Identities
@@ -36,6 +39,7 @@ export class ProviderSignIn {
     readonly bus: Pick<Bus, 'nudge'>
     readonly clock: Clock
     readonly logger: Logger
+    readonly secrets: MailedSecrets
     readonly throttle: Throttle
     readonly departures: Departures
     readonly identities: Identities
@@ -47,6 +51,7 @@ export class ProviderSignIn {
     this.#database = options.database
     this.#bus = options.bus
     this.#clock = options.clock
+    this.#secrets = options.secrets
     this.#throttle = options.throttle
     this.#departures = options.departures
     this.#identities = options.identities
@@ -77,7 +82,7 @@ export class ProviderSignIn {
     const identity = await this.#identityIn(provider, answer, cookies, null)
     const outcome = await this.#database.transaction(async (tx) => {
       const known = await this.#identities.ownerOf(tx, identity, this.#clock.now())
-      const account = known ?? (await this.#adopt(tx, provider, identity, traceParent))
+      const account = known ?? (await this.#adopt(tx, provider, identity, client, traceParent))
       if (account.disabledAt !== null) throw new ProblemError(problems.accountDisabled)
       return await this.#pending.openOrAsk(tx, account, client, traceParent)
     })
@@ -120,24 +125,38 @@ export class ProviderSignIn {
 
   /**
    * Somebody whom nobody here knows yet. Their address counts only where the operator trusts the provider with addresses; then it opens the customer's account
-   * that has proven the same address, or a new one. Whoever has more to lose links by hand.
+   * that has the same address, or a new one. Whoever has more to lose links by hand.
    */
-  async #adopt(tx: Transaction, provider: string, identity: ProvidedIdentity, traceParent: string): Promise<Account> {
-    const { email, isEmailVerified, name } = identity
+  async #adopt(
+    tx: Transaction,
+    provider: string,
+    identity: ProvidedIdentity,
+    client: Client,
+    traceParent: string,
+  ): Promise<Account> {
+    const { email, isEmailVerified, name, language = client.language } = identity
     const isTrusted = this.#clientOf(provider).provider.trustEmail && isEmailVerified
     if (!isTrusted || email === null) throw new ProblemError(problems.identityNotLinked)
     const now = this.#clock.now()
     const present = await this.#identities.byEmail(tx, email)
-    const account = present ?? (await this.#identities.newAccount(tx, email, name, now))
-    const mayAdopt = account !== undefined && account.verifiedAt !== null && account.roles.join() === 'customer'
-    if (!mayAdopt) throw new ProblemError(problems.identityNotLinked)
-    if (account.disabledAt !== null) throw new ProblemError(problems.accountDisabled)
+    const found = present ?? (await this.#identities.newAccount(tx, { email, name, language }, now))
+    if (found === undefined || found.roles.join() !== 'customer') throw new ProblemError(problems.identityNotLinked)
+    if (found.disabledAt !== null) throw new ProblemError(problems.accountDisabled)
+    const account = found.verifiedAt === null ? await this.#prove(tx, found, now) : found
     const isLinked = await this.#identities.link(tx, account.id, provider, identity, now)
     if (!isLinked) throw new ProblemError(problems.identityTaken)
     const change = { factor: 'identity', change: 'added', label: this.#nameOf(provider) } as const
-    const told = present === undefined ? userChanged(account) : factorChanged(account, change, now)
-    await emit(tx, account.id, [told], traceParent)
+    const isNews = present?.verifiedAt instanceof Date
+    await emit(tx, account.id, [isNews ? factorChanged(account, change, now) : userChanged(account)], traceParent)
     return account
+  }
+
+  /** The provider has proven the address, so a stranger who registered it before keeps nobody out, and no password of theirs is left. */
+  async #prove(tx: Transaction, account: Account, now: Date): Promise<Account> {
+    const proven = await proveAddress(tx, { accountId: account.id, registrationId: null }, now)
+    if (proven === undefined) throw new ProblemError(problems.identityNotLinked)
+    await this.#secrets.voidVerifications(tx, proven)
+    return proven
   }
 
   async #begin(provider: string, accountId: string | null): Promise<Departure> {
