@@ -9,8 +9,9 @@ import { variants, type Presented } from './variants.ts'
 
 const SEED = Number(process.env['EDGE_SEED'] ?? 20_261_122)
 const VARIANTS = Number(process.env['EDGE_VARIANTS'] ?? 6_000)
-/** Enough for every hole below to be found many times. */
 const CONTROL_VARIANTS = 1_200
+/** Some holes are found by one variant in a thousand, so chance may need more than once. */
+const CONTROL_RUNS_MAX = 6
 const SHOWN_MAX = 20
 
 const resources = new AsyncDisposableStack()
@@ -128,6 +129,10 @@ test.each([
     ],
   ],
 ])('the comparison sees it when %s', async (_what, expected, holes: readonly Hole[]) => {
-  const { disagreements } = await run(SEED + 1, CONTROL_VARIANTS, holes)
-  expect(disagreements.filter((sentence) => sentence.includes(expected)).length).toBeGreaterThan(0)
+  const found: string[] = []
+  for (let runs = 1; found.length === 0 && runs <= CONTROL_RUNS_MAX; runs += 1) {
+    const { disagreements } = await run(SEED + runs, CONTROL_VARIANTS, holes)
+    found.push(...disagreements.filter((sentence) => sentence.includes(expected)))
+  }
+  expect(found.length).toBeGreaterThan(0)
 })
