@@ -91,6 +91,27 @@ test('asked again a moment later, it is the same export: no service works twice'
   expect((await requested()).exportId).toBe(exportId)
 })
 
+test('a new one is made for whoever does not ask too often; then they are told when to come again', async () => {
+  const answers: (readonly [status: number, comesAgain: boolean])[] = []
+  for (let count = 0; count < 6; count += 1) {
+    const asked = ask()
+    if (count < 5) {
+      await eventually(async () => (await made()) > count)
+      for (const service of ['notifications', 'orders']) await answer(service, 1, 1, [])
+    }
+    const { status, headers } = await asked
+    answers.push([status, Number(headers['retry-after'] ?? 0) > 0])
+    // Too old to be handed out again, while nothing that was counted is forgotten.
+    await auth.database.query(`update data_export set requested_at = requested_at - interval '2 minutes'`)
+  }
+  expect(answers).toEqual([...Array.from({ length: 5 }, () => [200, false]), [429, true]])
+  expect(await made()).toBe(5)
+})
+
+async function made(): Promise<number> {
+  return (await auth.database.query('select id from data_export where account_id = $1', [user.userId])).length
+}
+
 test('the services’ events and nobody else’s make up the parts', () => {
   expect(Object.values(exportEvents).map(({ publishedBy }) => publishedBy)).toEqual(['orders', 'notifications'])
 })

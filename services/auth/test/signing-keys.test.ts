@@ -1,6 +1,6 @@
 import { authRoutes } from '@saas/contracts'
 import { Database } from '@saas/state'
-import { cloneDatabase, eventually, FakeClock, testLog } from '@saas/testing'
+import { cloneDatabase, currentSigningKey, eventually, FakeClock, testLog } from '@saas/testing'
 import { decodeProtectedHeader } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { DataKey } from '../src/data-key.ts'
@@ -79,7 +79,15 @@ describe('signing keys', () => {
   test('are sealed in the database', async () => {
     await using auth = await startedAuth()
     await newUser(auth)
-    const rows = await auth.database.query<{ sealed: Buffer }>('select sealed_private_key as sealed from signing_key')
-    for (const { sealed } of rows) expect(sealed.includes(Buffer.from('302e020100', 'hex'))).toBe(false)
+    const { privateKey } = await currentSigningKey(auth.database, keyEncryptionKey, auth.clock.now())
+    const { d = '' } = privateKey.export({ format: 'jwk' })
+    const rows = await auth.database.query<{ row: string }>(
+      `select signing_key::text || encode(sealed_private_key, 'escape') as row from signing_key`,
+    )
+    expect(rows.length).toBeGreaterThanOrEqual(2)
+    const bytes = Buffer.from(d, 'base64url')
+    for (const { row } of rows) {
+      for (const form of [d, bytes.toString('hex'), bytes.toString('base64')]) expect(row).not.toContain(form)
+    }
   })
 })
