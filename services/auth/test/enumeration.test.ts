@@ -51,6 +51,10 @@ const routes: Readonly<Record<string, { readonly ask: Ask; readonly requests: nu
     ask: (email, headers) => auth.call(authRoutes.login, { body: { email, password: 'not the password' }, headers }),
     requests: 80,
   },
+  'signing in by a wrong code': {
+    ask: (email, headers) => auth.call(authRoutes.login, { body: { email, code: '000000' }, headers }),
+    requests: 400,
+  },
   register: {
     ask: (email, headers) =>
       auth.call(authRoutes.register, { body: { email, password: PASSWORD, name: 'Ada' }, headers }),

@@ -8,18 +8,7 @@ import { clientOf } from '../src/client.ts'
 import { authVariables } from '../src/config.ts'
 import { PasswordHashing } from '../src/hashing.ts'
 import type { Request } from '../src/request.ts'
-import {
-  eventsTo,
-  inOrder,
-  mailedSecret,
-  newUser,
-  PASSWORD,
-  registered,
-  signIn,
-  startedAuth,
-  tokenOf,
-  userOf,
-} from './harness.ts'
+import { eventsTo, inOrder, mailedSecret, PASSWORD, registered, signIn, startedAuth, tokenOf } from './harness.ts'
 
 let auth: TestService
 beforeAll(async () => {
@@ -134,50 +123,6 @@ describe('signing in by password', () => {
       ['Firefox on Linux', false],
       ['curl', true],
     ])
-  })
-})
-
-describe('signing in by mailed code', () => {
-  const askForCode = async (email: string, n = 1): Promise<string> => {
-    expect((await auth.call(authRoutes.requestLoginCode, { body: { email } })).status).toBe(202)
-    return (await mailedSecret(auth, authEvents.loginCodeRequested, email, n)).code ?? ''
-  }
-
-  test('the code signs in once', async () => {
-    const { as } = await newUser(auth, 'by-code@example.com')
-    const code = await askForCode('by-code@example.com')
-    const answer = await auth.call(authRoutes.login, { body: { email: 'by-code@example.com', code } })
-    expect(userOf(answer.body).userId).toBe(as.userId)
-    expect((await auth.call(authRoutes.login, { body: { email: 'by-code@example.com', code } })).status).toBe(401)
-  })
-
-  test('a code for signing in proves nothing else, and one for proving signs nobody in', async () => {
-    const email = someone()
-    await auth.call(authRoutes.register, { body: { email, password: PASSWORD, name: 'Ada' } })
-    const { code = '' } = await mailedSecret(auth, authEvents.verificationRequested, email)
-    expect((await auth.call(authRoutes.login, { body: { email, code } })).status).toBe(401)
-    expect((await auth.call(authRoutes.verify, { body: { email, code } })).status).toBe(200)
-    const signInCode = await askForCode(email)
-    expect((await auth.call(authRoutes.verify, { body: { email, code: signInCode } })).status).toBe(400)
-  })
-
-  test('a code ends after ten minutes', async () => {
-    const email = someone()
-    await registered(auth, email)
-    const code = await askForCode(email)
-    auth.clock.advance(600_000)
-    expect((await auth.call(authRoutes.login, { body: { email, code } })).status).toBe(401)
-  })
-
-  test('of many right tries at once one signs in', async () => {
-    const email = someone()
-    await registered(auth, email)
-    const code = await askForCode(email)
-    const tries = Array.from(
-      { length: 4 },
-      async () => (await auth.call(authRoutes.login, { body: { email, code } })).status,
-    )
-    expect(inOrder(await Promise.all(tries))).toEqual([200, 401, 401, 401])
   })
 })
 

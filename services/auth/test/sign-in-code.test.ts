@@ -1,0 +1,88 @@
+import { authEvents, authRoutes } from '@saas/contracts'
+import type { TestService } from '@saas/testing'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { inOrder, mailedSecret, newUser, PASSWORD, registered, startedAuth, userOf } from './harness.ts'
+
+let auth: TestService
+beforeAll(async () => {
+  auth = await startedAuth({ trustedHops: 1 })
+})
+afterAll(async () => {
+  await auth[Symbol.asyncDispose]()
+})
+
+const someone = (): string => `${crypto.randomUUID()}@example.com`
+/** As behind the edge and one proxy: the client's own address is the last but one. */
+const from = (address: string): Record<string, string> => ({ 'x-forwarded-for': `${address}, 10.0.0.1` })
+
+describe('signing in by mailed code', () => {
+  const askForCode = async (email: string, n = 1): Promise<string> => {
+    expect((await auth.call(authRoutes.requestLoginCode, { body: { email } })).status).toBe(202)
+    return (await mailedSecret(auth, authEvents.loginCodeRequested, email, n)).code ?? ''
+  }
+
+  test('the code signs in once', async () => {
+    const { as } = await newUser(auth, 'by-code@example.com')
+    const code = await askForCode('by-code@example.com')
+    const answer = await auth.call(authRoutes.login, { body: { email: 'by-code@example.com', code } })
+    expect(userOf(answer.body).userId).toBe(as.userId)
+    expect((await auth.call(authRoutes.login, { body: { email: 'by-code@example.com', code } })).status).toBe(401)
+  })
+
+  test('a code for signing in proves nothing else, and one for proving signs nobody in', async () => {
+    const email = someone()
+    await auth.call(authRoutes.register, { body: { email, password: PASSWORD, name: 'Ada' } })
+    const { code = '' } = await mailedSecret(auth, authEvents.verificationRequested, email)
+    expect((await auth.call(authRoutes.login, { body: { email, code } })).status).toBe(401)
+    expect((await auth.call(authRoutes.verify, { body: { email, code } })).status).toBe(200)
+    const signInCode = await askForCode(email)
+    expect((await auth.call(authRoutes.verify, { body: { email, code: signInCode } })).status).toBe(400)
+  })
+
+  test('a code ends after ten minutes', async () => {
+    const email = someone()
+    await registered(auth, email)
+    const code = await askForCode(email)
+    auth.clock.advance(600_000)
+    expect((await auth.call(authRoutes.login, { body: { email, code } })).status).toBe(401)
+  })
+
+  test('of many right tries at once one signs in', async () => {
+    const email = someone()
+    await registered(auth, email)
+    const code = await askForCode(email)
+    const tries = Array.from(
+      { length: 4 },
+      async () => (await auth.call(authRoutes.login, { body: { email, code } })).status,
+    )
+    expect(inOrder(await Promise.all(tries))).toEqual([200, 401, 401, 401])
+  })
+})
+
+describe('guessing a mailed code', () => {
+  test('is bounded: five tries a code, ten an address, then a pause, after which the owner gets in', async () => {
+    const email = someone()
+    await registered(auth, email)
+    const codeOf = async (n: number): Promise<string> => {
+      await auth.call(authRoutes.requestLoginCode, { body: { email }, headers: from('203.0.113.20') })
+      return (await mailedSecret(auth, authEvents.loginCodeRequested, email, n)).code ?? ''
+    }
+    const tried = async (code: string) =>
+      await auth.call(authRoutes.login, { body: { email, code }, headers: from('198.51.100.20') })
+    const wrongly = async (code: string, times: number): Promise<number[]> => {
+      const statuses: number[] = []
+      const wrong = code === '000000' ? '000001' : '000000'
+      for (let time = 0; time < times; time += 1) statuses.push((await tried(wrong)).status)
+      return statuses
+    }
+    const first = await codeOf(1)
+    expect(await wrongly(first, 5)).toEqual([401, 401, 401, 401, 401])
+    expect((await tried(first)).status).toBe(401)
+    const second = await codeOf(2)
+    expect(await wrongly(second, 5)).toEqual([401, 401, 401, 401, 429])
+    const paused = await tried(second)
+    expect([paused.status, paused.headers['retry-after']]).toEqual([429, '1'])
+    auth.clock.advance(1_000)
+    expect((await tried(second)).status).toBe(200)
+  })
+})
