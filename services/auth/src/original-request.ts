@@ -16,7 +16,10 @@ const ENVOY_PREFIX = '/authz'
  * Reads the original request from the one place where this edge puts it, and from nowhere else: a client may have sent the
  * headers of the others. A header that was sent twice arrives joined by a comma and a space, which no method and no path has.
  */
-export function originalRequest(request: IncomingMessage, edge: Edge): OriginalRequest | undefined {
+export function originalRequest(
+  request: Pick<IncomingMessage, 'method' | 'url' | 'headers'>,
+  edge: Edge,
+): OriginalRequest | undefined {
   if (edge === 'envoy') {
     const { method = '', url = '' } = request
     return { method, url: url.startsWith(ENVOY_PREFIX) ? url.slice(ENVOY_PREFIX.length) : '' }
