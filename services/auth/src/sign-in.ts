@@ -97,8 +97,9 @@ export class SignIn {
   ): Promise<OpenSession | SecondFactorDue> {
     const attempt = await this.#throttle.take('prove', emailKeyOf(email), client.network)
     const isRight = await this.#secrets.isRightCode(email, 'sign-in', code)
-    const account = isRight ? await this.#accounts.byEmail(email) : undefined
-    if (account === undefined) return await this.#fail(email, undefined, client, 'code')
+    // Looked for after a wrong code too, so that the audit log names the account whose code is guessed, as it does for passwords.
+    const account = await this.#accounts.byEmail(email)
+    if (!isRight || account === undefined) return await this.#fail(email, account, client, 'code')
     if (account.disabledAt !== null) throw new ProblemError(problems.accountDisabled)
     const proven = account.verifiedAt === null ? await this.#prove(account, traceParent) : account
     return await this.#open(proven, attempt, client, traceParent, undefined)

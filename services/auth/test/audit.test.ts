@@ -64,6 +64,13 @@ describe('the audit log', () => {
     expect(JSON.stringify(failures)).not.toContain(stranger)
   })
 
+  test('names the account whose mailed code is guessed, as it does for passwords', async () => {
+    const { status } = await auth.call(authRoutes.login, { body: { email, code: '000000' } })
+    expect(status).toBe(401)
+    const [failure] = await entries({ accountId: user.userId, action: 'sign-in-failed' })
+    expect(failure).toMatchObject({ account: email, byId: null, network: '127.0.0.1', detail: { by: 'code' } })
+  })
+
   test('takes no change and no deletion, from the service’s role or its owner', async () => {
     for (const statement of [
       `update audit_entry set action = 'sign-in'`,
