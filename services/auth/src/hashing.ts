@@ -18,14 +18,17 @@ function base64(zeros: number): string {
   return Buffer.alloc(zeros).toString('base64').replaceAll('=', '')
 }
 
-// Hashing runs on libuv's four threads. One stays free, so that signatures and files do not wait behind passwords.
-const AT_ONCE_MAX = Math.min(availableParallelism(), 3)
+// Hashing runs on libuv's four threads. One stays free, so that signatures and files do not wait behind passwords. One more than there are
+// cores: between the end of a password and the begin of the next one its core has another to hash.
+const AT_ONCE_MAX = Math.min(availableParallelism() + 1, 3)
+/** Half of what eight people keep busy; more would leave the cores without passwords. */
+const TOGETHER_MAX = 4
 /** At about 20 ms a hash the last of them waits for half a second. */
 const WAITING_MAX = 48
 
 /** Hashes and verifies passwords, a bounded number at once; beyond a bounded queue callers are told to come later. */
 export class PasswordHashing {
-  readonly #rounds = new Rounds(AT_ONCE_MAX, WAITING_MAX)
+  readonly #rounds = new Rounds({ atOnceMax: AT_ONCE_MAX, waitingMax: WAITING_MAX, togetherMax: TOGETHER_MAX })
 
   /** @throws {ProblemError} `dependency-unavailable` when too many wait already. */
   async hash(password: string): Promise<string> {

@@ -10,20 +10,22 @@ interface Round {
 }
 
 /**
- * Lets a bounded number of calls work at once and a bounded number wait. Those that had to wait are answered a few together, twice as
- * many as work at once: what each does next then runs in caches that the one before has filled, after work that has swept them.
+ * Lets a bounded number of calls work at once and a bounded number wait. Those that had to wait are answered a few together: what each
+ * does next then runs in caches that the one before has filled, after work that has swept them.
  * No place stays empty for that, and a call that leaves nobody waiting is answered when it ends.
  */
 export class Rounds {
   readonly #atOnceMax: number
   readonly #waitingMax: number
+  readonly #togetherMax: number
   readonly #waiting: (() => void)[] = []
   #running = 0
   #round = newRound()
 
-  constructor(atOnceMax: number, waitingMax: number) {
-    this.#atOnceMax = atOnceMax
-    this.#waitingMax = waitingMax
+  constructor(limits: { readonly atOnceMax: number; readonly waitingMax: number; readonly togetherMax: number }) {
+    this.#atOnceMax = limits.atOnceMax
+    this.#waitingMax = limits.waitingMax
+    this.#togetherMax = limits.togetherMax
   }
 
   /** @throws {Overloaded} when too many wait already. */
@@ -49,7 +51,7 @@ export class Rounds {
     const round = this.#round
     round.started += 1
     round.running += 1
-    round.isClosed = this.#waiting.length === 0 || round.started >= 2 * this.#atOnceMax
+    round.isClosed = this.#waiting.length === 0 || round.started >= this.#togetherMax
     if (round.isClosed) this.#round = newRound()
     return round
   }

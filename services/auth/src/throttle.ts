@@ -54,14 +54,16 @@ interface Verdict {
 
 // One statement, so that parallel attempts over all replicas are counted one after another by the rows' locks. A refused
 // attempt counts nowhere: hammering does not make the pause longer. The address's row is locked first, here as where attempts are
-// forgiven, so that no two wait for each other.
+// forgiven, so that no two wait for each other. The commit need not wait for the disk: what a crash of the database takes back are the
+// counts of its last half second, which nobody who guesses can bring about; everybody else sees them at once.
 const countAttempt = `given as (
      select
        $1::text as address_key,
        case when exists (
          select from known_address where account_key = $2 and address_key = $1 and seen_at > $4::timestamptz - make_interval(secs => $13)
        ) then $3::text else $2::text end as account_key,
-       $4::timestamptz as now
+       $4::timestamptz as now,
+       set_config('synchronous_commit', 'off', true)
    ),
    by_address as (
      insert into throttle as t (key, level, next_at, updated_at)

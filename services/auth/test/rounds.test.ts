@@ -22,14 +22,14 @@ function calls(rounds: Rounds, count: number) {
 }
 
 test('who leaves nobody waiting is answered at once', async () => {
-  const { started, answered, works } = calls(new Rounds(2, 8), 2)
+  const { started, answered, works } = calls(new Rounds({ atOnceMax: 2, waitingMax: 8, togetherMax: 4 }), 2)
   works[1]?.resolve(undefined)
   await turn()
   expect({ started, answered }).toEqual({ started: [0, 1], answered: ['1 done'] })
 })
 
 test('those who waited are answered together, and no place stays empty for it', async () => {
-  const { started, answered, works } = calls(new Rounds(1, 8), 6)
+  const { started, answered, works } = calls(new Rounds({ atOnceMax: 1, waitingMax: 8, togetherMax: 2 }), 6)
   works[0]?.resolve(undefined)
   await turn()
   // The first had found nobody waiting; the second works and has others behind it.
@@ -43,14 +43,28 @@ test('those who waited are answered together, and no place stays empty for it', 
 })
 
 test('the last ones wait for nobody who does not come', async () => {
-  const { answered, works, taken } = calls(new Rounds(2, 8), 7)
+  const { answered, works, taken } = calls(new Rounds({ atOnceMax: 2, waitingMax: 8, togetherMax: 4 }), 7)
   for (const { resolve } of works) resolve(undefined)
   await taken
   expect(answered.toSorted()).toEqual([0, 1, 2, 3, 4, 5, 6].map((index) => `${index} done`))
 })
 
+test('no more are answered together than the limit says, however many work at once', async () => {
+  const { started, answered, works } = calls(new Rounds({ atOnceMax: 3, waitingMax: 8, togetherMax: 2 }), 9)
+  for (const index of [0, 1, 2]) works[index]?.resolve(undefined)
+  await turn()
+  expect(started).toEqual([0, 1, 2, 3, 4, 5])
+  works[5]?.resolve(undefined)
+  works[3]?.resolve(undefined)
+  await turn()
+  expect(answered).toEqual(['0 done', '1 done', '2 done'])
+  works[4]?.resolve(undefined)
+  await turn()
+  expect(answered.slice(3).toSorted()).toEqual(['3 done', '4 done'])
+})
+
 test('who fails holds nobody up, and too many are told to come later', async () => {
-  const { answered, works, taken } = calls(new Rounds(1, 2), 4)
+  const { answered, works, taken } = calls(new Rounds({ atOnceMax: 1, waitingMax: 2, togetherMax: 2 }), 4)
   await turn()
   expect(answered).toEqual(['3 Too many wait for their turn'])
   works[0]?.resolve(undefined)

@@ -126,3 +126,30 @@ test('forgiving an attempt locks counts in the order in which an attempt takes t
   })
   expect((await signingIn)?.status).toBe(200)
 })
+
+test('only counting an attempt does not wait for the disk: a session is there after a crash', async () => {
+  const email = await newEmail()
+  await auth.database.query(
+    `create table commit_seen (what text, mode text);
+     create function note_commit() returns trigger language plpgsql security definer as $$
+     begin
+       insert into commit_seen values (tg_table_name, current_setting('synchronous_commit'));
+       return null;
+     end
+     $$;
+     create constraint trigger note_commit after insert on throttle deferrable initially deferred
+       for each row execute function note_commit();
+     create constraint trigger note_commit after insert on session deferrable initially deferred
+       for each row execute function note_commit()`,
+  )
+  try {
+    expect((await login(email)).status).toBe(200)
+    const seen = await auth.database.query('select distinct what, mode from commit_seen order by what')
+    expect(seen).toEqual([
+      { what: 'session', mode: 'on' },
+      { what: 'throttle', mode: 'off' },
+    ])
+  } finally {
+    await auth.database.query('drop function note_commit cascade; drop table commit_seen')
+  }
+})
