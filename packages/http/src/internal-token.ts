@@ -1,4 +1,4 @@
-import { createHash, createHmac, createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto'
+import { createHash, hash, timingSafeEqual } from 'node:crypto'
 import type { Identity } from './identity.ts'
 
 /** The request header the edge puts auth's answer into. */
@@ -125,24 +125,45 @@ function isClaims(value: unknown): value is Payload {
 interface PreparedKey {
   /** Names its key by the first eight bytes of the key's SHA-256. */
   readonly header: string
-  readonly secret: KeyObject
+  /** What the two hashes of an HMAC (RFC 2104) begin with, each followed by room for the rest. */
+  readonly inner: Buffer
+  readonly outer: Buffer
 }
 
-/** A key is prepared once: with its bytes an HMAC takes 28 µs, with a KeyObject 2.7 (Node 24). */
+const BLOCK_BYTES = 64
+const DIGEST_BYTES = 32
+/** Of one unit of a JavaScript text. */
+const UTF8_BYTES_MAX = 3
+
+/** A key is prepared once. */
 const preparedKeys = new WeakMap<Uint8Array, PreparedKey>()
 
 function prepare(key: Uint8Array): PreparedKey {
   const known = preparedKeys.get(key)
   if (known !== undefined) return known
-  const kid = createHash('sha256').update(key).digest().subarray(0, 8).toString('base64url')
+  const digest = createHash('sha256').update(key).digest()
+  const kid = digest.subarray(0, 8).toString('base64url')
   const header = Buffer.from(JSON.stringify({ alg: 'HS256', typ: 'internal+jwt', kid })).toString('base64url')
-  const prepared = { header, secret: createSecretKey(key) }
+  // RFC 2104: a key that is longer than a block is replaced by its hash.
+  const secret = key.length > BLOCK_BYTES ? digest : key
+  const padded = (mask: number, room: number): Buffer => {
+    const bytes = Buffer.alloc(BLOCK_BYTES + room)
+    for (let at = 0; at < BLOCK_BYTES; at += 1) bytes[at] = (secret[at] ?? 0) ^ mask
+    return bytes
+  }
+  const prepared = { header, inner: padded(0x36, TOKEN_LENGTH_MAX * UTF8_BYTES_MAX), outer: padded(0x5c, DIGEST_BYTES) }
   preparedKeys.set(key, prepared)
   return prepared
 }
 
-function hmac(text: string, key: PreparedKey): string {
-  return createHmac('sha256', key.secret).update(text).digest('base64url')
+/**
+ * HMAC-SHA-256 of a text no longer than a token: of a longer one, which nobody takes, it is another. An `Hmac` is a stream, and making one takes as long as both hashes: each
+ * signed-in request has one [measured: 2.4 µs instead of 4.6].
+ */
+function hmac(text: string, { inner, outer }: PreparedKey): string {
+  const end = BLOCK_BYTES + inner.write(text, BLOCK_BYTES)
+  outer.write(hash('sha256', inner.subarray(0, end), 'binary'), BLOCK_BYTES, 'binary')
+  return hash('sha256', outer, 'base64url')
 }
 
 /** Compares the texts, not the decoded bytes: the last character of a signature has spare bits. */
