@@ -3,12 +3,14 @@ import { newId, type Clock } from '@saas/config'
 import Fastify, { LogController, type FastifyInstance } from 'fastify'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { Histogram, Registry } from 'prom-client'
+import { Registry } from 'prom-client'
 import type { Span, Tracing } from '@saas/tracing'
+import { Deadlines } from './deadlines.ts'
 import type { Identity } from './identity.ts'
-import { BODY_BYTES_MAX, HEADER_BYTES_MAX, KEEP_ALIVE_MS, RECEIVE_TIMEOUT_MS } from './limits.ts'
-import type { Logger } from './logger.ts'
+import { BODY_BYTES_MAX, HANDLER_TIMEOUT_MS, HEADER_BYTES_MAX, KEEP_ALIVE_MS, RECEIVE_TIMEOUT_MS } from './limits.ts'
+import { logServed, type Logger, type RequestLine } from './logger.ts'
 import { rawProblemResponse, sendProblem, toProblemError } from './problem-response.ts'
+import { RequestDurations } from './request-durations.ts'
 import { isRequestId } from './request-headers.ts'
 import { parseStrictJson } from './strict-json.ts'
 import { isTransferring } from './transfer.ts'
@@ -19,6 +21,8 @@ declare module 'fastify' {
     route?: Route
   }
   interface FastifyRequest {
+    /** The route that was matched; Fastify's own `routeOptions` is made anew each time it is read. */
+    contract: Route | undefined
     /** Who the verified internal token names. */
     caller: Identity | undefined
     traceParent: string
@@ -67,9 +71,9 @@ export interface App extends AppOptions {
   readonly metrics: Registry
   /** Aborted when the service begins to stop: event streams end, readiness turns false, connections are not kept. */
   readonly stopping: AbortController
+  /** Handlers that run, and until when they may. */
+  readonly deadlines: Deadlines
 }
-
-const HISTOGRAM_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
 /**
  * Makes the Fastify app every service starts from: limits, request ids, one log line a request, problem+json for
@@ -78,10 +82,12 @@ const HISTOGRAM_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
 export function createApp(options: AppOptions): App {
   const stopping = new AbortController()
   const metrics = new Registry()
-  const durations = requestDurations(metrics)
+  const durations = new RequestDurations(metrics)
   const { shortcut } = options
   const fastify = Fastify({
-    loggerInstance: options.logger,
+    // Children of a child are cheap to make: pino then takes over what the parent has.
+    loggerInstance: options.logger.child({}),
+    childLoggerFactory: (logger, bindings) => logger.child(bindings),
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: requestIdOf,
     bodyLimit: BODY_BYTES_MAX,
@@ -98,6 +104,7 @@ export function createApp(options: AppOptions): App {
     },
     clientErrorHandler: refuseMalformedRequest,
   }) as unknown as FastifyInstance
+  fastify.decorateRequest('contract', undefined)
   fastify.decorateRequest('caller', undefined)
   fastify.decorateRequest('traceParent', '')
   fastify.decorateRequest('span', undefined)
@@ -116,7 +123,7 @@ export function createApp(options: AppOptions): App {
   fastify.addHook('onReady', async () => {
     refuseUnservedRoutes(options, fastify)
   })
-  return { ...options, fastify, metrics, stopping }
+  return { ...options, fastify, metrics, stopping, deadlines: new Deadlines(HANDLER_TIMEOUT_MS) }
 }
 
 function requestIdOf(request: IncomingMessage): string {
@@ -136,32 +143,14 @@ function answerProblems(fastify: FastifyInstance): void {
   })
 }
 
-type Durations = Histogram<'route' | 'method' | 'status'>
-
-function requestDurations(metrics: Registry): Durations {
-  return new Histogram({
-    name: 'http_request_duration_seconds',
-    help: 'Time from the request to the end of its answer, by route id',
-    labelNames: ['route', 'method', 'status'],
-    buckets: HISTOGRAM_BUCKETS_SECONDS,
-    registers: [metrics],
-  })
-}
-
 /** A server as Fastify makes one, but that asks the shortcut first. */
-function serverWith({ route, answer }: Shortcut, durations: Durations, stopping: AbortSignal) {
-  const byStatus = new Map<number, ReturnType<Durations['labels']>>()
-  const counted = (status: number): ReturnType<Durations['labels']> => {
-    const known = byStatus.get(status) ?? durations.labels({ route: route.id, method: route.method, status })
-    byStatus.set(status, known)
-    return known
-  }
+function serverWith({ route, answer }: Shortcut, durations: RequestDurations, stopping: AbortSignal) {
   return (onRequest: (request: IncomingMessage, response: ServerResponse) => void): Server => {
     const server = createServer({ maxHeaderSize: HEADER_BYTES_MAX }, (request, response) => {
       const startedAtMs = performance.now()
       const status = stopping.aborted ? undefined : answer(request, response)
       if (status === undefined) onRequest(request, response)
-      else counted(status).observe((performance.now() - startedAtMs) / 1_000)
+      else durations.observe(route.id, route.method, status, (performance.now() - startedAtMs) / 1_000)
     })
     server.keepAliveTimeout = KEEP_ALIVE_MS
     server.requestTimeout = RECEIVE_TIMEOUT_MS
@@ -172,7 +161,7 @@ function serverWith({ route, answer }: Shortcut, durations: Durations, stopping:
 /** One line and one measurement a request. The path is the contract's, because ids and tokens stand in real ones. */
 function reportRequests(
   fastify: FastifyInstance,
-  durations: Durations,
+  durations: RequestDurations,
   { stopping, quiet }: { readonly stopping: AbortSignal; readonly quiet: Route | undefined },
 ): void {
   fastify.addHook('onSend', (request, reply, payload, done) => {
@@ -181,22 +170,23 @@ function reportRequests(
     done(null, payload)
   })
   fastify.addHook('onResponse', (request, reply, done) => {
-    const route = request.routeOptions.config.route?.id ?? 'none'
+    const route = request.contract?.id ?? 'none'
     const status = reply.statusCode
-    durations.observe({ route, method: request.method, status }, reply.elapsedTime / 1000)
+    const { elapsedTime } = reply
+    durations.observe(route, request.method, status, elapsedTime / 1000)
     if (request.failure === undefined && route === quiet?.id) {
       done()
       return
     }
-    const line = {
+    const line: RequestLine = {
       route,
       method: request.method,
       status,
-      durationMs: Math.round(reply.elapsedTime * 100) / 100,
+      durationMs: Math.round(elapsedTime * 100) / 100,
       traceParent: request.traceParent,
-      ...(request.caller === undefined ? {} : { userId: request.caller.userId }),
+      userId: request.caller?.userId,
     }
-    if (request.failure === undefined) request.log.info(line, 'request served')
+    if (request.failure === undefined) logServed(request.log as Logger, line)
     else request.log.error({ ...line, err: request.failure }, 'request failed')
     const failure = status >= 500 ? (request.failure ?? status) : undefined
     request.span?.end({ error: failure, attributes: { 'http.response.status_code': status } })

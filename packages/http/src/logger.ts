@@ -1,5 +1,5 @@
 import { ProblemError, type ServiceName } from '@saas/contracts'
-import { pino, stdSerializers, type DestinationStream, type Logger } from 'pino'
+import { pino, stdSerializers, symbols, type DestinationStream, type Logger } from 'pino'
 
 export type { Logger } from 'pino'
 
@@ -43,7 +43,7 @@ export function createLogger(service: ServiceName, level: string, destination?: 
     level,
     base: { service },
     messageKey: 'message',
-    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    timestamp,
     formatters: {
       level: (label: string) => ({ level: label }),
       // pino's own redaction by wildcard paths took a quarter of the time of a request [measured].
@@ -52,6 +52,49 @@ export function createLogger(service: ServiceName, level: string, destination?: 
     serializers: { err: serializeError },
   }
   return pino(options, destination ?? standardOutput())
+}
+
+let stampedAtMs = 0
+let stamp = ''
+
+/** A busy service writes many lines in a millisecond. */
+function timestamp(): string {
+  const nowMs = Date.now()
+  if (nowMs !== stampedAtMs) {
+    stampedAtMs = nowMs
+    stamp = `,"time":"${new Date(nowMs).toISOString()}"`
+  }
+  return stamp
+}
+
+/** What is logged of each request. */
+export interface RequestLine {
+  readonly route: string
+  readonly method: string
+  readonly status: number
+  readonly durationMs: number
+  readonly traceParent: string
+  readonly userId: string | undefined
+}
+
+/** Where pino keeps the text of a logger's own fields, and where its lines go. */
+interface Written {
+  readonly [symbols.chindingsSym]: string
+  readonly [symbols.streamSym]: DestinationStream
+}
+
+/**
+ * Writes the line of a request that was served as `info` would. There is one for each request, and pino looks at every field
+ * for what it may be and whether it is secret, which took a tenth of a request [measured]. Of these only the user's id comes from elsewhere.
+ */
+export function logServed(logger: Logger, line: RequestLine): void {
+  if (!logger.isLevelEnabled('info')) return
+  const { route, method, status, durationMs, traceParent, userId } = line
+  const { [symbols.chindingsSym]: fields, [symbols.streamSym]: output } = logger as unknown as Written
+  const user = userId === undefined ? '' : `,"userId":${JSON.stringify(userId)}`
+  output.write(
+    `{"level":"info"${timestamp()}${fields},"route":"${route}","method":"${method}","status":${status},"durationMs":${durationMs},"traceParent":"${traceParent}"${user},"message":"request served"}\n`,
+  )
 }
 
 /**

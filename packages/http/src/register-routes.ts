@@ -14,7 +14,7 @@ import type { Answer, AnswerExtras, Call, Handler, Handlers } from './call.ts'
 import type { Identity } from './identity.ts'
 import { INTERNAL_TOKEN_HEADER, verifyInternalToken } from './internal-token.ts'
 import { RouteCall } from './route-call.ts'
-import { HANDLER_TIMEOUT_MS, URL_LENGTH_MAX } from './limits.ts'
+import { URL_LENGTH_MAX } from './limits.ts'
 import type { Tracing } from '@saas/tracing'
 import { traceParentOf } from './request-headers.ts'
 import { refusedText } from './strict-json.ts'
@@ -73,12 +73,12 @@ function addRoute(app: App, scope: FastifyInstance, route: Route, handler: Handl
     onRequest: admit(app, route),
     handler: async (request, reply) => {
       const call = new RouteCall(request, reply, isLong ? app.stopping.signal : undefined)
-      const timer = isLong ? undefined : setTimeout(() => call.timeOut(), HANDLER_TIMEOUT_MS)
+      if (!isLong) app.deadlines.add(call)
       if (isTransfer) beginTransfer(request, reply)
       try {
         return send(await handler(call as unknown as Call<Route>), reply)
       } finally {
-        clearTimeout(timer)
+        app.deadlines.delete(call)
         if (request.body instanceof Readable) request.body.destroy()
       }
     },
@@ -101,6 +101,7 @@ function fastifySchema(route: Route): FastifySchema {
 function admit(app: App, route: Route): onRequestHookHandler {
   const refusesBody = route.body === undefined && route.upload === undefined
   return (request, _reply, done) => {
+    request.contract = route
     request.traceParent = traceParentOf(request.headers.traceparent, request.id)
     if (app.tracing !== undefined && route.id !== app.shortcut?.route.id) beginSpan(app.tracing, route, request)
     try {
@@ -147,7 +148,7 @@ function authorise(app: App, route: Route, request: FastifyRequest): Identity | 
 
 /** The client learns nothing about why; the log does. */
 function refuse(request: FastifyRequest, reason: string): ProblemError {
-  request.log.warn({ route: request.routeOptions.config.route?.id, reason }, 'internal token refused')
+  request.log.warn({ route: request.contract?.id, reason }, 'internal token refused')
   return new ProblemError(problems.forbidden)
 }
 

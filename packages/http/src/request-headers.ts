@@ -45,8 +45,8 @@ export function traceParentOf(header: string | string[] | undefined, requestId: 
   const isWellFormed =
     typeof header === 'string' && /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.test(header)
   if (isWellFormed) return header
-  const traceId = requestId.replaceAll('-', '')
-  return `00-${traceId}-${traceId.slice(16)}-00`
+  const end = requestId.slice(19, 23) + requestId.slice(24)
+  return `00-${requestId.slice(0, 8)}${requestId.slice(9, 13)}${requestId.slice(14, 18)}${end}-${end}-00`
 }
 
 /** Only the form that the edge makes is taken from a request; anything else could forge log lines. */

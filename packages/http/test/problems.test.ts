@@ -92,7 +92,7 @@ test('a route without a handler stops the start', async () => {
 })
 
 test('a handler that takes too long is answered for with 503', async () => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
   onTestFinished(() => void vi.useRealTimers())
   const { app, served, release } = sampleApp()
   const answer = app.fastify.inject({ method: 'POST', url: '/wait' })
