@@ -1,7 +1,8 @@
 import { sql } from '@saas/state'
-import { Client } from 'pg'
+import { Client, types } from 'pg'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { typeParsers } from '../src/types.ts'
 import { connectState, eventually, testBus, testPostgres, type TestBus, type TestPostgres } from './fixtures.ts'
 
 const OUTAGE_TEST_TIMEOUT_MS = 60_000
@@ -128,6 +129,20 @@ test('a lock is waited for half a second', async () => {
   expect(performance.now() - startedAt).toBeLessThan(3_000)
   await holder.query('rollback')
   await holder.end()
+})
+
+test.each([
+  '2026-11-23 05:42:29.123456+00',
+  '2026-11-23 05:42:29.1+00',
+  '1969-12-31 23:59:59.999+00',
+  '0044-03-15 00:00:00+00',
+  '0044-03-15 00:00:00+00 BC',
+  '20260-01-01 00:00:00+00',
+  '2026-11-23 05:42:29.5+05:30',
+  '2026-11-23 00:00:00-08',
+  'infinity',
+])('a time is read as the driver reads it: %s', (text) => {
+  expect(typeParsers(types.builtins.TIMESTAMPTZ)(text)).toEqual(types.getTypeParser(types.builtins.TIMESTAMPTZ)(text))
 })
 
 test(
