@@ -19,6 +19,11 @@ interface Pending<Payload, Row> extends QueuedCall<Payload> {
 interface Shape<Payload, Row> {
   readonly name: string
   readonly kind: 'read' | 'write'
+  /**
+   * Calls `send` when all calls that share this batch are in. Each request that has arrived has microtasks of its own, so a batch
+   * of the next microtask is the one request; what a turn of the event loop reads is in by its end.
+   */
+  readonly whenAllIsIn: (send: () => void) => void
   /** Runs the payloads as one statement; resolves to the row of each. */
   run(payloads: readonly Payload[]): Promise<readonly Row[]>
 }
@@ -47,18 +52,17 @@ class Coalescer<Payload, Row> {
     this.#service = service
   }
 
-  async call(call: QueuedCallDraft<Payload>): Promise<Row> {
-    return await new Promise<Row>((resolve, reject) => {
+  call(call: QueuedCallDraft<Payload>): Promise<Row> {
+    return new Promise<Row>((resolve, reject) => {
       this.#queue.add({ ...call, resolve, reject })
       this.#schedule()
     })
   }
 
-  /** Once all calls of this turn of the event loop are in. */
   #schedule(): void {
     if (this.#isScheduled || this.#sending >= BATCHES_UNDER_WAY_MAX) return
     this.#isScheduled = true
-    queueMicrotask(() => {
+    this.#shape.whenAllIsIn(() => {
       this.#isScheduled = false
       void this.#sendAll()
     })
@@ -78,6 +82,7 @@ class Coalescer<Payload, Row> {
         const recovery = this.#recover(batch, failure.error)
         if (this.#recovering > RECOVERING_MAX) await recovery
       }
+      if (this.#queue.size > 0 && this.#shape.kind === 'read') await new Promise<void>(this.#shape.whenAllIsIn)
     }
     this.#sending -= 1
   }
@@ -175,6 +180,7 @@ export class CoalescedRead<Row> {
       {
         name: statement.name,
         kind: 'read',
+        whenAllIsIn: setImmediate,
         run: async (keys) => {
           const rows = await run(statement, [[...new Set(keys)]])
           const rowByKey = new Map(rows.map((row) => [keyOfRow(row), row]))
@@ -191,8 +197,8 @@ export class CoalescedRead<Row> {
    *
    * @throws {DatabaseUnavailable} @throws {Overloaded}
    */
-  async load(key: string): Promise<Row | undefined> {
-    return await this.#coalescer.call({ payload: key, bytes: key.length, conflictKeys: [], subject: undefined })
+  load(key: string): Promise<Row | undefined> {
+    return this.#coalescer.call({ payload: key, bytes: key.length, conflictKeys: [], subject: undefined })
   }
 }
 
@@ -229,7 +235,12 @@ export class CoalescedWrite<Call, Row extends { n: number }> {
     this.#options = options
     const { statement } = options
     this.#coalescer = new Coalescer(
-      { name: statement.name, kind: 'write', run: (payloads) => runBatch(statement, payloads, run) },
+      {
+        name: statement.name,
+        kind: 'write',
+        whenAllIsIn: queueMicrotask,
+        run: (payloads) => runBatch(statement, payloads, run),
+      },
       service,
     )
   }

@@ -15,6 +15,7 @@ import {
   type TestState,
 } from './fixtures.ts'
 import { fileURLToPath } from 'node:url'
+import { batchSize } from '../src/metrics.ts'
 
 const migrations = fileURLToPath(new URL('./migrations', import.meta.url))
 const OUTAGE_TEST_TIMEOUT_MS = 60_000
@@ -414,6 +415,28 @@ test('reads of many keys share a statement, and each gets its row', async () => 
   expect(rows.map((row) => row?.amount)).toEqual([...written, ...written].map(({ amount }) => amount))
   expect(await reads.load(uuidv7())).toBeUndefined()
 })
+
+test('reads of one turn of the event loop share a statement, whatever microtask they come from', async () => {
+  await using products = await connectState('products', bus)
+  const reads = products.state.database.coalescedRead({ statement: readEntries, keyOfRow: ({ id }) => id })
+  await reads.load(uuidv7())
+  const statements = await readStatements()
+  const loads: Promise<unknown>[] = []
+  for (let n = 0; n < 10; n += 1) {
+    loads.push(reads.load(uuidv7()))
+    for (let tick = 0; tick < 10; tick += 1) await Promise.resolve()
+  }
+  await Promise.all(loads)
+  expect((await readStatements()) - statements).toBe(1)
+})
+
+async function readStatements(): Promise<number> {
+  const { values } = await batchSize.get()
+  const counts = values.filter(
+    ({ metricName, labels }) => metricName === 'saas_batch_size_count' && labels.kind === 'read',
+  )
+  return counts.reduce((sum, { value }) => sum + value, 0)
+}
 
 test('a read that begins after a write was answered sees it', async () => {
   await using products = await connectState('products', bus)
