@@ -31,7 +31,7 @@ const SECRET_FIELDS = new Set([
 ])
 const REDACTION_DEPTH = 4
 const REDACTED = '[redacted]'
-const LINES_HELD_BYTES = 4_096
+const LINES_HELD_BYTES = 65_536
 const LINES_HELD_MS = 100
 
 /**
@@ -98,7 +98,7 @@ export function logServed(logger: Logger, line: RequestLine): void {
 }
 
 /**
- * Lines go out together, at the latest after LINES_HELD_MS: a write for each took 20 µs of every request. A fatal line and the
+ * Lines go out together, at the latest after LINES_HELD_MS: a write for each took 20 µs of every request, and one for twelve still 2. A fatal line and the
  * end of the process write at once what is held; only SIGKILL can lose it.
  */
 function standardOutput(): DestinationStream {
