@@ -1,6 +1,6 @@
-import { hash, parseOptions, verify, type Options } from '@node-rs/argon2'
+import { parseOptions, type Options } from '@node-rs/argon2'
 import { availableParallelism } from 'node:os'
-import { Rounds } from './rounds.ts'
+import { HashingThreads } from './hashing-threads.ts'
 
 /** argon2id (the library's default) with 19 MiB, two passes and one lane, as OWASP's password storage sheet asks for. */
 const parameters = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const satisfies Options
@@ -18,21 +18,21 @@ function base64(zeros: number): string {
   return Buffer.alloc(zeros).toString('base64').replaceAll('=', '')
 }
 
-// Hashing runs on libuv's four threads. One stays free, so that signatures and files do not wait behind passwords. One more than there are
-// cores: between the end of a password and the begin of the next one its core has another to hash.
-const AT_ONCE_MAX = Math.min(availableParallelism() + 1, 3)
-/** Half of what eight people keep busy; more would leave the cores without passwords. */
-const TOGETHER_MAX = 4
+/** Each holds 19 MiB while it works. */
+const THREADS_MAX = 4
 /** At about 20 ms a hash the last of them waits for half a second. */
 const WAITING_MAX = 48
 
 /** Hashes and verifies passwords, a bounded number at once; beyond a bounded queue callers are told to come later. */
-export class PasswordHashing {
-  readonly #rounds = new Rounds({ atOnceMax: AT_ONCE_MAX, waitingMax: WAITING_MAX, togetherMax: TOGETHER_MAX })
+export class PasswordHashing implements AsyncDisposable {
+  readonly #threads = new HashingThreads({
+    threadsMax: Math.min(availableParallelism(), THREADS_MAX),
+    waitingMax: WAITING_MAX,
+  })
 
   /** @throws {ProblemError} `dependency-unavailable` when too many wait already. */
   async hash(password: string): Promise<string> {
-    return await this.#rounds.take(() => hash(normalized(password), parameters))
+    return String(await this.#threads.run({ password: normalized(password), parameters }))
   }
 
   /**
@@ -41,8 +41,12 @@ export class PasswordHashing {
    */
   async verify(passwordHash: string | undefined, password: string): Promise<boolean> {
     const expected = passwordHash ?? NO_PASSWORD
-    const isRight = await this.#rounds.take(() => verify(expected, normalized(password)))
-    return isRight && passwordHash !== undefined
+    const answer = await this.#threads.run({ password: normalized(password), passwordHash: expected })
+    return answer === true && passwordHash !== undefined
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#threads[Symbol.asyncDispose]()
   }
 }
 

@@ -71,7 +71,7 @@ export async function startAuth(
   const accessTokens = new AccessTokens(signingKeys, clock, config.publicUrl)
   const revocations = new Revocations(database, clock)
   const throttle = new Throttle(database, clock, keys)
-  const hashing = new PasswordHashing()
+  const hashing = stack.use(new PasswordHashing())
   const accounts = new Accounts(database, bus, clock)
   const secrets = new MailedSecrets({ ...basics, mailSecretKey: config.mailSecretKey, publicUrl: config.publicUrl })
   const requests = stack.use(new AccountRequests({ ...basics, secrets }))

@@ -105,7 +105,7 @@ describe('of a known and an unknown address', () => {
 
 describe('the measurement tells them apart', () => {
   test('when an unknown address costs no hash', async () => {
-    const real = new PasswordHashing()
+    await using real = new PasswordHashing()
     const verify = real.verify.bind(real)
     vi.spyOn(PasswordHashing.prototype, 'verify').mockImplementation(async (hash, password) =>
       hash === undefined ? false : await verify(hash, password),
