@@ -31,7 +31,9 @@ const SECRET_FIELDS = new Set([
 ])
 const REDACTION_DEPTH = 4
 const REDACTED = '[redacted]'
-const LINES_HELD_BYTES = 65_536
+const LINES_HELD_BYTES = 32_768
+/** One write takes what is held and the line that made it too much; pino wants it to be told. */
+const WRITE_BYTES_MAX = 2 * LINES_HELD_BYTES
 const LINES_HELD_MS = 100
 
 /**
@@ -102,7 +104,7 @@ export function logServed(logger: Logger, line: RequestLine): void {
  * end of the process write at once what is held; only SIGKILL can lose it.
  */
 function standardOutput(): DestinationStream {
-  const output = pino.destination({ dest: 1, minLength: LINES_HELD_BYTES, sync: true })
+  const output = pino.destination({ dest: 1, minLength: LINES_HELD_BYTES, maxWrite: WRITE_BYTES_MAX, sync: true })
   // Not `flushSync`, which syncs the file too.
   setInterval(() => output.flush(), LINES_HELD_MS).unref()
   process.on('exit', () => output.flushSync())
