@@ -14,6 +14,7 @@ export {
 export { listen, type ListenOptions, type RunningApp, type RunningService } from './listen.ts'
 export { createLogger, type Logger } from './logger.ts'
 export { operatorHandlers, type OperatorState } from './operator-handlers.ts'
+export { PreparedAnswer } from './prepared-answer.ts'
 export { Repeating, type RepeatingOptions } from './repeating.ts'
 export { registerRoute, registerRoutes } from './register-routes.ts'
 export { isRequestId, parseIdempotencyKey, parsePrefer, type Preferences } from './request-headers.ts'

@@ -1,5 +1,5 @@
 import { isAllowed, problems, REFUSAL_HEADER, type Route, type ServiceName } from '@saas/contracts'
-import { INTERNAL_TOKEN_HEADER, isRequestId, signInternalToken } from '@saas/http'
+import { INTERNAL_TOKEN_HEADER, isRequestId, PreparedAnswer, signInternalToken } from '@saas/http'
 import type { Clock } from '@saas/config'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Reply, Request } from './request.ts'
@@ -12,10 +12,10 @@ import type { Revocations } from './revocations.ts'
 /** Who is calling: somebody, nobody we know, or we cannot say. */
 type Caller = AccessClaims | 'nobody' | 'unknowable'
 
-/** An internal token that was signed for a route. */
+/** An internal token that was signed for a route, in the answer that carries it. */
 interface Issued {
   readonly routeId: string
-  readonly token: string
+  readonly answer: PreparedAnswer
   readonly signedAtMs: number
 }
 
@@ -36,7 +36,7 @@ const ROUTES_KEPT_MAX = 4
 
 const notSignedIn: Decision = { status: 401, reason: 'not-signed-in', headers: { 'www-authenticate': 'Bearer' } }
 const unknowable: Decision = { status: 503, reason: 'unknowable', headers: { 'retry-after': '1' } }
-const NOT_SIGNED_IN = ['www-authenticate', 'Bearer', 'content-length', '0']
+const NOT_SIGNED_IN = new PreparedAnswer(401, ['www-authenticate', 'Bearer'])
 const noRoute: Decision = { status: 403, reason: 'no-route' }
 const notForOutside: Decision = { status: 403, reason: 'internal' }
 const wrongRole: Decision = { status: 403, reason: 'role' }
@@ -101,20 +101,16 @@ export class Gate {
       if (!this.#accessTokens.isForeign(token)) return undefined
     }
     this.#tell(notSignedIn, { route, method: original?.method, requestId: request.headers['x-request-id'] })
-    response.sendDate = false
-    response.writeHead(401, NOT_SIGNED_IN)
-    response.end()
+    NOT_SIGNED_IN.send(response)
     return 401
   }
 
   #admitAtOnce(route: Route, claims: AccessClaims, response: ServerResponse): 200 | undefined {
     if (!this.#revocations.isCurrent || this.#revocations.isRevoked(claims)) return undefined
     if (!isAllowed(route.access, claims.roles)) return undefined
-    const token = this.#internalToken(route, claims)
-    if (token === undefined) return undefined
-    response.sendDate = false
-    response.writeHead(200, [INTERNAL_TOKEN_HEADER, token, 'content-length', '0'])
-    response.end()
+    const admission = this.#admission(route, claims)
+    if (admission === undefined) return undefined
+    admission.send(response)
     return 200
   }
 
@@ -168,18 +164,18 @@ export class Gate {
   }
 
   #admit(route: Route, claims: AccessClaims): Decision {
-    const token = this.#internalToken(route, claims)
+    const token = this.#admission(route, claims)?.valueOf(INTERNAL_TOKEN_HEADER)
     if (token === undefined) return unknowable
     return { status: 200, reason: 'allowed', headers: { [INTERNAL_TOKEN_HEADER]: token } }
   }
 
   /** Signed anew for each route of each access token, but no more often than every few seconds: it says the same each time. */
-  #internalToken(route: Route, claims: AccessClaims): string | undefined {
+  #admission(route: Route, claims: AccessClaims): PreparedAnswer | undefined {
     const nowMs = this.#clock.now().getTime()
     const issued = this.#issued.get(claims)
     const known = issued?.find(({ routeId }) => routeId === route.id)
     // Neither later than that nor from the future: the clock of a machine may be set back.
-    if (known !== undefined && nowMs - known.signedAtMs < REUSED_MS && nowMs >= known.signedAtMs) return known.token
+    if (known !== undefined && nowMs - known.signedAtMs < REUSED_MS && nowMs >= known.signedAtMs) return known.answer
     const key = this.#signingKeyOf(route.service)
     if (key === undefined) return undefined
     const { userId, roles, sessionId } = claims
@@ -188,9 +184,10 @@ export class Gate {
       key,
       new Date(nowMs),
     )
+    const answer = new PreparedAnswer(200, [INTERNAL_TOKEN_HEADER, token])
     const others = issued?.filter(({ routeId }) => routeId !== route.id).slice(0, ROUTES_KEPT_MAX - 1) ?? []
-    this.#issued.set(claims, [{ routeId: route.id, token, signedAtMs: nowMs }, ...others])
-    return token
+    this.#issued.set(claims, [{ routeId: route.id, answer, signedAtMs: nowMs }, ...others])
+    return answer
   }
 
   #signingKeyOf(service: ServiceName): Uint8Array | undefined {

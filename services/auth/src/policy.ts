@@ -18,9 +18,16 @@ export function isCanonical(path: string): boolean {
 /** Which route a request is for, by the contracts alone, matched by the router that Fastify matches with. */
 export class Policy {
   readonly #router = Router({ maxParamLength: PARAM_LENGTH_MAX })
+  /** Those without a parameter, by path and method: the router prefers them as well, and they are asked about most. */
+  readonly #plain = new Map<string, Map<string, Route>>()
 
   constructor(routes: readonly Route[]) {
-    for (const route of routes) this.#router.on(route.method, colonPath(route.path), () => undefined, route)
+    for (const route of routes) {
+      this.#router.on(route.method, colonPath(route.path), () => undefined, route)
+      if (route.path.includes('{') || !isCanonical(route.path)) continue
+      const byMethod = this.#plain.get(route.path) ?? new Map<string, Route>()
+      this.#plain.set(route.path, byMethod.set(route.method, route))
+    }
   }
 
   /** The route of a request, or `undefined` when no route has this method and path. HEAD is its GET. */
@@ -29,8 +36,11 @@ export class Policy {
     if (url.includes('#')) return undefined
     const queryAt = url.indexOf('?')
     const path = queryAt < 0 ? url : url.slice(0, queryAt)
+    const asked = method === 'HEAD' ? 'GET' : method
+    const plain = this.#plain.get(path)?.get(asked)
+    if (plain !== undefined) return plain
     if (!isCanonical(path)) return undefined
-    const matched = this.#router.find((method === 'HEAD' ? 'GET' : method) as 'GET', path)
+    const matched = this.#router.find(asked as 'GET', path)
     return matched === null ? undefined : (matched.store as Route)
   }
 }
