@@ -1,6 +1,6 @@
 import { eventually } from '@saas/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { Person, mailedCode, mailedToken, newCustomer, newProduct } from './src/person.ts'
+import { Person, mailedCode, mailedToken, newCredentials, newCustomer, newProduct } from './src/person.ts'
 import { openStage, type Stage } from './src/stage.ts'
 import { Visitor } from './src/visitor.ts'
 
@@ -41,6 +41,32 @@ describe('accounts and the office in a real browser', () => {
     await page.getByRole('main').getByRole('button', { name: 'Log in' }).click()
     await page.getByRole('button', { name: 'Your menu' }).click()
     expect(await page.locator('.menu-name').textContent()).toBe(credentials.name)
+  })
+
+  test('an address is enough to register: its mailed code signs in, and a password can be set later', async () => {
+    const { email, password } = newCredentials('Nora Nopassword')
+    await using visitor = await Visitor.arrive(stage)
+    const { page } = visitor
+    await page.goto('/register')
+    await page.getByRole('link', { name: 'Without a password' }).click()
+    await page.getByText('We mail you a code each time').waitFor()
+    expect(await page.getByLabel('Password').count()).toBe(0)
+    await visitor.photograph('register-without-password')
+    await page.getByLabel('Name').fill('Nora Nopassword')
+    await page.getByLabel('Email').fill(email)
+    await page.getByRole('button', { name: 'Register' }).click()
+    await page.getByText('Enter the code of the mail here').waitFor()
+    await visitor.photograph('register-enter-code')
+    await page.getByLabel('Six-digit code').fill(await mailedCode(stage.shop, email, /./))
+    await page.getByRole('main').getByRole('button', { name: 'Log in' }).click()
+    await page.getByRole('button', { name: 'Your menu' }).click()
+    expect(await page.locator('.menu-name').textContent()).toBe('Nora Nopassword')
+
+    const person = new Person(stage.shop)
+    await person.post('/auth/password/forgot', { email })
+    const token = await mailedToken(stage.shop, email, '/reset')
+    expect((await person.post('/auth/password/reset', { token, password })).status).toBe(204)
+    await person.signIn({ email, password, name: 'Nora Nopassword' })
   })
 
   test('logging out everywhere ends the other sessions and this one', async () => {

@@ -120,6 +120,11 @@ export function usableName(given: string): string {
   return name
 }
 
+/** Of whoever has given none that can be used. */
+export function nameOf(email: string): string {
+  return email.split('@', 1)[0]?.slice(0, 100) ?? email
+}
+
 /** @throws {ProblemError} `invalid-request` when the runtime does not know the zone. */
 export function usableZone(zone: string): string {
   try {

@@ -4,10 +4,10 @@ import type { Clock } from '@saas/config'
 import { v7 as uuidv7 } from 'uuid'
 import { emit, userChanged } from './account-events.ts'
 import type { AccountRequests } from './account-requests.ts'
-import { emailKeyOf, usableName, usableZone, type Account } from './accounts.ts'
+import { emailKeyOf, nameOf, usableName, usableZone, type Account } from './accounts.ts'
 import { lockAccountOf, proveAddress } from './address-proof.ts'
 import type { Client } from './client.ts'
-import type { PasswordHashing } from './hashing.ts'
+import { NO_PASSWORD, type PasswordHashing } from './hashing.ts'
 import type { MailedSecrets } from './mailed-secrets.ts'
 import { refuseWeakPassword } from './password-rules.ts'
 import type { Throttle } from './throttle.ts'
@@ -15,8 +15,9 @@ import type { Throttle } from './throttle.ts'
 /** What somebody registers with. */
 export interface RegistrationForm {
   readonly email: string
-  readonly password: string
-  readonly name: string
+  /** Without one the account is signed in to by what is mailed, until a password is set by a reset. */
+  readonly password?: string
+  readonly name?: string
   readonly language?: Language
   readonly zone?: string
   /** Made by the client; one of ours when it made none. */
@@ -54,11 +55,11 @@ export class Registrations {
   /** @throws {ProblemError} `weak-password`, `invalid-request`, `too-many-requests`; none depends on whether the address is known. */
   async register(form: RegistrationForm, client: Client, traceParent: string): Promise<void> {
     const { email, password, language = client.language, registrationId: id = uuidv7() } = form
-    const name = usableName(form.name)
+    const name = form.name === undefined ? nameOf(email) : usableName(form.name)
     const zone = form.zone === undefined ? null : usableZone(form.zone)
-    refuseWeakPassword(password, { email, name }, '/password')
+    if (password !== undefined) refuseWeakPassword(password, { email, name }, '/password')
     await this.#throttle.take('mail', emailKeyOf(email), client.network)
-    const passwordHash = await this.#hashing.hash(password)
+    const passwordHash = password === undefined ? NO_PASSWORD : await this.#hashing.hash(password)
     await this.#requests.register(email, { id, name, passwordHash, language, zone }, traceParent)
   }
 

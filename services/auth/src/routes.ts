@@ -91,7 +91,7 @@ export function authHandlers(parts: AuthParts): Handlers<typeof authRoutes> {
     login: async ({ body, headers, request, traceParent }) => {
       const outcome =
         'code' in body
-          ? await signIn.byCode(body.email, body.code, client(request), traceParent)
+          ? await signIn.byCode(body, client(request), traceParent)
           : await signIn.byPassword(body.email, body.password, client(request), traceParent)
       return transport.outcome(outcome, isByCookie(headers))
     },

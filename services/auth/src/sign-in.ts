@@ -4,7 +4,7 @@ import type { Clock } from '@saas/config'
 import type { AccountRequests } from './account-requests.ts'
 import { emit, userChanged } from './account-events.ts'
 import { accountColumns, emailKeyOf, type Account, type Accounts } from './accounts.ts'
-import { proveAddress } from './address-proof.ts'
+import { proveAddress, type AddressProof } from './address-proof.ts'
 import type { Audit } from './audit.ts'
 import { takeSignInAttempt, type Candidate } from './candidates.ts'
 import type { Client } from './client.ts'
@@ -88,20 +88,28 @@ export class SignIn {
     return opened ?? (await this.#open(account, attempt, client, traceParent, newHash))
   }
 
-  /** @throws {ProblemError} `wrong-credentials`, `account-disabled`, `too-many-requests` */
+  /**
+   * By a code that was mailed to sign in with, or by that of a registration, which proves the address with what was registered.
+   *
+   * @throws {ProblemError} `wrong-credentials`, `account-disabled`, `too-many-requests`
+   */
   async byCode(
-    email: string,
-    code: string,
+    {
+      email,
+      code,
+      registrationId,
+    }: { readonly email: string; readonly code: string; readonly registrationId?: string },
     client: Client,
     traceParent: string,
   ): Promise<OpenSession | SecondFactorDue> {
     const attempt = await this.#throttle.take('prove', emailKeyOf(email), client.network)
-    const isRight = await this.#secrets.isRightCode(email, 'sign-in', code)
+    const purpose = registrationId === undefined ? 'sign-in' : 'verify'
+    const proof = await this.#secrets.tryCode(email, purpose, code, registrationId)
     // Looked for after a wrong code too, so that the audit log names the account whose code is guessed, as it does for passwords.
     const account = await this.#accounts.byEmail(email)
-    if (!isRight || account === undefined) return await this.#fail(email, account, client, 'code')
+    if (proof === undefined || account === undefined) return await this.#fail(email, account, client, 'code')
     if (account.disabledAt !== null) throw new ProblemError(problems.accountDisabled)
-    const proven = account.verifiedAt === null ? await this.#prove(account, traceParent) : account
+    const proven = account.verifiedAt === null ? await this.#prove(account, proof, traceParent) : account
     return await this.#open(proven, attempt, client, traceParent, undefined)
   }
 
@@ -110,10 +118,17 @@ export class SignIn {
     throw new ProblemError(problems.wrongCredentials)
   }
 
-  /** Who reads the mailbox proves the address, and no password that somebody registered it with outlives that. */
-  async #prove(account: Account, traceParent: string): Promise<Account> {
+  /**
+   * Who reads the mailbox proves the address. No password that somebody registered it with outlives that, but for one of the
+   * registration whose own code was typed.
+   */
+  async #prove(
+    account: Account,
+    { registrationId }: Pick<AddressProof, 'registrationId'>,
+    traceParent: string,
+  ): Promise<Account> {
     return await this.#database.transaction(async (tx) => {
-      const proven = await proveAddress(tx, { accountId: account.id, registrationId: null }, this.#clock.now())
+      const proven = await proveAddress(tx, { accountId: account.id, registrationId }, this.#clock.now())
       if (proven === undefined) throw new ProblemError(problems.wrongCredentials)
       await this.#secrets.voidVerifications(tx, proven)
       await emit(tx, proven.id, [userChanged(proven)], traceParent)

@@ -60,6 +60,17 @@ const routes: Readonly<Record<string, { readonly ask: Ask; readonly requests: nu
       auth.call(authRoutes.register, { body: { email, password: PASSWORD, name: 'Ada' }, headers }),
     requests: 80,
   },
+  'register without a password': {
+    ask: (email, headers) => auth.call(authRoutes.register, { body: { email }, headers }),
+    requests: 400,
+  },
+  'signing in by a registration’s wrong code': {
+    ask: (email, headers) => {
+      const body = { email, code: '000000', registrationId: '0197c0de-0000-7000-8000-000000000000' }
+      return auth.call(authRoutes.login, { body, headers })
+    },
+    requests: 400,
+  },
   'login code': {
     ask: (email, headers) => auth.call(authRoutes.requestLoginCode, { body: { email }, headers }),
     requests: 400,

@@ -5,7 +5,10 @@ import { Email, Id, Language, Strict, Zone } from '../shapes.ts'
 import { Accepted, Code, Password, PersonName, MailedToken, User } from './shapes.ts'
 
 // Who registers makes it up, and by it the code, and a new mail, are for that registration and nobody else's of the address.
-const registrationId = Type.String({ ...Id, description: 'UUIDv7 made by the client; one id is one registration' })
+export const registrationId = Type.String({
+  ...Id,
+  description: 'UUIDv7 made by the client; one id is one registration',
+})
 
 export const registrationRoutes = {
   register: route({
@@ -14,11 +17,14 @@ export const registrationRoutes = {
     method: 'POST',
     path: '/auth/register',
     access: 'anyone',
-    summary: 'Register an address; the answer is the same whether it is known or not',
+    summary: 'Register an address, with a password or without; the answer is the same whether it is known or not',
     body: Strict({
       email: Email,
-      password: Password,
-      name: PersonName,
+      password: Type.Optional({ ...Password, description: 'Left out, codes by mail sign in until one is set' }),
+      name: Type.Optional({
+        ...PersonName,
+        description: 'What stands before the `@` of the address, when it is left out',
+      }),
       language: Type.Optional({ ...Language, description: 'What `Accept-Language` asks for, when it is left out' }),
       zone: Type.Optional(Zone),
       registrationId: Type.Optional(registrationId),

@@ -2,6 +2,7 @@ import { Type } from '../schema.ts'
 import * as problems from '../problems.ts'
 import { route } from '../route.ts'
 import { Email, Strict } from '../shapes.ts'
+import { registrationId } from './registration.ts'
 import { Accepted, none, Code, Password, RefreshToken, SecondFactorDue, SignedIn, sessionHeaders } from './shapes.ts'
 
 export const signInRoutes = {
@@ -11,9 +12,12 @@ export const signInRoutes = {
     method: 'POST',
     path: '/auth/login',
     access: 'anyone',
-    summary: 'Sign in with a password or a mailed code',
+    summary: 'Sign in with a password or a mailed code; with a registration its code proves the address as well',
     headers: sessionHeaders,
-    body: Type.Union([Strict({ email: Email, password: Password }), Strict({ email: Email, code: Code })]),
+    body: Type.Union([
+      Strict({ email: Email, password: Password }),
+      Strict({ email: Email, code: Code, registrationId: Type.Optional(registrationId) }),
+    ]),
     responses: { 200: Type.Union([SignedIn, SecondFactorDue]) },
     problems: [
       problems.wrongCredentials,

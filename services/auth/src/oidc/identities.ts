@@ -1,7 +1,7 @@
 import type { Language, LinkedIdentity } from '@saas/contracts'
 import { sql, type Database, type Transaction } from '@saas/state'
 import { v7 as uuidv7 } from 'uuid'
-import { accountColumns, emailKeyOf, usableName, type Account } from '../accounts.ts'
+import { accountColumns, emailKeyOf, nameOf, usableName, type Account } from '../accounts.ts'
 import { NO_PASSWORD } from '../hashing.ts'
 import type { ProvidedIdentity } from './provider-client.ts'
 
@@ -129,6 +129,6 @@ function nameFor(given: string | null, email: string): string {
     return usableName((given ?? '').slice(0, 100))
   } catch {
     // A provider’s name may be anything; nobody is kept out for it.
-    return email.split('@', 1)[0]?.slice(0, 100) ?? email
+    return nameOf(email)
   }
 }

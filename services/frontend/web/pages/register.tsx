@@ -6,14 +6,18 @@ import { Field, Form, PasswordField, entry, secretEntry } from '../components/fo
 import { Page } from '../components/page.tsx'
 import { language, texts } from '../language.ts'
 import { say, sayTrouble } from '../notices.ts'
-import { linkTo } from '../router.ts'
+import { go, linkTo, place } from '../router.ts'
+import { signIn } from '../session.ts'
+import { CodeField } from './login.tsx'
 import { VerifyByCode } from './verify.tsx'
 
 export function RegisterPage() {
-  const { register, form, nav } = texts.value
+  const { register, form, logIn, nav } = texts.value
+  const byCode = place.value.query.get('by') === 'code'
   const sentTo = useSignal('')
   const registrationId = useSignal(uuidv7())
-  if (sentTo.value !== '') return <LookIntoMailbox email={sentTo.value} registrationId={registrationId.value} />
+  if (sentTo.value !== '')
+    return <LookIntoMailbox email={sentTo.value} registrationId={registrationId.value} byCode={byCode} />
   const send = async (entries: FormData): Promise<void> => {
     const email = entry(entries, 'email')
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
@@ -21,7 +25,7 @@ export function RegisterPage() {
       body: {
         email,
         name: entry(entries, 'name'),
-        password: secretEntry(entries, 'password'),
+        ...(byCode ? {} : { password: secretEntry(entries, 'password') }),
         language: language.value,
         registrationId: registrationId.value,
         // Some browsers know no zone; the profile can say it later.
@@ -30,17 +34,30 @@ export function RegisterPage() {
     })
     sentTo.value = email
   }
+  const tab = (by: string | undefined, label: string, isCurrent: boolean) => (
+    <a href={linkTo('register', {}, { by })} aria-current={isCurrent || undefined}>
+      {label}
+    </a>
+  )
   return (
     <Page title={register.title} kind="narrow">
-      <Form submit={register.submit} send={send}>
+      <nav class="tabs" aria-label={register.title}>
+        {tab(undefined, logIn.byPassword, !byCode)}
+        {tab('code', register.byCode, byCode)}
+      </nav>
+      <Form key={byCode ? 'code' : 'password'} submit={register.submit} send={send}>
         <Field name="name" label={form.name} autocomplete="name" required maxLength={100} />
         <Field name="email" label={form.email} type="email" autocomplete="username" required maxLength={254} />
-        <PasswordField
-          name="password"
-          label={form.password}
-          hint={form.passwordHint(PASSWORD_CHARACTERS_MIN)}
-          autocomplete="new-password"
-        />
+        {byCode ? (
+          <p>{register.byCodeHint}</p>
+        ) : (
+          <PasswordField
+            name="password"
+            label={form.password}
+            hint={form.passwordHint(PASSWORD_CHARACTERS_MIN)}
+            autocomplete="new-password"
+          />
+        )}
       </Form>
       <p class="aside">
         {register.haveAccount} <a href={linkTo('login')}>{nav.logIn}</a>
@@ -49,7 +66,12 @@ export function RegisterPage() {
   )
 }
 
-function LookIntoMailbox({ email, registrationId }: { email: string; registrationId: string }) {
+interface Sent {
+  readonly email: string
+  readonly registrationId: string
+}
+
+function LookIntoMailbox({ email, registrationId, byCode }: Sent & { readonly byCode: boolean }) {
   const { register } = texts.value
   const again = async (): Promise<void> => {
     try {
@@ -60,13 +82,35 @@ function LookIntoMailbox({ email, registrationId }: { email: string; registratio
     }
   }
   return (
-    <Page title={register.sentTitle} kind="narrow" lead={<p class="lead">{register.sent(email)}</p>}>
-      <VerifyByCode email={email} registrationId={registrationId} />
+    <Page
+      title={register.sentTitle}
+      kind="narrow"
+      lead={<p class="lead">{byCode ? register.sentCode(email) : register.sent(email)}</p>}
+    >
+      {byCode ? (
+        <EnterByCode email={email} registrationId={registrationId} />
+      ) : (
+        <VerifyByCode email={email} registrationId={registrationId} />
+      )}
       <p class="aside">
         <button type="button" class="plain" onClick={() => void again()}>
           {register.again}
         </button>
       </p>
     </Page>
+  )
+}
+
+/** The code proves the address and signs in at once: without a password there is nothing else to sign in with. */
+function EnterByCode({ email, registrationId }: Sent) {
+  const enter = async (entries: FormData): Promise<void> => {
+    // A second factor is never due: an account that has one has its address proven.
+    await signIn({ email, code: entry(entries, 'code'), registrationId })
+    go(linkTo('shop'), { replace: true })
+  }
+  return (
+    <Form submit={texts.value.logIn.submit} send={enter}>
+      <CodeField />
+    </Form>
   )
 }

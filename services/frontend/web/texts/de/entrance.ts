@@ -38,10 +38,14 @@ export const entrance: typeof english = {
   register: {
     title: 'Registrieren',
     submit: 'Registrieren',
+    byCode: 'Ohne Passwort',
+    byCodeHint: 'Wir schicken dir bei jeder Anmeldung einen Code. Ein Passwort kannst du später setzen.',
     haveAccount: 'Schon ein Konto?',
     sentTitle: 'Sieh in dein Postfach',
     sent: (email) =>
       `Wir haben an ${email} geschrieben. Öffne den Link in der Mail oder gib hier den Code ein. Es kann eine Minute dauern.`,
+    sentCode: (email) =>
+      `Wir haben an ${email} geschrieben. Gib hier den Code aus der Mail ein. Es kann eine Minute dauern.`,
     again: 'Mail noch einmal schicken',
     sentAgain: 'Eine weitere Mail ist unterwegs. Nur die neueste zählt.',
   },

@@ -36,10 +36,13 @@ export const entrance = {
   register: {
     title: 'Register',
     submit: 'Register',
+    byCode: 'Without a password',
+    byCodeHint: 'We mail you a code each time you log in. You can set a password later.',
     haveAccount: 'Have an account?',
     sentTitle: 'Look into your mailbox',
     sent: (email: string) =>
       `We have written to ${email}. Open the link in the mail, or enter its code here. It can take a minute.`,
+    sentCode: (email: string) => `We have written to ${email}. Enter the code of the mail here. It can take a minute.`,
     again: 'Send the mail again',
     sentAgain: 'Another mail is on its way. Only the newest one counts.',
   },
