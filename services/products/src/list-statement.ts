@@ -2,18 +2,12 @@ import type { productsRoutes, QueryOf } from '@saas/contracts'
 import { sql, type Statement } from '@saas/state'
 import type { KeyKind, Position } from './cursor.ts'
 import { productColumns, type ProductRow } from './product-row.ts'
+import { rankedFits } from './ranked-fits.ts'
 import type { AskedWords } from './search.ts'
 
 export type ListQuery = QueryOf<typeof productsRoutes.listProducts>
 export type Sort = NonNullable<ListQuery['sort']>
 export type ListedRow = ProductRow & { readonly sort_key: string | number | null }
-
-/**
- * Relevance is measured of so many products that fit, the newest, which is ten pages: a word that all have must not rank all of
- * them. With a million products a word of every twentieth took 23 ms with 2,000 and takes 5.
- */
-const RANKED_MAX = 240
-const INEXACT_DIVISOR = 10
 
 /**
  * A search for words or a tag is planned each time, for what is asked. Postgres would otherwise soon keep one plan for
@@ -51,13 +45,11 @@ export function listStatement(
   after: Position | undefined,
 ): { statement: Statement<ListedRow>; values: readonly unknown[] } {
   const values: unknown[] = []
-  const parameter = (value: unknown, type: string) => `$${values.push(value) + 1}::${type}`
+  const parameter: Parameter = (value, type) => `$${values.push(value) + 1}::${type}`
   const asked = words === undefined ? undefined : parameter(words.query, 'tsquery')
   const conditions = conditionsOf(query, asked, parameter)
   const isRanked = sort === 'relevance' && words !== undefined && asked !== undefined
-  const source = isRanked
-    ? `(${rankedFits(conditions, asked, parameter(words.exact, 'tsquery'))}) as ranked`
-    : 'product'
+  const source = isRanked ? `(${rankedFits({ query, words, asked, conditions, parameter })}) as ranked` : 'product'
   const position = after === undefined ? [] : [positionCondition(sort, after, parameter)]
   const outer = isRanked ? position : [...conditions, ...position]
   const { column, kind, direction } = sorts[sort]
@@ -70,13 +62,16 @@ export function listStatement(
   return { statement: sql<ListedRow>(name, text), values }
 }
 
+/** Adds a value to those of the statement and returns how it is written there. */
+export type Parameter = (value: unknown, type: string) => string
+
 export type Filters = Pick<ListQuery, (typeof filterNames)[number]>
 
 /** What a product must be to fit; `asked` is the parameter that holds the words. */
 export function conditionsOf(
   { category, tag, inStock }: Filters,
   asked: string | undefined,
-  parameter: (value: unknown, type: string) => string,
+  parameter: Parameter,
 ): string[] {
   return [
     'deleted_at is null',
@@ -87,31 +82,7 @@ export function conditionsOf(
   ]
 }
 
-/**
- * The rank is a double, so that a cursor carries it exactly. Words found as they were asked count most. Only the ids of what fits
- * are sorted: whole rows took as long again.
- */
-function rankedFits(conditions: readonly string[], query: string, exact: string): string {
-  return `
-     select
-       product.*,
-       (ts_rank(words, ${exact}) + ts_rank(words, ${query}) / ${INEXACT_DIVISOR})::double precision as rank
-     from (
-       select id
-       from product
-       where ${conditions.join('\n         and ')}
-       order by id desc
-       limit ${RANKED_MAX}
-     ) as fit
-     join product using (id)
-   `
-}
-
-function positionCondition(
-  sort: Sort,
-  { key, id }: Position,
-  parameter: (value: unknown, type: string) => string,
-): string {
+function positionCondition(sort: Sort, { key, id }: Position, parameter: Parameter): string {
   const { column, kind, direction } = sorts[sort]
   const comparison = direction === 'asc' ? '>' : '<'
   if (kind === 'none') return `id ${comparison} ${parameter(id, 'uuid')}`

@@ -12,13 +12,17 @@ export interface AskedWords {
   readonly query: string
   /** The words as they are, any of them: for ranking. */
   readonly exact: string
+  /** `query` for the words of one era, whose number is to be put in for `{era}`, which no word contains. */
+  readonly ofEra: string
+  /** How many words and variants there are. */
+  readonly variants: number
 }
 
-const quoted = (word: string) => `'''' || replace(replace(${word}, '\\', '\\\\'), '''', '''''') || ''''`
+const escaped = (word: string) => `replace(replace(${word}, '\\', '\\\\'), '''', '''''')`
 const ending = `'%' || replace(replace(replace(term.word, '\\', '\\\\'), '%', '\\%'), '_', '\\_')`
 
 // Numbers are not known words, so their beginnings are asked of the index itself.
-const resolveWords = sql<{ query: string | null; exact: string | null }>(
+const resolveWords = sql<{ query: string | null; exact: string; of_era: string; variants: number }>(
   'products.resolve_search',
   `with term as materialized (
      select word, length(word) >= ${VARIANT_LENGTH_MIN} as has_variants, word ~ '[0-9]' as is_number
@@ -60,17 +64,29 @@ const resolveWords = sql<{ query: string | null; exact: string | null }>(
        and not is_number
        and not exists (select from similar_word where similar_word.word = term.word)
    ), alternative as (
-     select word, ${quoted('word')} || case when has_variants and is_number then ':*' else '' end as query
+     select word, ${escaped('word')} as lexeme, case when has_variants and is_number then ':*' else '' end as suffix
      from term
      union
-     select word, ${quoted('variant')}
+     select word, ${escaped('variant')}, ''
      from similar_word
      union
-     select word, ${quoted('variant')}
+     select word, ${escaped('variant')}, ''
      from correction
    )
-   select string_agg('(' || alternatives || ')', ' & ') as query, string_agg(${quoted('word')}, ' | ') as exact
-   from (select word, string_agg(query, ' | ') as alternatives from alternative group by word) as choice`,
+   select
+     string_agg('(' || alternatives || ')', ' & ') as query,
+     string_agg('(' || alternatives_of_era || ')', ' & ') as of_era,
+     string_agg('''' || ${escaped('word')} || '''', ' | ') as exact,
+     sum(variants)::integer as variants
+   from (
+     select
+       word,
+       count(*) as variants,
+       string_agg('''' || lexeme || '''' || suffix, ' | ') as alternatives,
+       string_agg('''{era}:' || lexeme || '''' || suffix, ' | ') as alternatives_of_era
+     from alternative
+     group by word
+   ) as choice`,
 )
 
 /**
@@ -82,6 +98,7 @@ const resolveWords = sql<{ query: string | null; exact: string | null }>(
  */
 export async function resolveSearch(database: Database, text: string): Promise<AskedWords | undefined> {
   const [row] = await database.read(resolveWords, [text])
-  if (row === undefined || row.query === null || row.exact === null) return undefined
-  return { query: row.query, exact: row.exact }
+  if (row === undefined || row.query === null) return undefined
+  const { query, exact, of_era: ofEra, variants } = row
+  return { query, exact, ofEra, variants }
 }

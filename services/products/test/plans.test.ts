@@ -4,6 +4,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Position } from '../src/cursor.ts'
 import { listStatement, sorts, type ListQuery } from '../src/list-statement.ts'
+import { ProductList, type ProductPage } from '../src/product-list.ts'
 import { resolveSearch } from '../src/search.ts'
 import { manager } from './fixtures.ts'
 
@@ -73,6 +74,10 @@ describe('every list reads its page from an index, in order, wherever the page i
   })
 })
 
+test('a search for words begins with the newest of them', async () => {
+  expect(await planOf({ q: 'ordinary thing' })).toContain('Bitmap Index Scan on product_by_words_of_era')
+})
+
 describe('what few products have is looked up in its own index', () => {
   test.each<[ListQuery, string]>([
     [{ tag: 'few' }, 'product_by_tag'],
@@ -84,3 +89,43 @@ describe('what few products have is looked up in its own index', () => {
     expect(await planOf(query)).toContain(`Bitmap Index Scan on ${index}`)
   })
 })
+
+describe.each([
+  ['in the eras of now', undefined],
+  ['in eras that are long past', 100 * 4_096],
+  ['in no era, because they were there before', null],
+])('a search finds the newest that fit, page by page: %s', (_, number) => {
+  beforeAll(async () => {
+    if (number === undefined) return
+    const newest = 'select id from product order by id desc limit 1'
+    if (number === null) await testDatabase.query(`update product set number = null where id <> (${newest})`)
+    else await testDatabase.query(`update product set number = $1 where id = (${newest})`, [number])
+  })
+
+  test.each<ListQuery>([
+    { q: 'ordinary' },
+    { q: 'ordinary', inStock: true },
+    { q: 'rareword' },
+    { q: 'SKU-47' },
+    { q: '4711' },
+  ])('%j', async (query) => {
+    const words = await resolveSearch(database, query.q ?? '')
+    const fits = await testDatabase.query<{ id: string }>(
+      `select id from product where words @@ $1::tsquery and ($2::boolean is null or in_stock = $2) order by id desc limit 240`,
+      [words?.query, query.inStock ?? null],
+    )
+    expect((await allPages(query)).toSorted()).toEqual(fits.map(({ id }) => id).toSorted())
+  })
+})
+
+async function allPages(query: ListQuery): Promise<string[]> {
+  const list = new ProductList(database)
+  const ids: string[] = []
+  let cursor: string | null = ''
+  while (cursor !== null) {
+    const page: ProductPage = await list.listProducts({ ...query, limit: 50, ...(cursor === '' ? {} : { cursor }) })
+    ids.push(...page.items.map(({ id }) => id))
+    cursor = page.next
+  }
+  return ids
+}
