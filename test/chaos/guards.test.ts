@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { Ledger, violationsOf } from './checkers/index.ts'
 import { Dice } from './stage/dice.ts'
 import { drained, evidenceOf } from './stage/evidence.ts'
-import { faults } from './stage/faults.ts'
+import { allRepeated, faults } from './stage/faults.ts'
 import { guards, type Guard, type Provocation } from './stage/guards.ts'
 import { shopUntil } from './stage/load.ts'
 import { introduce } from './stage/recipients.ts'
@@ -44,8 +44,8 @@ async function provoke(stack: Stack, ledger: Ledger, { without, provocation }: G
   await delay(half)
   const mend = await provocations[provocation]({ strike, stack })
   await delay(half)
-  // More than once: chance may leave out the one message that tells.
-  for (let count = 0; count < 4; count += 1) await faults['messages come again and in another order']?.(strike)
+  // All of them: chance may leave out the one message that tells.
+  await allRepeated(strike)
   stopped.abort()
   if (mend === undefined) await shopping
   return async () => {

@@ -91,7 +91,8 @@ test(
     for (let deletion = 0; deletion < DELETIONS; deletion += 1) {
       const before = ledger.placed.length
       await eventually(() => ledger.placed.length >= before + ORDERS_BETWEEN)
-      await stack.bus.deleteStream()
+      // The services may not have noticed the last one yet.
+      await eventually(() => stack.bus.deleteStream())
     }
     stopped.abort()
     await shopping

@@ -2,9 +2,9 @@ import { eventually, type TestBus } from '@saas/testing'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readStream, type Evidence, type Ledger } from '../checkers/index.ts'
-import type { StatefulService } from './service-child.ts'
 import type { Stack } from './stack.ts'
 
+const STREAM = 'messages'
 const DRAINED_WITHIN_MS = 60_000
 const LAST_LINES = 12
 
@@ -43,9 +43,17 @@ async function unfinished({ databases, bus }: Ways): Promise<string[]> {
   }
   if (left.length > 0) return left
   const manager = await bus.manager()
-  for (const service of Object.keys(databases) as StatefulService[]) {
-    const info = await manager.consumers.info('messages', service).catch(() => undefined)
-    if (info !== undefined && info.num_pending + info.num_ack_pending > 0) left.push(`${service} has messages to apply`)
+  const { created } = await manager.streams.info(STREAM)
+  for (const [service, database] of Object.entries(databases)) {
+    // What was published before the stream was made anew is published again once its service has noticed.
+    const [elsewhere] = await database.query(
+      'select from stream_position where stream = $1 and stream_created_at <> $2::timestamptz',
+      [STREAM, created],
+    )
+    if (elsewhere !== undefined) left.push(`${service} has not noticed that the stream is another`)
+    const info = await manager.consumers.info(STREAM, service).catch(() => undefined)
+    if (info === undefined) left.push(`${service} has no consumer`)
+    else if (info.num_pending + info.num_ack_pending > 0) left.push(`${service} has messages to apply`)
   }
   const orders = await databases.orders?.query<{ count: number }>(
     `select count(*)::int as count from orders where status = 'pending'`,

@@ -20,6 +20,13 @@ interface Strike {
   readonly lengthMsMax: number
 }
 
+/** Which messages there are, as the stream says. */
+interface StreamState {
+  readonly first_seq: number
+  readonly last_seq: number
+  readonly messages: number
+}
+
 /** Breaks something and resolves when it is mended. */
 type Fault = (strike: Strike) => Promise<void>
 
@@ -54,17 +61,28 @@ function isService(victim: Victim): victim is StatefulService {
 
 /** Publishes messages of the stream again, under their ids but as new ones to the stream, in any order. */
 async function repeated(strike: Strike): Promise<void> {
-  // Cut off half-way it begins again: more repetitions do no harm.
-  await eventually(() => repeatSome(strike))
+  const { dice } = strike
+  await again(strike, ({ first_seq, last_seq }) =>
+    Array.from({ length: REPEATED_MAX }, () => dice.between(first_seq, last_seq)),
+  )
 }
 
-async function repeatSome({ stack, dice }: Strike): Promise<void> {
+/** Each message of the stream comes again, in any order: of a short stream, so that nothing is left to chance. */
+export async function allRepeated(strike: Strike): Promise<void> {
+  await again(strike, ({ first_seq, messages }) => Array.from({ length: messages }, (_, n) => first_seq + n))
+}
+
+/** Cut off half-way it begins again: more repetitions do no harm. */
+async function again(strike: Strike, choose: (state: StreamState) => number[]): Promise<void> {
+  await eventually(() => publishAgain(strike, choose))
+}
+
+async function publishAgain({ stack, dice }: Strike, choose: (state: StreamState) => number[]): Promise<void> {
   const manager = await stack.bus.manager()
   const { state } = await manager.streams.info(STREAM)
   if (state.messages === 0) return
-  const sequences = Array.from({ length: REPEATED_MAX }, () => dice.between(state.first_seq, state.last_seq))
   const client = await stack.bus.administrator()
-  for (const seq of dice.shuffled(sequences)) {
+  for (const seq of dice.shuffled(choose(state))) {
     const message = await manager.streams.getMessage(STREAM, { seq })
     if (message === null) continue
     const headers = emptyHeaders()
