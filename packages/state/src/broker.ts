@@ -107,6 +107,8 @@ export class Broker implements AsyncDisposable {
           maxReconnectAttempts: -1,
           reconnectTimeWait: RECONNECT_FIRST_MS * 4,
           ignoreAuthErrorAbort: true,
+          // Without it each request keeps the stack it was made on.
+          noAsyncTraces: true,
         })
         this.#up = true
         this.#tried.resolve()

@@ -100,13 +100,19 @@ export class Bus implements AsyncDisposable {
 
   /**
    * Calls the listener with each event as it is published, in every replica, best effort: one that is missed is mended by
-   * reading rows. What cannot be understood is left out. The listener must not throw.
+   * reading rows. What cannot be understood is left out. The listener must not throw. While nobody listens
+   * (`isHeard` is false) nothing is decoded.
    */
-  subscribe<const E extends Event>(events: readonly E[], listener: (message: MessageOf<E>) => void): Subscription {
+  subscribe<const E extends Event>(
+    events: readonly E[],
+    listener: (message: MessageOf<E>) => void,
+    isHeard: () => boolean = () => true,
+  ): Subscription {
     const { logger } = this.#options
     return this.#broker.subscribe(
       events.map(({ subject }) => subject),
       (message) => {
+        if (!isHeard()) return
         try {
           listener(decode(events, message) as MessageOf<E>)
         } catch (error) {

@@ -50,6 +50,11 @@ export class DecisionWatch {
     this.#context = context
   }
 
+  /** Whether anybody waits or has a stream open: whoever comes later reads the rows first. */
+  get isWatched(): boolean {
+    return this.#count > 0
+  }
+
   /** Says that the order's status may have changed. */
   nudge(orderId: string): void {
     for (const watcher of this.#watchers.get(orderId) ?? []) watcher.wake()

@@ -46,7 +46,11 @@ export function followEvents(context: {
       for (const orderId of changed) watch.nudge(orderId)
     },
   })
-  bus.subscribe(heard, ({ data }) => watch.nudge(data.orderId))
+  bus.subscribe(
+    heard,
+    ({ data }) => watch.nudge(data.orderId),
+    () => watch.isWatched,
+  )
   bus.subscribe([authEvents.sessionRevoked], ({ data }) => watch.endStreams(data.userId, data.sessionId))
 }
 
