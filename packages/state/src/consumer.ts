@@ -1,4 +1,3 @@
-import { jetstream } from '@nats-io/jetstream'
 import type { Logger } from 'pino'
 import type { Event, Lag, ServiceName } from '@saas/contracts'
 import type { Tracing } from '@saas/tracing'
@@ -7,20 +6,17 @@ import { decode, type IncomingMessage } from './codec.ts'
 import type { Database, Transaction } from './database.ts'
 import { insertDeadLetter } from './dead-letters.ts'
 import { Delivery, DeliveryQueue } from './delivery.ts'
-import { ensureDurable } from './durable.ts'
 import { DatabaseUnavailable, Unprocessable } from './errors.ts'
 import type { Message, MessageOf } from './message.ts'
 import { batchSize, consumed } from './metrics.ts'
 import { pause } from './pause.ts'
+import { Reception } from './reception.ts'
 import { withApplySpans } from './spans.ts'
 import { sql } from './statement.ts'
 import { STREAM, type Stream } from './stream.ts'
 
 const BATCH_MESSAGES_MAX = 256
-const PREFETCH_MESSAGES = 512
 const ACK_TIMEOUT_MS = 3_000
-const PULL_EXPIRES_MS = 10_000
-const SESSION_PAUSE_MS = 250
 const BACKOFF_FIRST_MS = 100
 const BACKOFF_MAX_MS = 30_000
 // While versions run side by side, most of what the older one gives back reaches a newer one by then; the rest is adopted.
@@ -74,8 +70,8 @@ export class Consumer implements AsyncDisposable {
   readonly #closed = new AbortController()
   readonly #queue: DeliveryQueue
   readonly #acknowledging = new Set<Promise<void>>()
-  #endSession = (): void => undefined
-  #running: Promise<unknown> | undefined
+  readonly #reception: Reception
+  #running: Promise<void> | undefined
 
   constructor(options: ConsumeOptions<Event>, context: ConsumerContext) {
     this.durable = options.durable
@@ -87,11 +83,17 @@ export class Consumer implements AsyncDisposable {
       options.keyOf ?? ((message) => `${message.event.aggregate} ${message.aggregateId}`),
       BATCH_MESSAGES_MAX,
     )
-    context.broker.onReconnect(() => this.#endSession())
+    this.#reception = new Reception({
+      ...context,
+      durable: this.durable,
+      subjects: this.#events.map(({ subject }) => subject),
+      receive: (raw) => this.#queue.add(new Delivery(raw, this.#events)),
+    })
   }
 
   start(): void {
-    this.#running ??= Promise.all([this.#receiveAll(), this.#applyAll()])
+    this.#reception.start()
+    this.#running ??= this.#applyAll()
   }
 
   /** How far this consumer is behind. @throws {DependencyUnavailable} */
@@ -131,52 +133,10 @@ export class Consumer implements AsyncDisposable {
   /** Takes no more messages, finishes the batch that is under way, and gives the rest back at once. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed.abort()
-    this.#endSession()
+    const ended = this.#reception[Symbol.asyncDispose]()
     this.#queue.close()
-    await this.#running
+    await Promise.all([ended, this.#running])
     await Promise.all(this.#acknowledging)
-  }
-
-  /** Keeps a session with the stream; one that ends for whatever reason is followed by another. */
-  async #receiveAll(): Promise<void> {
-    let isFailing = false
-    while (!this.#closed.signal.aborted) {
-      try {
-        await this.#session()
-        isFailing = false
-      } catch (error) {
-        if (!isFailing)
-          this.#context.logger.warn({ err: error, durable: this.durable }, 'The consumer gets no messages')
-        isFailing = true
-        await pause(SESSION_PAUSE_MS, this.#closed.signal)
-      }
-    }
-  }
-
-  async #session(): Promise<void> {
-    const { broker, stream, logger } = this.#context
-    await stream.ensure()
-    await ensureDurable(
-      await stream.api(),
-      this.durable,
-      this.#events.map(({ subject }) => subject),
-    )
-    const consumer = await jetstream(await broker.usable()).consumers.get(STREAM, this.durable)
-    const messages = await consumer.consume({
-      max_messages: PREFETCH_MESSAGES,
-      expires: PULL_EXPIRES_MS,
-      callback: (raw) => this.#queue.add(new Delivery(raw, this.#events)),
-    })
-    // The status of what was stopped before it was listened to never ends.
-    if (this.#closed.signal.aborted) return messages.stop()
-    this.#endSession = () => messages.stop()
-    logger.debug({ durable: this.durable }, 'The consumer gets messages')
-    for await (const { type } of messages.status()) {
-      // Deleted with its stream, or with a server that lost it: the next session makes both again.
-      if (['consumer_deleted', 'consumer_not_found', 'stream_not_found', 'heartbeats_missed'].includes(type)) break
-    }
-    messages.stop()
-    this.#endSession = () => undefined
   }
 
   async #applyAll(): Promise<void> {

@@ -17,7 +17,7 @@ const API_TIMEOUT_MS = 3_000
 const MAX_AGE_MS = 72 * 3_600_000
 const DUPLICATE_WINDOW_MS = 15 * 60_000
 const BYTES_MAX = 1024 ** 3
-const STREAM_NOT_FOUND = 10_059
+export const STREAM_NOT_FOUND = 10_059
 const STREAM_NAME_IN_USE = 10_058
 
 /** The stream at one moment. */

@@ -79,6 +79,30 @@ test('the stream deleted while nothing is published is filled again all the same
   )
 })
 
+test('a consumer whose stream is deleted while it begins reads the next one within seconds', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  await using orders = await connectState('orders', bus)
+  products.state.bus.startRelay()
+  recordEffects(orders)
+  const manager = await bus.manager()
+  const isMade = async (): Promise<boolean> =>
+    await manager.consumers.info('messages', 'orders').then(
+      () => true,
+      () => false,
+    )
+  const ids: string[] = []
+  for (let round = 0; round < 2; round += 1) {
+    for (let deletion = 0; deletion < 3; deletion += 1) {
+      // At once, and not at the next look: what was just made is asked for messages when it is gone, and gives no answer.
+      while (!(await isMade()));
+      await bus.deleteStream()
+    }
+    ids.push(await emit(products))
+    await eventually(async () => expect((await effectsIn(orders)).toSorted()).toEqual(ids), { timeoutMs: 10_000 })
+  }
+})
+
 test('a stream that went back to an old copy is filled again', { timeout: OUTAGE_TEST_TIMEOUT_MS }, async () => {
   await using bus = await testBus()
   await using products = await connectState('products', bus)
