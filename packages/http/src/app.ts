@@ -10,7 +10,7 @@ import type { Identity } from './identity.ts'
 import { BODY_BYTES_MAX, HANDLER_TIMEOUT_MS, HEADER_BYTES_MAX, KEEP_ALIVE_MS, RECEIVE_TIMEOUT_MS } from './limits.ts'
 import { logServed, type Logger, type RequestLine } from './logger.ts'
 import { rawProblemResponse, sendProblem, toProblemError } from './problem-response.ts'
-import { RequestDurations } from './request-durations.ts'
+import { RequestDurations, type Tally } from './request-durations.ts'
 import { isRequestId } from './request-headers.ts'
 import { parseStrictJson } from './strict-json.ts'
 import { isTransferring } from './transfer.ts'
@@ -145,12 +145,18 @@ function answerProblems(fastify: FastifyInstance): void {
 
 /** A server as Fastify makes one, but that asks the shortcut first. */
 function serverWith({ route, answer }: Shortcut, durations: RequestDurations, stopping: AbortSignal) {
+  const tallies = new Map<number, Tally>()
+  const tallyOf = (status: number): Tally => {
+    const known = tallies.get(status) ?? durations.of(route.id, route.method, status)
+    tallies.set(status, known)
+    return known
+  }
   return (onRequest: (request: IncomingMessage, response: ServerResponse) => void): Server => {
     const server = createServer({ maxHeaderSize: HEADER_BYTES_MAX }, (request, response) => {
       const startedAtMs = performance.now()
       const status = stopping.aborted ? undefined : answer(request, response)
       if (status === undefined) onRequest(request, response)
-      else durations.observe(route.id, route.method, status, (performance.now() - startedAtMs) / 1_000)
+      else tallyOf(status).add((performance.now() - startedAtMs) / 1_000)
     })
     server.keepAliveTimeout = KEEP_ALIVE_MS
     server.requestTimeout = RECEIVE_TIMEOUT_MS
