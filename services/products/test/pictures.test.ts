@@ -118,6 +118,37 @@ describe('pictures of a product', () => {
     await eventually(async () => expect(await shop.database.query(left, [shop.clock.now()])).toEqual([]))
   })
 
+  test('are deleted later when that fails at once, and the new one stays', async () => {
+    const product = await create(shop)
+    const first = await put(product, 1, await png())
+    const key = /^\/picture\/(.+)-small$/.exec(first.body.pictures[0]?.small ?? '')?.[1] ?? ''
+    await shop.database.query(
+      `create function refuse_deletion() returns trigger language plpgsql as $$ begin raise exception 'not now'; end $$;
+       create trigger refuse_deletion before delete on picture_orphan for each row when (old.picture_key = '${key}')
+         execute function refuse_deletion()`,
+    )
+    expect((await put(product, 1, await png())).status).toBe(200)
+    const orphan = 'select from picture_orphan where picture_key = $1'
+    expect(await shop.database.query(orphan, [key])).toHaveLength(1)
+    await shop.database.query('drop trigger refuse_deletion on picture_orphan')
+    await eventually(async () => {
+      shop.clock.advance(60_000)
+      return (await shop.database.query(orphan, [key])).length === 0
+    })
+  })
+
+  test('of many who take one place at once, one stays and nothing else is kept', async () => {
+    const product = await create(shop)
+    const kept = (await shop.objects.keys()).length
+    const picture = await png(30, 20)
+    const answers = await Promise.all(Array.from({ length: 8 }, () => put(product, 1, picture)))
+    expect(answers.map(({ status }) => status)).toEqual(Array<number>(8).fill(200))
+    await eventually(async () => {
+      shop.clock.advance(60_000)
+      return (await shop.objects.keys()).length === kept + 3
+    })
+  })
+
   test('stay when the new one cannot be stored, and what was stored of it is collected', async () => {
     const product = await create(shop)
     const before = await put(product, 1, await png())
@@ -128,6 +159,14 @@ describe('pictures of a product', () => {
     await shop.database.query('alter table product rename column pictures_away to pictures')
     const { body } = await shop.call(getProduct, { params: product, as: customer })
     expect((body as Product).pictures).toEqual(before.body.pictures)
+    // Until the upload has long ended: what is collected meanwhile is another.
+    await shop.database.query(`insert into picture_orphan (picture_key, delete_from) values ('gone', $1)`, [
+      new Date(0),
+    ])
+    await eventually(async () => {
+      shop.clock.advance(60_000)
+      return (await shop.database.query(`select from picture_orphan where picture_key = 'gone'`)).length === 0
+    })
     expect(await shop.objects.keys()).toHaveLength(stored + 3)
     await eventually(async () => {
       shop.clock.advance(3_600_000)
@@ -159,6 +198,8 @@ describe('bad input', () => {
     for (const n of [0, 9, -1, 1.5, 'x']) expect((await put(product, n, picture)).status).toBe(400)
     expect((await put({ id: uuidv7() }, 1, picture)).status).toBe(404)
     expect((await remove({ id: uuidv7() }, 1)).status).toBe(404)
+    await shop.call(deleteProduct, { params: product, headers: { 'if-match': '*' }, as: manager })
+    expect((await put(product, 1, picture)).status).toBe(404)
   })
 
   test('only managers set and remove pictures', async () => {
