@@ -8,6 +8,13 @@ type Run = <Row>(statement: Statement<Row>, values: readonly unknown[]) => Promi
 /** While Postgres works on one batch, the program reads and answers the calls of the other. */
 const BATCHES_UNDER_WAY_MAX = 2
 
+/**
+ * Calls `send` when all calls that share a batch are in: at the end of this turn of the event loop. Each request that has arrived has
+ * microtasks of its own, so a batch of the next microtask is the one request. With it, and with 128 connections on a machine with
+ * little time left, 60 to 100 orders shared a batch instead of 20 to 27, and twice as many were placed.
+ */
+const whenAllIsIn: (send: () => void) => void = setImmediate
+
 /** Batches that are sent again piece by piece beside the one under way; further ones hold it up. */
 const RECOVERING_MAX = 4
 
@@ -19,11 +26,6 @@ interface Pending<Payload, Row> extends QueuedCall<Payload> {
 interface Shape<Payload, Row> {
   readonly name: string
   readonly kind: 'read' | 'write'
-  /**
-   * Calls `send` when all calls that share this batch are in. Each request that has arrived has microtasks of its own, so a batch
-   * of the next microtask is the one request; what a turn of the event loop reads is in by its end.
-   */
-  readonly whenAllIsIn: (send: () => void) => void
   /** Runs the payloads as one statement; resolves to the row of each. */
   run(payloads: readonly Payload[]): Promise<readonly Row[]>
 }
@@ -62,7 +64,7 @@ class Coalescer<Payload, Row> {
   #schedule(): void {
     if (this.#isScheduled || this.#sending >= BATCHES_UNDER_WAY_MAX) return
     this.#isScheduled = true
-    this.#shape.whenAllIsIn(() => {
+    whenAllIsIn(() => {
       this.#isScheduled = false
       void this.#sendAll()
     })
@@ -82,7 +84,7 @@ class Coalescer<Payload, Row> {
         const recovery = this.#recover(batch, failure.error)
         if (this.#recovering > RECOVERING_MAX) await recovery
       }
-      if (this.#queue.size > 0 && this.#shape.kind === 'read') await new Promise<void>(this.#shape.whenAllIsIn)
+      if (this.#queue.size > 0) await new Promise<void>(whenAllIsIn)
     }
     this.#sending -= 1
   }
@@ -180,7 +182,6 @@ export class CoalescedRead<Row> {
       {
         name: statement.name,
         kind: 'read',
-        whenAllIsIn: setImmediate,
         run: async (keys) => {
           const rows = await run(statement, [[...new Set(keys)]])
           const rowByKey = new Map(rows.map((row) => [keyOfRow(row), row]))
@@ -238,7 +239,6 @@ export class CoalescedWrite<Call, Row extends { n: number }> {
       {
         name: statement.name,
         kind: 'write',
-        whenAllIsIn: queueMicrotask,
         run: (payloads) => runBatch(statement, payloads, run),
       },
       service,
