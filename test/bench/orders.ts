@@ -35,11 +35,17 @@ export const orders: Benchmark = {
     const placed = await interleave(repetitions, {
       placing: () => sendLoad(burst(context, shop), stage.processes),
     })
+    // Without NATS nothing is published either, and the machine does exactly what pgbench does: it writes the rows.
+    await stage.servers.nats.child.stop()
+    const written = await interleave(repetitions, {
+      placing: () => sendLoad(burst(context, shop), stage.processes),
+    })
     const [single, plainly, decided] = ['single', 'plain', 'decided'].map((name) => runs[name] as MeasuredLoad[])
     const saga = runs['saga'] as SagaRun[]
     const limits = Object.keys(limit).map((name) => ({ name, unit: 'commits/s', values: runs[name] as number[] }))
     const best = Math.max(...limits.map(({ values }) => median(values)))
     const placing = rate(`POST /order, ${CONNECTIONS} connections`, placed.placing)
+    const writing = rate(`POST /order, ${CONNECTIONS} connections, NATS stopped`, written.placing)
     const placingInSaga = rate(
       `POST /order, ${CONNECTIONS} connections, while the saga runs`,
       saga.map(({ load }) => load),
@@ -55,9 +61,10 @@ export const orders: Benchmark = {
     const p99 = latency('placed to confirmed, one at a time, p99', decided, 'p99Ms')
     say(`answers: ${JSON.stringify(placed.placing.map(({ statuses }) => statuses))}`)
     return {
-      measures: [...limits, placing, placingInSaga, confirmed, singly, plainSingly, p50, p99],
+      measures: [...limits, placing, writing, placingInSaga, confirmed, singly, plainSingly, p50, p99],
       ratios: [
         { name: 'POST /order to the limit', value: median(placing.values) / best, aim: 2, floor: 1.5 },
+        { name: 'the same, NATS stopped', value: median(writing.values) / best, aim: 2, floor: 1.5 },
         { name: 'sustained to confirmed to the limit', value: median(confirmed.values) / best, aim: 1, floor: 0.6 },
         { name: 'placed to confirmed, p50', value: median(p50.values), unit: ' ms', aim: 15, atMost: true },
         { name: 'placed to confirmed, p99', value: median(p99.values), unit: ' ms', aim: 60, atMost: true },
