@@ -100,6 +100,11 @@ test('managers find everybody’s orders, and what became of price and stock', a
   await page.getByRole('cell', { name: 'Ordered -2' }).waitFor()
   await page.getByRole('link', { name: `Order ${shortId(placed.body.id)}` }).waitFor()
   await visitor.photograph('36-history')
+
+  await page.getByLabel('Add or take').fill('0')
+  await page.getByLabel('Reason').fill('counted')
+  await page.getByRole('button', { name: 'Change the stock' }).click()
+  await page.getByText('Enter a number other than 0.').waitFor()
 })
 
 test('“is in your basket” does not follow to the next page', async () => {

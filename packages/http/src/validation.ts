@@ -76,6 +76,7 @@ function detailOf(error: ErrorObject): string {
   if (Array.isArray(values)) return `must be one of ${values.join(', ')}`
   if (error.keyword === 'const') return `must be ${String(error.params['allowedValue'])}`
   if (error.keyword === 'pattern') return `must match ${String(error.params['pattern'])}`
+  if (error.keyword === 'not') return 'must not be this value'
   return error.message ?? 'is not valid'
 }
 

@@ -53,7 +53,7 @@ export const sampleRoutes = {
     summary: '',
     body: Strict({
       name: Type.Optional(Type.Unknown()),
-      count: Type.Optional(Type.Integer()),
+      count: Type.Optional(Type.Integer({ not: { const: 0 } })),
       lines: Type.Optional(Type.Array(Strict({ id: Type.String(), size: Type.Optional(Type.Enum(['s', 'l'])) }))),
       who: Type.Optional(
         Type.Union([Strict({ token: Type.String() }), Strict({ email: Type.String(), code: Type.String() })]),

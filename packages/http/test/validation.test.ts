@@ -51,6 +51,10 @@ test('a body is taken as it is: text is no number', async () => {
   expect((await post('{"count":"1"}')).pointers).toEqual(['/count'])
 })
 
+test('a value that is ruled out is refused in words', async () => {
+  expect((await post('{"count":-0}')).problem.errors).toEqual([{ pointer: '/count', detail: 'must not be this value' }])
+})
+
 test('numbers and booleans in a query are read from text', async () => {
   const { app } = sampleApp()
   const response = await app.fastify.inject('/look?limit=5&all=true')

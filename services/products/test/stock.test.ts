@@ -89,6 +89,7 @@ describe('correcting the stock', () => {
   })
 
   test.each([
+    ['no change at all', { delta: 0, reason: 'x' }, '/delta'],
     ['half a piece', { delta: 0.5, reason: 'x' }, '/delta'],
     ['no reason', { delta: 1 }, '/reason'],
     ['an empty reason', { delta: 1, reason: '' }, '/reason'],
@@ -97,6 +98,7 @@ describe('correcting the stock', () => {
     const { id } = await create(shop)
     const refused = await shop.call(changeStock, { params: { id }, body: body as never, as: manager })
     expect(refused).toMatchObject({ status: 400, body: { errors: [{ pointer }] } })
+    expect(await movementsOf(shop.database, id)).toHaveLength(1)
   })
 
   test('the database refuses a stock, and a price, that no row explains', async () => {

@@ -32,7 +32,9 @@ export async function shopUntil(
     ...people.shoppers.map((shopper) => repeat(() => orderSomething(shopper, products, dice))),
     ...people.cartShoppers.map((shopper) => repeat(() => orderCart(shopper, products, dice))),
     repeat(async () => {
-      await people.manager.changeStock(dice.pick(products), dice.between(-2, 6))
+      const delta = dice.between(-2, 5)
+      // A change of 0 is refused.
+      await people.manager.changeStock(dice.pick(products), delta < 0 ? delta : delta + 1)
       await delay(SHORT_PAUSE_MS * 5)
     }),
   ])

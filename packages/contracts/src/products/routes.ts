@@ -191,7 +191,12 @@ export const productsRoutes = {
     params: IdParams,
     headers: KeyHeaders,
     body: Strict({
-      delta: Type.Integer({ minimum: -STOCK_MAX, maximum: STOCK_MAX }),
+      delta: Type.Integer({
+        minimum: -STOCK_MAX,
+        maximum: STOCK_MAX,
+        not: { const: 0 },
+        description: 'Not 0: what changes nothing is not recorded',
+      }),
       reason: Type.String({ minLength: 1, maxLength: 200 }),
     }),
     responses: { 200: Product },

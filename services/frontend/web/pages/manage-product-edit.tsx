@@ -3,7 +3,7 @@ import { productsRoutes, type Product, type ProductChange } from '@saas/contract
 import { useRef } from 'preact/hooks'
 import { v7 as uuidv7 } from 'uuid'
 import { call } from '../client.ts'
-import { Field, Form, entry } from '../components/form.tsx'
+import { Field, Form, WrongEntry, entry } from '../components/form.tsx'
 import { Page } from '../components/page.tsx'
 import { AskingButton } from '../components/question.tsx'
 import { texts } from '../language.ts'
@@ -106,6 +106,7 @@ function StockSection({ product, change }: { product: Product; change: (product:
   const attempt = useRef({ entered: '', key: '' })
   const send = async (entries: FormData, form: HTMLFormElement): Promise<void> => {
     const body = { delta: Number(entry(entries, 'delta')), reason: entry(entries, 'reason') }
+    if (body.delta === 0) throw new WrongEntry('/delta', manage.deltaZero)
     const entered = JSON.stringify(body)
     if (attempt.current.entered !== entered) attempt.current = { entered, key: uuidv7() }
     const headers = { 'idempotency-key': attempt.current.key }

@@ -62,6 +62,7 @@ export const office: typeof english = {
     stockNow: (count) => `Jetzt vorrätig: ${count}`,
     delta: 'Dazu oder weg',
     deltaHint: 'Eine negative Zahl nimmt weg.',
+    deltaZero: 'Gib eine andere Zahl als 0 ein.',
     reason: 'Grund',
     change: 'Bestand ändern',
     stockChanged: (count) => `Jetzt vorrätig: ${count}`,

@@ -60,6 +60,7 @@ export const office = {
     stockNow: (count: number) => `In stock now: ${count}`,
     delta: 'Add or take',
     deltaHint: 'A negative number takes away.',
+    deltaZero: 'Enter a number other than 0.',
     reason: 'Reason',
     change: 'Change the stock',
     stockChanged: (count: number) => `In stock now: ${count}`,
