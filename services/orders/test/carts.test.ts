@@ -218,6 +218,26 @@ describe('each change of a cart is told, with what is in it then', () => {
     await put(userId, tea, 1)
     expect((await eventsOf(userId)).at(-1)?.lines).toEqual([[tea, 1, 490]])
   })
+
+  test('with the prices of that time, and when it was', async () => {
+    const userId = uuidv7()
+    const dearer = await shop.products.sell({ amount: 100 })
+    await put(userId, dearer, 1)
+    await shop.products.change(dearer, { amount: 120 })
+    shop.service.clock.advance(60_000)
+    const now = shop.service.clock.now().toISOString()
+    await put(userId, tea, 1)
+    const events = await eventsOf(userId)
+    expect(events.map(({ lines }) => lines)).toEqual([
+      [[dearer, 1, 100]],
+      [
+        [dearer, 1, 120],
+        [tea, 1, 490],
+      ],
+    ])
+    const at = `select data ->> 'changedAt' as at from outbox where aggregate_id = $1 and aggregate_version = 2`
+    expect(await shop.query(at, [userId])).toEqual([{ at: now }])
+  })
 })
 
 describe('merging the browser’s cart', () => {
