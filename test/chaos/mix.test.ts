@@ -82,12 +82,15 @@ test(
     for (let round = 0; round < ROUNDS; round += 1) {
       for (const name of dice.shuffled(names).slice(0, FAULTS_A_ROUND)) {
         told.push(name)
-        await faults[name]?.({ stack, dice, ledger, lengthMsMax: FAULT_MS_MAX }).catch((error: unknown) => {
-          throw new Error(`CHAOS_SEED=${dice.seed}, after ${told.join(', ')}`, { cause: error })
-        })
-        // Some work is done between two faults, or the next one would meet nothing.
-        const before = ledger.placed.length
-        await eventually(() => ledger.placed.length > before + 2)
+        try {
+          await faults[name]?.({ stack, dice, ledger, lengthMsMax: FAULT_MS_MAX })
+          // Some work is done between two faults, or the next one would meet nothing.
+          const before = ledger.placed.length
+          await eventually(() => ledger.placed.length > before + 2, { timeoutMs: DRAINED_WITHIN_MS })
+        } catch (error) {
+          const words = `${lastWords(stack, 'orders')}\n${lastWords(stack, 'products')}`
+          throw new Error(`CHAOS_SEED=${dice.seed}, after ${told.join(', ')}\n${words}`, { cause: error })
+        }
       }
     }
     stopped.abort()
@@ -110,7 +113,9 @@ test(
     )
     ledger.backlogMs.push(performance.now() - healedAt)
     await stack.databases.notifications?.query(hurry)
-    await drained(stack, DRAINED_WITHIN_MS)
+    await drained(stack, DRAINED_WITHIN_MS).catch((error: unknown) => {
+      throw new Error(`${about} ${lastWords(stack, 'notifications')}`, { cause: error })
+    })
     const evidence = await evidenceOf(stack, ledger)
     expect(await brokenPromises(evidence), about).toBe('')
     expect(ledger.placed.filter(({ status }) => status === 201).length, about).toBeGreaterThan(10)

@@ -62,9 +62,15 @@ export class MailServer implements AsyncDisposable {
   /** Every mail that it took, the oldest first. */
   mails(): KeptMail[] {
     if (!existsSync(this.#file)) return []
-    const lines = readFileSync(this.#file, 'utf8').split('\n')
-    // A server that was killed while it wrote leaves half a line, and a mail that it did not answer for.
-    return lines.flatMap((line) => (line.endsWith('}') ? [keptMailOf(line)] : []))
+    // Line by line: after ten minutes of load all of it is longer than a text may be.
+    const bytes = readFileSync(this.#file)
+    const mails: KeptMail[] = []
+    for (let start = 0, end = bytes.indexOf('\n'); end !== -1; start = end + 1, end = bytes.indexOf('\n', start)) {
+      const line = bytes.toString('utf8', start, end)
+      // A server that was killed while it wrote leaves half a line, and a mail that it did not answer for.
+      if (line.endsWith('}')) mails.push(keptMailOf(line))
+    }
+    return mails
   }
 
   mailsTo(address: string): KeptMail[] {
