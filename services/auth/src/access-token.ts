@@ -32,12 +32,16 @@ export class AccessTokens {
   readonly #clock: Clock
   readonly #issuer: string
   readonly #verified = new TokenCache<AccessClaims>(CACHED_TOKENS_MAX)
+  #keysVersion = 0
 
   constructor(keys: SigningKeys, clock: Clock, publicUrl: string) {
     this.#keys = keys
     this.#clock = clock
     this.#issuer = publicUrl
-    keys.onChange = () => this.#verified.clear()
+    keys.onChange = () => {
+      this.#keysVersion += 1
+      this.#verified.clear()
+    }
   }
 
   async sign(claims: Omit<AccessClaims, 'expiresAt'>): Promise<string> {
@@ -78,6 +82,7 @@ export class AccessTokens {
   /** What the token says; `undefined` for anything but a token of ours that is in time. Rejects when keys cannot be read. */
   async verify(token: string): Promise<AccessClaims | undefined> {
     if (token.length > TOKEN_LENGTH_MAX) return undefined
+    const keysVersion = this.#keysVersion
     const [header = '', payloadText = '', signature = ''] = token.split('.')
     const keyId = keyIdOf(header)
     const key = keyId === undefined ? undefined : await this.#keys.publicKey(keyId)
@@ -93,7 +98,8 @@ export class AccessTokens {
       })
       if (encoded(payload) !== payloadText || payload.aud !== this.#issuer) return undefined
       const claims = claimsOf(payload, this.#clock.now().getTime() / 1_000)
-      if (claims !== undefined) this.#verified.set(token, claims)
+      // Not when keys changed meanwhile: its key may be one that was just withdrawn.
+      if (claims !== undefined && keysVersion === this.#keysVersion) this.#verified.set(token, claims)
       return claims
     } catch (error) {
       if (error instanceof errors.JOSEError) return undefined
