@@ -124,7 +124,9 @@ async function metricNames(): Promise<ReadonlySet<string>> {
   const ofNode = (await registry.getMetricsAsJSON()).map(({ name }) => name)
   const own = globSync(['packages/*/src/**/*.ts', 'services/*/src/**/*.ts'], { cwd: cloneDirectory }).flatMap((path) =>
     Array.from(
-      readFileSync(join(cloneDirectory, path), 'utf8').matchAll(/(?:name: |gauge\(\s*)'((?:saas|http)_[a-z_]+)'/g),
+      readFileSync(join(cloneDirectory, path), 'utf8').matchAll(
+        /(?:name: |NAME = |gauge\(\s*)'((?:saas|http)_[a-z_]+)'/g,
+      ),
       ([, name = '']) => name,
     ),
   )
