@@ -132,7 +132,8 @@ export class Stage implements AsyncDisposable {
       ['postgres', postgres.child],
       ['nats', nats.child],
     ]
-    return Object.fromEntries(children.map(([name, child]) => [name, child.pid ?? 0]))
+    // One that was stopped is left out: number 0 would be the whole machine.
+    return Object.fromEntries(children.flatMap(([name, { pid }]) => (pid === undefined ? [] : [[name, pid]])))
   }
 
   /** The superuser's URL of a service's database. */
