@@ -236,11 +236,7 @@ export class CoalescedWrite<Call, Row extends { n: number }> {
     this.#options = options
     const { statement } = options
     this.#coalescer = new Coalescer(
-      {
-        name: statement.name,
-        kind: 'write',
-        run: (payloads) => runBatch(statement, payloads, run),
-      },
+      { name: statement.name, kind: 'write', run: (payloads) => runBatch(statement, payloads, run) },
       service,
     )
   }
