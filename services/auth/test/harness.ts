@@ -169,3 +169,13 @@ export async function decision(
 export function inOrder(statuses: readonly number[]): readonly number[] {
   return statuses.toSorted((a, b) => a - b)
 }
+
+/** An address that nobody had before. */
+export function someone(): string {
+  return `${crypto.randomUUID()}@example.com`
+}
+
+/** As behind the edge and one proxy: the client's own address is the last but one. */
+export function from(address: string): Record<string, string> {
+  return { 'x-forwarded-for': `${address}, 10.0.0.1` }
+}

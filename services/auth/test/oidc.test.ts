@@ -10,10 +10,11 @@ import {
   PASSWORD,
   sendTo,
   signIn,
+  someone,
   startedAuth,
   tokenOf,
-  userOf,
   type SignedInUser,
+  userOf,
 } from './harness.ts'
 import { CLIENT, startIdentityProvider, type IdentityProvider, type ProviderUser } from './identity-provider.ts'
 
@@ -38,7 +39,6 @@ afterAll(async () => {
 
 type Answer = Awaited<ReturnType<TestService['call']>>
 
-const someone = (): string => `${crypto.randomUUID()}@example.com`
 const person = (email: string, verified = true): ProviderUser => ({
   sub: crypto.randomUUID(),
   email,

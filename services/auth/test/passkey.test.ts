@@ -9,9 +9,10 @@ import {
   newUser,
   PASSWORD,
   signIn,
+  someone,
   startedAuth,
-  userOf,
   type SignedInUser,
+  userOf,
 } from './harness.ts'
 import { SoftwarePasskey } from './software-passkey.ts'
 
@@ -24,8 +25,6 @@ afterAll(async () => {
 })
 
 type Answer = Awaited<ReturnType<TestService['call']>>
-
-const someone = (): string => `${crypto.randomUUID()}@example.com`
 
 const add = async (user: SignedInUser, passkey: SoftwarePasskey, name = 'My phone'): Promise<Answer> => {
   const { body } = await auth.call(authRoutes.offerPasskey, { as: user.as })

@@ -13,6 +13,7 @@ import {
   registered,
   sendTo,
   signIn,
+  someone,
   startedAuth,
   tokenOf,
 } from './harness.ts'
@@ -26,7 +27,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await auth[Symbol.asyncDispose]()
 })
-const someone = (): string => `${crypto.randomUUID()}@example.com`
 
 describe('changing the password', () => {
   test('ends every other session and access token, keeps this one, and tells the owner', async () => {

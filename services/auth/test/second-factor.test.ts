@@ -12,9 +12,10 @@ import {
   registered,
   sendTo,
   signIn,
+  someone,
   startedAuth,
-  userOf,
   type SignedInUser,
+  userOf,
 } from './harness.ts'
 
 let auth: TestService
@@ -27,7 +28,6 @@ afterAll(async () => {
 
 type Answer = Awaited<ReturnType<TestService['call']>>
 
-const someone = (): string => `${crypto.randomUUID()}@example.com`
 const STEP_MS = 30_000
 
 interface Enrolled {

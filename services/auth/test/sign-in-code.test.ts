@@ -1,7 +1,7 @@
 import { authEvents, authRoutes } from '@saas/contracts'
 import type { TestService } from '@saas/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { inOrder, mailedSecret, newUser, PASSWORD, registered, startedAuth, userOf } from './harness.ts'
+import { from, inOrder, mailedSecret, newUser, PASSWORD, registered, someone, startedAuth, userOf } from './harness.ts'
 
 let auth: TestService
 beforeAll(async () => {
@@ -10,10 +10,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await auth[Symbol.asyncDispose]()
 })
-
-const someone = (): string => `${crypto.randomUUID()}@example.com`
-/** As behind the edge and one proxy: the client's own address is the last but one. */
-const from = (address: string): Record<string, string> => ({ 'x-forwarded-for': `${address}, 10.0.0.1` })
 
 describe('signing in by mailed code', () => {
   const askForCode = async (email: string, n = 1): Promise<string> => {

@@ -8,7 +8,18 @@ import { clientOf } from '../src/client.ts'
 import { authVariables } from '../src/config.ts'
 import { PasswordHashing } from '../src/hashing.ts'
 import type { Request } from '../src/request.ts'
-import { eventsTo, inOrder, mailedSecret, PASSWORD, registered, signIn, startedAuth, tokenOf } from './harness.ts'
+import {
+  eventsTo,
+  from,
+  inOrder,
+  mailedSecret,
+  PASSWORD,
+  registered,
+  signIn,
+  someone,
+  startedAuth,
+  tokenOf,
+} from './harness.ts'
 
 let auth: TestService
 beforeAll(async () => {
@@ -18,9 +29,6 @@ afterAll(async () => {
   await auth[Symbol.asyncDispose]()
 })
 
-const someone = (): string => `${crypto.randomUUID()}@example.com`
-/** As behind the edge and one proxy: the client's own address is the last but one. */
-const from = (address: string): Record<string, string> => ({ 'x-forwarded-for': `${address}, 10.0.0.1` })
 const login = async (
   email: string,
   password: string,
