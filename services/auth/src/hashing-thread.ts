@@ -1,7 +1,7 @@
 import { hashSync, verifySync } from '@node-rs/argon2'
 import { setPriority } from 'node:os'
 import { parentPort } from 'node:worker_threads'
-import type { HashingAnswer, HashingJob } from './hashing-threads.ts'
+import type { AskedOfThread, HashingAnswer, HashingJob, SaidByThread } from './hashing-threads.ts'
 
 /** Whoever decides or reads comes before whoever hashes: of the two only the second has a core to fill. */
 const NICENESS = 5
@@ -9,9 +9,10 @@ const NICENESS = 5
 // On Linux a thread has a priority of its own; elsewhere this would be the whole service's.
 if (process.platform === 'linux') setPriority(0, NICENESS)
 
-parentPort?.on('message', (job: HashingJob) => {
+parentPort?.on('message', ({ number, job }: AskedOfThread) => {
+  const said: SaidByThread = { number, answer: answerTo(job) }
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
-  parentPort?.postMessage(answerTo(job))
+  parentPort?.postMessage(said)
 })
 
 function answerTo({ password, passwordHash, parameters }: HashingJob): HashingAnswer {

@@ -1,6 +1,6 @@
 import { hash } from '@node-rs/argon2'
 import { readdirSync, readFileSync } from 'node:fs'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { HashingThreads } from '../src/hashing-threads.ts'
 import { isOutdated, PasswordHashing } from '../src/hashing.ts'
 
@@ -27,6 +27,18 @@ test('each caller gets the answer to its own password, however many ask at once'
   const asked = Array.from({ length: 40 }, (_, n) => (n % 3 === 0 ? PASSWORD : `${PASSWORD}-${n}`))
   const answers = await Promise.all(asked.map((password) => threads.run({ password, passwordHash })))
   expect(answers).toEqual(asked.map((password) => password === PASSWORD))
+})
+
+test('what Node says of a thread in watch mode is no answer', async () => {
+  vi.stubEnv('WATCH_REPORT_DEPENDENCIES', '1')
+  try {
+    await using threads = new HashingThreads({ threadsMax: 1, waitingMax: 10 })
+    const passwordHash = await threads.run({ password: PASSWORD, parameters: cheap })
+    expect(passwordHash).toMatch(/^\$argon2id\$/)
+    expect(await threads.run({ password: PASSWORD, passwordHash: String(passwordHash) })).toBe(true)
+  } finally {
+    vi.unstubAllEnvs()
+  }
 })
 
 test('a bounded number waits, and the others are told to come later', async () => {
