@@ -19,6 +19,8 @@ export interface NatsConfigurationOptions {
   readonly stream?: string
   readonly serverName?: string
   readonly storeBytesMax?: number
+  /** The servers it keeps its streams together with: its own route port, and the route ports of all. */
+  readonly cluster?: { readonly port: number; readonly routePorts: readonly number[] }
   /** A user who may do everything: only for tests, which break things on purpose. */
   readonly administrator?: { readonly user: string; readonly password: string }
 }
@@ -50,6 +52,7 @@ export function natsConfiguration(options: NatsConfigurationOptions): string {
     '  # An acknowledged message is on the disk; without this the server acknowledges up to two minutes before it is.',
     '  sync_interval: always',
     '}',
+    ...(options.cluster === undefined ? [] : clusterBlock(host, options.cluster)),
     'accounts {',
     '  saas {',
     '    jetstream: enabled',
@@ -84,6 +87,16 @@ export function brokerPermissions(
     ],
     subscribe: [`_INBOX_${user.service}.>`, ...user.hears],
   }
+}
+
+function clusterBlock(host: string, { port, routePorts }: Required<NatsConfigurationOptions>['cluster']): string[] {
+  return [
+    'cluster {',
+    '  name: "saas"',
+    `  listen: ${quoted(`${host}:${port}`)}`,
+    `  routes: [${routePorts.map((route) => quoted(`nats-route://${host}:${route}`)).join(', ')}]`,
+    '}',
+  ]
 }
 
 function userBlock(user: BrokerUser, stream: string): string {

@@ -1,7 +1,8 @@
-import { jetstream } from '@nats-io/jetstream'
+import { jetstream, type JetStreamPublishOptions, type PubAck } from '@nats-io/jetstream'
 import { nuid, type NatsConnection } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
 import { encodeHeaders, type OutgoingRow } from './codec.ts'
+import type { StreamState } from './stream.ts'
 
 const ACK_TIMEOUT_MS = 3_000
 /**
@@ -29,6 +30,13 @@ export interface Publication {
   readonly failure: unknown
 }
 
+/** A row that was sent alone, with what came back. */
+interface Sent {
+  readonly row: OutgoingRow
+  readonly ack?: PubAck
+  readonly failure?: unknown
+}
+
 interface BatchAnswer {
   readonly seq?: number
   readonly count?: number
@@ -47,8 +55,9 @@ class BatchRefused extends Error {
 
 /**
  * Puts rows of the outbox on the stream, an aggregate's in the order they are given; some may be left for the next call. Many go
- * as an atomic batch: all of it or nothing is stored, in its order, and it is acknowledged once all of it is on the disk. A server that takes no batches (before 2.12, or a stream made without them) is
- * sent the messages one by one; so is one that knows a message of the batch already, because it refuses a batch with a repetition.
+ * as an atomic batch: all of it or nothing is stored, in its order, and it is acknowledged once all of it is on the disk. A batch
+ * with a repetition is refused; then the call recognises what the stream has of it and leaves the rest. A server that takes no
+ * batches (before 2.12, or a stream made without them) is sent the messages one by one.
  */
 export class Publisher {
   readonly #service: string
@@ -68,15 +77,19 @@ export class Publisher {
   async publish(
     connection: NatsConnection,
     rows: readonly OutgoingRow[],
-    streamTakesBatches: boolean,
+    { takesBatches, isReplicated }: Pick<StreamState, 'takesBatches' | 'isReplicated'>,
   ): Promise<Publication> {
-    if (!streamTakesBatches || !this.#takesBatches || rows.length < BATCH_MESSAGES_MIN) {
+    if (!takesBatches || !this.#takesBatches || rows.length < BATCH_MESSAGES_MIN) {
       return await this.#publishSingly(connection, rows)
     }
-    return await this.#publishBatch(connection, batchOf(rows))
+    return await this.#publishBatch(connection, batchOf(rows), isReplicated)
   }
 
-  async #publishBatch(connection: NatsConnection, batch: readonly OutgoingRow[]): Promise<Publication> {
+  async #publishBatch(
+    connection: NatsConnection,
+    batch: readonly OutgoingRow[],
+    isReplicated: boolean,
+  ): Promise<Publication> {
     try {
       const first = await this.#sendBatch(connection, batch)
       return {
@@ -85,7 +98,10 @@ export class Publisher {
       }
     } catch (error) {
       if (!(error instanceof BatchRefused)) return { acknowledged: [], failure: error }
-      if (error.code !== DUPLICATE_IN_BATCH && error.code !== DUPLICATE_IN_PROGRESS) {
+      if (error.code === DUPLICATE_IN_BATCH || error.code === DUPLICATE_IN_PROGRESS) {
+        const acknowledged = await this.#recognise(connection, batch, isReplicated)
+        if (acknowledged.length > 0) return { acknowledged, failure: undefined }
+      } else {
         this.#logger.warn({ problem: error.message, code: error.code }, 'Messages are published one by one')
         this.#takesBatches = false
       }
@@ -119,23 +135,53 @@ export class Publisher {
     return committed.seq - batch.length + 1
   }
 
-  async #publishSingly(connection: NatsConnection, all: readonly OutgoingRow[]): Promise<Publication> {
-    const client = jetstream(connection)
-    const rows = firstOfEachAggregate(all)
-    const results = await Promise.allSettled(
-      rows.map((row) =>
-        client.publish(row.subject, row.body, { headers: encodeHeaders(row, this.#service), timeout: ACK_TIMEOUT_MS }),
-      ),
+  /**
+   * Finds which rows the stream has, at once and without storing any: each is sent with an expectation that is never met, which
+   * refuses what is new. Whether a message is a repetition is looked at before the expected last id by a server alone, and
+   * before the expected last sequence by several (NATS 2.15.1, `processJetStreamMsg` and `checkMsgHeadersPreClusteredProposal`).
+   * Another order would recognise nothing.
+   */
+  async #recognise(
+    connection: NatsConnection,
+    batch: readonly OutgoingRow[],
+    isReplicated: boolean,
+  ): Promise<readonly Acknowledgement[]> {
+    const expect = isReplicated ? { lastSequence: Number.MAX_SAFE_INTEGER } : { lastMsgID: nuid.next() }
+    const results = await this.#sendSingly(connection, batch, { expect })
+    return results.flatMap(({ row, ack }) =>
+      ack?.duplicate === true ? [{ id: row.id, sequence: ack.seq, isKnown: true }] : [],
     )
-    const acknowledged: Acknowledgement[] = []
-    let failure: unknown
-    for (const [index, row] of rows.entries()) {
-      const result = results[index]
-      if (result?.status === 'fulfilled') {
-        acknowledged.push({ id: row.id, sequence: result.value.seq, isKnown: result.value.duplicate })
-      } else failure = result?.reason
+  }
+
+  async #publishSingly(connection: NatsConnection, all: readonly OutgoingRow[]): Promise<Publication> {
+    const results = await this.#sendSingly(connection, firstOfEachAggregate(all))
+    return {
+      acknowledged: results.flatMap(({ row, ack }) =>
+        ack === undefined ? [] : [{ id: row.id, sequence: ack.seq, isKnown: ack.duplicate }],
+      ),
+      failure: results.findLast(({ failure }) => failure !== undefined)?.failure,
     }
-    return { acknowledged, failure }
+  }
+
+  async #sendSingly(
+    connection: NatsConnection,
+    rows: readonly OutgoingRow[],
+    options: Partial<JetStreamPublishOptions> = {},
+  ): Promise<readonly Sent[]> {
+    const client = jetstream(connection)
+    return await Promise.all(
+      rows.map(async (row): Promise<Sent> => {
+        try {
+          const headers = encodeHeaders(row, this.#service)
+          return {
+            row,
+            ack: await client.publish(row.subject, row.body, { ...options, headers, timeout: ACK_TIMEOUT_MS }),
+          }
+        } catch (error) {
+          return { row, failure: error }
+        }
+      }),
+    )
   }
 }
 

@@ -15,8 +15,8 @@ import { sql } from './statement.ts'
 import { STREAM, type Stream, type StreamState } from './stream.ts'
 import { Wake } from './wake.ts'
 
-/** Of all shards together as many as fit into one batch of the stream. */
-const SHARD_ROWS_MAX = Math.floor(1_000 / SHARDS)
+/** As many as fit into one batch of the stream. */
+const PASS_ROWS_MAX = 1_000
 const POLL_INTERVAL_MS = 200
 const STREAM_CHECK_INTERVAL_MS = 5_000
 const BACKOFF_FIRST_MS = 100
@@ -51,20 +51,25 @@ const lockShards = sql<{ shards: string }>(
 
 // A statement of its own after the locks: its snapshot then has what the replica that held them before has marked.
 // There is no cursor: a row that commits late with a lower id is simply still unpublished.
-// Each shard gives the same number at most, so that none waits while others are busy.
+// Each shard that has rows gives the same number at most, so that none waits while others are busy.
 function selectPending(name: string, which: '' | 'distinct on (aggregate_type, aggregate_id)') {
   return sql<OutgoingRow>(
     name,
-    `select pending.*
-     from unnest(string_to_array(current_setting('saas.shards'), ',')::smallint[]) as held (shard)
+    `with busy as (
+       select shard
+       from unnest(string_to_array(current_setting('saas.shards'), ',')::smallint[]) as held (shard)
+       where exists (select from outbox where outbox.published_at is null and outbox.shard = held.shard)
+     )
+     select pending.*
+     from busy
      cross join lateral (
        select ${which}
          id, aggregate_type, aggregate_id, aggregate_version, subject, data::text as body, trace_parent, created_at
        from outbox
        where published_at is null
-         and shard = held.shard
+         and shard = busy.shard
        order by aggregate_type, aggregate_id, aggregate_version
-       limit ${SHARD_ROWS_MAX}
+       limit (select ${PASS_ROWS_MAX} / count(*) from busy)
      ) as pending`,
   )
 }
@@ -228,7 +233,7 @@ export class Relay implements AsyncDisposable {
     const { broker, service, logger } = this.#options
     const connection = await broker.usable()
     const spans = new PublishSpans(this.#options.tracing, rows)
-    const publication = await this.#publisher.publish(connection, spans.rows, stream.takesBatches)
+    const publication = await this.#publisher.publish(connection, spans.rows, stream)
     const { acknowledged, failure } = publication
     spans.end(publication)
     if (acknowledged.some(({ isKnown, sequence }) => !isKnown && sequence <= lastSequence)) throw new StreamWentBack()

@@ -30,6 +30,8 @@ export interface StreamState {
   readonly bytesMax: number
   /** Whether many messages may be stored as one batch, all or nothing, with one sync. Servers before 2.12 know none. */
   readonly takesBatches: boolean
+  /** Whether several servers keep it, which check a message's headers in another order than one does. */
+  readonly isReplicated: boolean
 }
 
 /** The one stream of all messages. Whoever finds it missing creates it. */
@@ -66,6 +68,7 @@ export class Stream {
       bytes: info.state.bytes,
       bytesMax: info.config.max_bytes,
       takesBatches: info.config.allow_atomic === true,
+      isReplicated: info.config.num_replicas > 1,
     }
   }
 

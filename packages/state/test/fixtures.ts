@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { productsEvents, type ServiceName } from '@saas/contracts'
 import { sql, State, type MessageOf } from '@saas/state'
 import { v7 as uuidv7 } from 'uuid'
+import { batchSize } from '../src/metrics.ts'
 // By path and not by name: the package `testing` is built on this one, and packages may not depend on each other in a circle.
 import {
   cloneDatabase,
@@ -55,7 +56,7 @@ export async function connectState(
       {
         databaseUrl: options.databaseUrl ?? database.url,
         natsBrokerUrl: bus.urlFor(service),
-        natsStreamReplicas: 1,
+        natsStreamReplicas: bus.children.length,
         connTimeoutSeconds: options.connTimeoutSeconds ?? 5,
       },
       { service, logger: log.logger, clock },
@@ -137,4 +138,57 @@ export async function outboxIsEmpty({ database }: TestState): Promise<void> {
     const [row] = await database.query<{ count: string }>('select count(*) from outbox where published_at is null')
     return row?.count === '0'
   })
+}
+
+/** Writes so many versions of an aggregate, on from `from`, and returns their ids. */
+export async function emitVersions(
+  { state }: Pick<TestState, 'state'>,
+  { aggregateId, from, count }: { aggregateId: string; from: number; count: number },
+): Promise<string[]> {
+  const ids: string[] = []
+  for (let version = from; version < from + count; version += 1)
+    ids.push(await emit({ state }, { aggregateId, version }))
+  return ids
+}
+
+/** Makes the outbox forget what the stream has, as a crash does that takes back the marks. */
+export async function forgetMarks({ database, state }: TestState): Promise<void> {
+  await database.query('update outbox set published_at = null, stream_sequence = null')
+  state.bus.nudge()
+}
+
+/** How often relays of this process took rows from an outbox. */
+async function passes(): Promise<number> {
+  const { values } = await batchSize.get()
+  return values.find(({ labels, metricName }) => labels.kind === 'relay' && metricName?.endsWith('_count'))?.value ?? 0
+}
+
+/** What became of an aggregate of which the stream had the first half of the versions while their marks were lost. */
+export interface Recognition {
+  readonly ids: readonly string[]
+  /** In the order of the stream. */
+  readonly stored: readonly string[]
+  /** In the order of the sequences that the outbox was marked with. */
+  readonly marked: readonly string[]
+  readonly passes: number
+}
+
+/** Writes `count` versions, lets the outbox forget that they were published, and writes as many again. */
+export async function recognise(products: TestState, bus: TestBus, count: number): Promise<Recognition> {
+  const aggregateId = uuidv7()
+  const known = await emitVersions(products, { aggregateId, from: 1, count })
+  products.state.bus.startRelay()
+  await outboxIsEmpty(products)
+  const ids = [...known, ...(await emitVersions(products, { aggregateId, from: count + 1, count }))]
+  const before = await passes()
+  await forgetMarks(products)
+  await outboxIsEmpty(products)
+  const stored = (await storedMessages(bus)).filter((message) => message.aggregateId === aggregateId)
+  const rows = await products.database.query<{ id: string }>('select id from outbox order by stream_sequence')
+  return {
+    ids,
+    stored: stored.map(({ id }) => id),
+    marked: rows.map(({ id }) => id),
+    passes: (await passes()) - before,
+  }
 }

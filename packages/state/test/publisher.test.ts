@@ -1,7 +1,16 @@
 import type { StreamConfig, StreamInfo } from '@nats-io/jetstream'
 import { expect, test, vi } from 'vitest'
 import { v7 as uuidv7 } from 'uuid'
-import { connectState, emit, outboxIsEmpty, storedMessages, testBus, type TestBus, type TestState } from './fixtures.ts'
+import {
+  connectState,
+  emit,
+  forgetMarks,
+  outboxIsEmpty,
+  recognise,
+  storedMessages,
+  testBus,
+  type TestBus,
+} from './fixtures.ts'
 
 const MANY = 40
 const HOT = 400
@@ -25,11 +34,6 @@ async function addStream(bus: TestBus, more: Partial<StreamConfig> = {}): Promis
     deny_delete: true,
     deny_purge: true,
   })
-}
-
-async function forgetMarks({ database, state }: TestState): Promise<void> {
-  await database.query('update outbox set published_at = null, stream_sequence = null')
-  state.bus.nudge()
 }
 
 test('many rows go to the stream as one batch, and each is marked with its own sequence', async () => {
@@ -95,6 +99,14 @@ test('a batch of which the stream has some messages already is completed', async
   await forgetMarks(products)
   await outboxIsEmpty(products)
   expect((await storedMessages(bus)).map(({ id }) => id).toSorted()).toEqual([...ids, ...more].toSorted())
+})
+
+test('an aggregate of which the stream has many versions already is recognised in a few passes, and completed', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  const { ids, stored, marked, passes } = await recognise(products, bus, HOT)
+  expect({ stored, marked }).toEqual({ stored: ids, marked: ids })
+  expect(passes).toBeLessThan(HOT / 20)
 })
 
 test('a stream that was made without batches gets the messages one by one', async () => {

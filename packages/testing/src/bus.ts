@@ -1,8 +1,9 @@
 import { join } from 'node:path'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream'
-import { brokerUsers, startNats, type NatsServer } from '@saas/devstack'
+import { brokerUsers, freePort, startNats, type NatsOptions, type NatsServer } from '@saas/devstack'
 import type { ServiceName } from '@saas/contracts'
+import { eventually } from './eventually.ts'
 import { newDirectory } from './servers.ts'
 
 const STREAM = 'messages'
@@ -11,6 +12,8 @@ const ADMINISTRATOR_PASSWORD = 'administrator-for-tests'
 /** A NATS of a test's own, with the real users and permissions. */
 export interface TestBus extends AsyncDisposable {
   readonly child: NatsServer['child']
+  /** All servers, `child` the first of them. */
+  readonly children: readonly NatsServer['child'][]
   /** Where the stream's files are. */
   readonly storeDirectory: string
   /** The broker URL of a service, user and password inside. */
@@ -26,11 +29,41 @@ export interface TestBus extends AsyncDisposable {
 /** Starts a NATS server with JetStream (about 40 ms). */
 export async function testBus(): Promise<TestBus> {
   const directory = newDirectory('nats')
-  const server = await startNats({
-    directory,
+  const server = await startNats({ ...users(), directory })
+  return busOf([{ server, directory }])
+}
+
+/**
+ * Starts three NATS servers that keep each message together, as in an installation that stands the loss of one. Services
+ * are told of the first, which is `child`, and learn of the others from it.
+ */
+export async function replicatedTestBus(): Promise<TestBus> {
+  const routePorts = [await freePort(), await freePort(), await freePort()]
+  const bus = busOf(
+    await Promise.all(
+      routePorts.map(async (port, node) => {
+        const directory = newDirectory('nats')
+        const cluster = { serverName: `saas-${node}`, port, routePorts }
+        return { server: await startNats({ ...users(), directory, cluster }), directory }
+      }),
+    ),
+  )
+  // Until they have chosen who leads, nobody can make a stream.
+  await eventually(async () => await (await bus.manager()).getAccountInfo())
+  return bus
+}
+
+function users(): Pick<NatsOptions, 'users' | 'administratorPassword'> {
+  return {
     users: brokerUsers((service) => `${service}-for-tests`),
     administratorPassword: ADMINISTRATOR_PASSWORD,
-  })
+  }
+}
+
+function busOf(nodes: readonly { readonly server: NatsServer; readonly directory: string }[]): TestBus {
+  const [first] = nodes
+  if (first === undefined) throw new Error('A bus has at least one server')
+  const { server, directory } = first
   let connecting: Promise<NatsConnection> | undefined
   const administrator = async (): Promise<NatsConnection> => {
     connecting ??= connect({
@@ -47,6 +80,7 @@ export async function testBus(): Promise<TestBus> {
   return {
     child: server.child,
     storeDirectory: join(directory, 'jetstream'),
+    children: nodes.map((node) => node.server.child),
     urlFor: (service) => {
       const url = server.users[service]
       if (url === undefined) throw new Error(`${service} does not use the bus`)
@@ -59,7 +93,7 @@ export async function testBus(): Promise<TestBus> {
     },
     [Symbol.asyncDispose]: async () => {
       await (await connecting)?.close()
-      await server[Symbol.asyncDispose]()
+      await Promise.all(nodes.map(async (node) => await node.server[Symbol.asyncDispose]()))
     },
   }
 }

@@ -1,4 +1,4 @@
-export { testBus, type TestBus } from './bus.ts'
+export { replicatedTestBus, testBus, type TestBus } from './bus.ts'
 export { cloneDatabase, type CloneOptions, type TestDatabase } from './database.ts'
 export { eventually, type EventuallyOptions } from './eventually.ts'
 export { FakeClock } from './fake-clock.ts'

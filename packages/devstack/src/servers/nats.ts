@@ -16,6 +16,8 @@ export interface NatsOptions {
   readonly step?: ProgressStep
   /** A user who may do everything, for tests that break things on purpose. */
   readonly administratorPassword?: string
+  /** One of several servers that keep their streams together. */
+  readonly cluster?: { readonly serverName: string; readonly port: number; readonly routePorts: readonly number[] }
 }
 
 /** A running NATS server with JetStream. */
@@ -45,7 +47,8 @@ export async function startNats(options: NatsOptions): Promise<NatsServer> {
     users,
     port,
     storeDirectory,
-    serverName: 'saas',
+    serverName: options.cluster?.serverName ?? 'saas',
+    ...(options.cluster === undefined ? {} : { cluster: options.cluster }),
     ...(administratorPassword === undefined
       ? {}
       : { administrator: { user: ADMINISTRATOR, password: administratorPassword } }),
@@ -53,7 +56,7 @@ export async function startNats(options: NatsOptions): Promise<NatsServer> {
   writeFileSync(configurationFile, configuration, { mode: 0o600 })
   step?.update('starting')
   const child = await Child.start({
-    name: 'NATS',
+    name: options.cluster === undefined ? 'NATS' : `NATS ${options.cluster.serverName}`,
     command: program,
     arguments: ['-c', configurationFile],
     logFile: options.logFile ?? join(directory, 'nats.log'),
