@@ -10,13 +10,27 @@ const POINTER_LENGTH_MAX = 200
 // All errors are collected so that a form can show them at once; the body limit bounds how many there can be.
 const options: Options = { removeAdditional: false, useDefaults: true, allErrors: true, strict: false }
 
-/** A body is taken as it is; text in a URL or a header has no type, so numbers and booleans are read from it. */
+/**
+ * A body is taken as it is; text in a URL or a header has no type, so numbers and booleans are read from it. JSON may say 1e400, which
+ * is Infinity here and null in every answer: `strictNumbers` refuses it as no number. For text it would skip the limits instead.
+ */
 function validators(): { readonly body: Ajv; readonly text: Ajv } {
-  const body = new Ajv({ ...options, coerceTypes: false })
+  const body = new Ajv({ ...options, coerceTypes: false, strictNumbers: true })
   const text = new Ajv({ ...options, coerceTypes: 'array' })
-  formats.default(body)
-  formats.default(text)
+  for (const ajv of [body, text]) {
+    formats.default(ajv)
+    ajv.addFormat('date-time', isTime)
+  }
   return { body, text }
+}
+
+const TIME = /^\d{4}-\d\d-(\d\d)[Tt](?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/
+
+/** RFC 3339, but for leap seconds: no clock here has them. */
+function isTime(text: string): boolean {
+  const day = TIME.exec(text)?.[1]
+  if (day === undefined || Number.isNaN(Date.parse(text))) return false
+  return new Date(`${text.slice(0, 10)}T00:00:00Z`).getUTCDate() === Number(day)
 }
 
 /**
@@ -93,16 +107,24 @@ function bestAlternatives(errors: readonly ErrorObject[]): readonly ErrorObject[
     const best = all.toSorted((a, b) => cost(a) - cost(b))[0]
     if (best === undefined) continue
     const isChoice = all.every((branch) => branch.every((error) => error.keyword === 'const'))
+    const types = all.map(([first, ...others]) => (others.length === 0 ? typeWanted(first, union) : undefined))
+    const wanted = types.includes(undefined) ? undefined : [...new Set(types)].join(' or ')
     const choice = {
       ...union,
       params: { allowedValues: all.flat().map((error) => String(error.params['allowedValue'])) },
     }
     kept = [
       ...kept.filter((error) => error !== union && branchOf(error, union) === undefined),
-      ...(isChoice ? [choice] : best),
+      ...(isChoice ? [choice] : wanted === undefined ? best : [{ ...union, message: `must be ${wanted}` }]),
     ]
   }
   return kept
+}
+
+/** The type that an alternative asks of the value itself, when that is all that is wrong. */
+function typeWanted(error: ErrorObject | undefined, union: ErrorObject): string | undefined {
+  const isOfValue = error?.keyword === 'type' && error.instancePath === union.instancePath
+  return isOfValue ? String(error.params['type']) : undefined
 }
 
 /** A wrong type tells less about what was meant than a wrong field, so it counts more. */

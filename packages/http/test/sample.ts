@@ -1,6 +1,6 @@
 import { systemClock, type Clock } from '@saas/config'
 import { problem, problems, ProblemError, route } from '@saas/contracts'
-import { Type } from '@saas/contracts'
+import { Time, Type } from '@saas/contracts'
 import {
   createApp,
   createLogger,
@@ -31,7 +31,7 @@ export const sampleRoutes = {
     path: '/look',
     access: 'anyone',
     summary: '',
-    query: Strict({ limit: Type.Optional(Type.Integer({ maximum: 100 })), all: Type.Optional(Type.Boolean()) }),
+    query: Strict({ limit: Type.Optional(Type.Integer({ maximum: 100 })), all: Type.Optional(Type.Boolean()), at: Type.Optional(Time) }),
     responses: { 200: Type.Object({ limit: Type.Optional(Type.Integer()), all: Type.Optional(Type.Boolean()) }) },
   }),
   read: route({
@@ -53,6 +53,7 @@ export const sampleRoutes = {
     summary: '',
     body: Strict({
       name: Type.Optional(Type.Unknown()),
+      note: Type.Optional(Type.Union([Type.String(), Type.Null()])),
       count: Type.Optional(Type.Integer({ not: { const: 0 } })),
       lines: Type.Optional(Type.Array(Strict({ id: Type.String(), size: Type.Optional(Type.Enum(['s', 'l'])) }))),
       who: Type.Optional(

@@ -51,6 +51,10 @@ test('a body is taken as it is: text is no number', async () => {
   expect((await post('{"count":"1"}')).pointers).toEqual(['/count'])
 })
 
+test('a number that is too large to be one is refused', async () => {
+  expect((await post('{"count":1e400}')).problem.errors).toEqual([{ pointer: '/count', detail: 'must be integer' }])
+})
+
 test('a value that is ruled out is refused in words', async () => {
   expect((await post('{"count":-0}')).problem.errors).toEqual([{ pointer: '/count', detail: 'must not be this value' }])
 })
@@ -65,6 +69,11 @@ test.each([
   ['/look?limit=five', '/query/limit'],
   ['/look?limit=101', '/query/limit'],
   ['/look?limit=5&limit=6', '/query/limit'],
+  ['/look?limit=1e400', '/query/limit'],
+  ['/look?at=2016-12-31T23:59:60Z', '/query/at'],
+  ['/look?at=2026-02-29T12:00:00Z', '/query/at'],
+  ['/look?at=2026-02-28T24:00:00Z', '/query/at'],
+  ['/look?at=2026-02-28T12:00:00%2B24:00', '/query/at'],
   ['/look?unknown=1', '/query/unknown'],
   ['/look?all=%00', '/query/all'],
 ])('%s is refused at %s', async (url, pointer) => {
@@ -77,6 +86,13 @@ test.each([
 test('of a union the alternative that was meant is explained', async () => {
   expect((await post('{"who":{"email":"a@b"}}')).problem.errors).toEqual([
     { pointer: '/who/code', detail: 'is required' },
+  ])
+})
+
+test('of a union of types all are named', async () => {
+  expect((await post('{"who":1,"note":2}')).problem.errors).toEqual([
+    { pointer: '/note', detail: 'must be string or null' },
+    { pointer: '/who', detail: 'must be object' },
   ])
 })
 
