@@ -1,8 +1,9 @@
 import { ImportedProduct, ProblemError, problems, type FieldError } from '@saas/contracts'
 import { parseStrictJson, valueChecker } from '@saas/http'
-import { formatRecord, parseRecord, type ParsedRecord } from './csv.ts'
+import { CsvRecords, formatRecord, type CsvLine, type CsvRecord, type Fields } from './csv.ts'
 import { isCurrency } from './currency.ts'
 import { readLines, type Line } from './lines.ts'
+import { unusableNames } from './product-text.ts'
 
 export type Format = 'ndjson' | 'csv'
 
@@ -30,7 +31,6 @@ const requiredColumns: readonly string[] = ['sku', 'name', 'amount', 'currency']
 type Column = (typeof columns)[number]
 
 const errorsOf = valueChecker(ImportedProduct)
-const NOT_CLOSED = 'A quotation mark is not closed.'
 const TOO_LONG = `A line may have at most ${LINE_BYTES_MAX} bytes.`
 
 /** The products of a file, some lines at a time. @throws {ProblemError} `invalid-request` when a CSV has a wrong header. */
@@ -62,42 +62,38 @@ function readJsonLine({ number, text }: Line): ProductLine {
 
 async function* readCsv(lines: AsyncIterable<Line[]>): AsyncGenerator<ProductLine[]> {
   let header: readonly Column[] | undefined
-  let open = ''
-  let openLine = 0
-  const decoder = new TextDecoder('utf-8', { fatal: true })
-  for await (const some of lines) {
+  const records = new CsvRecords(LINE_BYTES_MAX)
+  const readAll = (some: Iterable<CsvRecord>): ProductLine[] => {
     const read: ProductLine[] = []
-    for (const { number, text } of some) {
-      const begin = open === '' ? number : openLine
-      const decoded = text === undefined ? { wrong: TOO_LONG } : decode(decoder, text)
-      const record = typeof decoded === 'string' ? open + decoded : ''
-      const fields = typeof decoded === 'string' ? parseRecord(record.replace(/\r$/, '')) : decoded
-      open = ''
-      if (fields === 'open' && record.length <= LINE_BYTES_MAX) [open, openLine] = [`${record}\n`, begin]
-      else if (header === undefined) header = headerOf(fields)
-      else if (!isEmpty(fields)) read.push(readRecord(begin, fields, header))
+    for (const { line, fields } of some) {
+      if (header === undefined) header = headerOf(fields)
+      else if (!isEmpty(fields)) read.push(readRecord(line, fields, header))
     }
-    yield read
+    return read
   }
+  for await (const some of lines) yield some.flatMap((line) => readAll(records.add(decoded(line))))
+  yield readAll(records.end())
   if (header === undefined) throw wrongHeader('is missing')
-  if (open !== '') yield [{ line: openLine, reason: NOT_CLOSED }]
 }
 
-function decode(decoder: TextDecoder, text: Buffer): string | { readonly wrong: string } {
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+function decoded({ number, text }: Line): CsvLine {
+  if (text === undefined) return { number, text: { wrong: TOO_LONG } }
   try {
-    return decoder.decode(text)
+    const line = utf8.decode(text)
+    return { number, text: number === 1 ? line.replace(/^\uFEFF/, '') : line }
   } catch {
-    return { wrong: 'The line is not UTF-8.' }
+    return { number, text: { wrong: 'The line is not UTF-8.' } }
   }
 }
 
 /** An empty line is one empty field. */
-function isEmpty(fields: ParsedRecord): boolean {
+function isEmpty(fields: Fields): boolean {
   return Array.isArray(fields) && fields.length === 1 && fields[0] === ''
 }
 
-function headerOf(names: ParsedRecord): readonly Column[] {
-  if (names === 'open') throw wrongHeader(NOT_CLOSED)
+function headerOf(names: Fields): readonly Column[] {
   if ('wrong' in names) throw wrongHeader(names.wrong)
   const unknown = names.filter((name) => !(columns as readonly string[]).includes(name))
   const missing = requiredColumns.filter((name) => !names.includes(name))
@@ -116,9 +112,7 @@ function wrongHeader(detail: string): ProblemError {
   })
 }
 
-function readRecord(line: number, fields: ParsedRecord, header: readonly Column[]): ProductLine {
-  // It got too long, so that one missing quotation mark does not swallow the file.
-  if (fields === 'open') return { line, reason: NOT_CLOSED }
+function readRecord(line: number, fields: Fields, header: readonly Column[]): ProductLine {
   if ('wrong' in fields) return { line, reason: fields.wrong }
   if (fields.some((field) => field.includes('\0'))) return { line, reason: 'The line has the character U+0000.' }
   if (fields.length !== header.length) {
@@ -153,9 +147,10 @@ function numberOf(text: string): number | string {
 }
 
 function checked(line: number, value: unknown): ProductLine {
-  const errors = errorsOf(value)
-  if (errors.length > 0) return { line, reason: shortened(errors.map(sentence).join('; ')) }
   const product = value as ImportedProduct
+  const wrong = errorsOf(value)
+  const errors = wrong.length > 0 ? wrong : unusableNames(product)
+  if (errors.length > 0) return { line, reason: shortened(errors.map(sentence).join('; ')) }
   if (!isCurrency(product.price.currency)) return { line, reason: '/price/currency must be an ISO 4217 code' }
   return { line, product }
 }

@@ -3,6 +3,7 @@ import { problems, ProblemError, productsEvents, productsRoutes, STOCK_MAX } fro
 import { sql, sqlState, type Bus, type Database } from '@saas/state'
 import { v7 as uuidv7 } from 'uuid'
 import { columnsOf, tagged, type ProductRow, type TaggedProduct } from './product-row.ts'
+import { unusable } from './product-text.ts'
 import type { Author } from './products.ts'
 
 const UNIQUE_VIOLATION = '23505'
@@ -95,6 +96,10 @@ export class Stock {
     { delta, reason, key }: StockChange,
     { userId, traceParent }: Author,
   ): Promise<TaggedProduct & { readonly replayed: boolean }> {
+    const unreadable = unusable(reason)
+    if (unreadable !== undefined) {
+      throw new ProblemError(problems.invalidRequest, { errors: [{ pointer: '/reason', detail: unreadable }] })
+    }
     const now = this.#clock.now()
     const values = [id, delta, reason, userId, productsRoutes.changeStock.id, now, key ?? null]
     const row = await this.#moveStock([...values, uuidv7(), now.toISOString(), traceParent])

@@ -104,6 +104,7 @@ describe('creating a product', () => {
     ['a name with U+0000', { name: 'a\0b' }, '/name'],
     ['a name of nothing but space', { name: ' \u200b ' }, '/name'],
     ['a name of two lines', { name: 'Tea\r\nBcc: everybody' }, '/name'],
+    ['a name that turns round what follows it', { name: 'Tea \u202e' }, '/name'],
     ['a category that nobody can see', { category: ' ' }, '/category'],
     ['a tag with a tabulator', { tags: ['tea', 'a\tb'] }, '/tags/1'],
     ['a name with half a character', { name: 'a\ud800' }, '/name'],

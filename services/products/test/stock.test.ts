@@ -57,6 +57,14 @@ describe('correcting the stock', () => {
     expect(await movementsOf(shop.database, id)).toHaveLength(1)
   })
 
+  test('needs a reason that can be read', async () => {
+    const { id } = await create(shop, { stock: 3 })
+    for (const reason of ['', ' \u200b', 'two\nlines']) {
+      expect(await change(id, 1, reason)).toMatchObject({ status: 400, body: { errors: [{ pointer: '/reason' }] } })
+    }
+    expect(await stockOf(shop, { id })).toBe(3)
+  })
+
   test('of many who take the last units at once, none takes what is not there', async () => {
     const { id } = await create(shop, { stock: 10 })
     const answers = await Promise.all(Array.from({ length: 25 }, () => change(id, -1, 'sold by phone')))

@@ -46,11 +46,12 @@ describe('importing NDJSON', () => {
       line('FIELD', { colour: 'red' }),
       line('NUL', { description: 'a\0b' }),
       line('LONG', { description: 'x'.repeat(200_000) }),
+      line('NAME', { name: 'Tea\nfor two' }),
       line('GOOD-2'),
     ].join('\n')
     const bytes = Buffer.concat([Buffer.from(text), Buffer.from('\n{"sku":"\xff"}', 'latin1')])
     const { status, body } = await send(bytes)
-    expect([status, body]).toMatchObject([200, { lines: 10, created: 2, changed: 0, refused: 8, stoppedAt: null }])
+    expect([status, body]).toMatchObject([200, { lines: 11, created: 2, changed: 0, refused: 9, stoppedAt: null }])
     expect(body.errors.map((error) => [error.line, error.reason])).toEqual([
       [2, expect.stringContaining('not valid JSON')],
       [4, expect.stringContaining('/sku must match')],
@@ -59,7 +60,8 @@ describe('importing NDJSON', () => {
       [7, '/colour is not a known field'],
       [8, '/description must not contain the character U+0000'],
       [9, expect.stringContaining('at most 131072 bytes')],
-      [11, expect.stringContaining('not UTF-8')],
+      [10, expect.stringContaining('/name must have')],
+      [12, expect.stringContaining('not UTF-8')],
     ])
     expect(await bySku('GOOD-1')).toMatchObject({ stock: 3, tags: ['x'], version: 1 })
     expect(await bySku('GOOD-2')).toMatchObject({ stock: 0 })
@@ -134,7 +136,29 @@ describe('importing CSV', () => {
     })
   })
 
-  test.each(['', 'sku,name,amount', 'sku,name,amount,currency,colour', 'sku,sku,name,amount,currency'])(
+  test('a quotation mark that was forgotten costs its own line and no other', async () => {
+    const long = 'x'.repeat(10_000)
+    const text = [
+      'sku,name,amount,currency,description',
+      'MARK-1,"Tea,1,EUR,',
+      'MARK-2,Cup,1,EUR,',
+      'MARK-3,"Cup, blue",1,EUR,',
+      'MARK-4,"Tea,1,EUR,',
+      ...Array.from({ length: 15 }, (_, index) => `MARK-5-${index},Cup,1,EUR,${long}`),
+      'MARK-6,"Tea,1,EUR,',
+      'MARK-7,Cup,1,EUR,',
+      Buffer.from('MARK-8,K\xe4se,1,EUR,', 'latin1'),
+      'MARK-9,Cup,1,EUR,"two',
+      'lines"',
+      'MARK-10,"Tea,1,EUR,',
+      'MARK-11,Cup,1,EUR,',
+    ].map((part) => Buffer.concat([Buffer.from(part), Buffer.from('\r\n')]))
+    const { body } = await send(Buffer.concat(text), 'text/csv')
+    expect(body.errors.map((error) => error.line)).toEqual([2, 5, 21, 23, 26])
+    expect(body).toMatchObject({ lines: 25, created: 20, refused: 5 })
+  })
+
+  test.each(['', 'sku,name,amount', 'sku,name,amount,currency,colour', 'sku,sku,name,amount,currency', '"sku,name'])(
     'the header %j is refused, and nothing is imported',
     async (header) => {
       const { status, body } = await send(`${header}\nHEADER,Cup,1,EUR\n`, 'text/csv')
