@@ -1,8 +1,19 @@
 import prefresh from '@prefresh/vite'
 import { join } from 'node:path'
-import { defineConfig } from 'vite'
+import { defineConfig, type Plugin } from 'vite'
 
 const here = import.meta.dirname
+
+/** A page comes before the module of the same name: whoever reloads /basket is not to read basket.ts. */
+const pagesFirst: Plugin = {
+  name: 'pages-first',
+  configureServer({ middlewares }) {
+    middlewares.use((request, _response, next) => {
+      if (request.headers.accept?.includes('text/html') === true) request.url = '/index.html'
+      next()
+    })
+  },
+}
 
 /**
  * `vite build` writes `dist/`, which src/main.ts serves. `vite --port N --host 127.0.0.1 --strictPort` is the page with
@@ -12,7 +23,7 @@ export default defineConfig({
   root: join(here, 'web'),
   cacheDir: join(here, 'node_modules/.vite'),
   // It asks Vite for @prefresh/core and /utils by name, which is why they are dependencies here.
-  plugins: [await prefresh()],
+  plugins: [pagesFirst, await prefresh()],
   // Vite's own transformer turns JSX into calls; the preset for Preact does it with Babel, whose loading was half of the start.
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   build: {

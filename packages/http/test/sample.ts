@@ -31,7 +31,11 @@ export const sampleRoutes = {
     path: '/look',
     access: 'anyone',
     summary: '',
-    query: Strict({ limit: Type.Optional(Type.Integer({ maximum: 100 })), all: Type.Optional(Type.Boolean()), at: Type.Optional(Time) }),
+    query: Strict({
+      limit: Type.Optional(Type.Integer({ maximum: 100 })),
+      all: Type.Optional(Type.Boolean()),
+      at: Type.Optional(Time),
+    }),
     responses: { 200: Type.Object({ limit: Type.Optional(Type.Integer()), all: Type.Optional(Type.Boolean()) }) },
   }),
   read: route({

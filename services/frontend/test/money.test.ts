@@ -32,8 +32,10 @@ describe('prices', () => {
     expect(fractionDigits('?')).toBe(2)
   })
 
-  test('a sum over currencies is no sum', () => {
+  test('a sum over currencies is no sum, nor is one that cannot be ordered', () => {
     const line = (amount: number, code: string) => ({ unitPrice: { amount, currency: code }, quantity: 2 })
+    expect(sum([line(AMOUNT_MAX / 2, 'EUR')])).toEqual({ amount: AMOUNT_MAX, currency: 'EUR' })
+    expect(sum([line(AMOUNT_MAX / 2, 'EUR'), line(1, 'EUR')])).toBeNull()
     expect(sum([line(10, 'EUR'), line(5, 'EUR')])).toEqual({ amount: 30, currency: 'EUR' })
     expect(sum([line(10, 'EUR'), line(5, 'USD')])).toBeNull()
     expect(sum([])).toBeNull()

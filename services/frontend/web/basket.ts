@@ -1,7 +1,9 @@
 import { computed, effect, signal, untracked } from '@preact/signals'
 import {
+  AMOUNT_MAX,
   LINES_MAX,
   QUANTITY_MAX,
+  STOCK_MAX,
   ordersRoutes,
   productsRoutes,
   type Cart,
@@ -11,6 +13,7 @@ import {
 import { v7 as uuidv7 } from 'uuid'
 import { call } from './client.ts'
 import { sum } from './money.ts'
+import { sayTrouble } from './notices.ts'
 import { isTemporary, Refused } from './send.ts'
 import { session, user } from './session.ts'
 
@@ -133,15 +136,23 @@ function isSamePrice(seen: Money, now: Money): boolean {
   return seen.amount === now.amount && seen.currency === now.currency
 }
 
+const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** Whether the shop would take it: one line that it refuses would keep all others from being joined, for ever. */
 function isLine(value: unknown): value is SentLine {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'productId' in value &&
-    typeof value.productId === 'string' &&
-    'quantity' in value &&
-    Number.isInteger(value.quantity)
-  )
+  const { productId, quantity, unitPrice, stock = 0 } = (value ?? {}) as Partial<Record<keyof SentLine, unknown>>
+  const isId = typeof productId === 'string' && ID.test(productId)
+  return isId && isCount(quantity, 1, QUANTITY_MAX) && isCount(stock, 0, STOCK_MAX) && isPriceOrNone(unitPrice)
+}
+
+function isPriceOrNone(value: unknown): boolean {
+  if (value === undefined) return true
+  const { amount, currency } = (value ?? {}) as Partial<Record<keyof Money, unknown>>
+  return isCount(amount, 0, AMOUNT_MAX) && typeof currency === 'string' && /^[A-Z]{3}$/.test(currency)
+}
+
+function isCount(value: unknown, least: number, most: number): boolean {
+  return Number.isInteger(value) && Number(value) >= least && Number(value) <= most
 }
 
 /** A merge that was sent and whose answer never came: it is sent again as it was, under its key. */
@@ -178,7 +189,12 @@ async function merge(): Promise<void> {
     }
     if (server.value === undefined) await readServerCart()
   } catch (error) {
-    basketTrouble.value = error
+    if (isTemporary(error)) basketTrouble.value = error
+    else {
+      // What cannot be joined, such as too many products, keeps nobody from the cart that the shop has.
+      sayTrouble(error)
+      await readServerCart()
+    }
   }
 }
 

@@ -28,9 +28,10 @@ export function amountOf({ amount, currency }: Money, separator: ',' | '.'): str
   return `${padded.slice(0, -digits)}${separator}${padded.slice(-digits)}`
 }
 
-/** The sum, or null when there is nothing or currencies differ. */
+/** The sum, or null when there is nothing, currencies differ, or it is too large to order. */
 export function sum(values: readonly { readonly unitPrice: Money; readonly quantity: number }[]): Money | null {
   const currency = values[0]?.unitPrice.currency
   if (currency === undefined || values.some(({ unitPrice }) => unitPrice.currency !== currency)) return null
-  return { amount: values.reduce((total, { unitPrice, quantity }) => total + unitPrice.amount * quantity, 0), currency }
+  const amount = values.reduce((total, { unitPrice, quantity }) => total + unitPrice.amount * quantity, 0)
+  return amount > AMOUNT_MAX ? null : { amount, currency }
 }

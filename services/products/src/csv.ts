@@ -92,14 +92,14 @@ export class CsvRecords {
   }
 
   *#read(lines: readonly HeldLine[]): Generator<CsvRecord> {
-    let waiting = lines.toReversed()
+    const waiting = lines.toReversed()
     for (let line = waiting.pop(); line !== undefined; line = waiting.pop()) {
       const fields = this.#hold(line)
       if (fields === undefined) continue
       const [first = line, ...rest] = this.#release()
       const isForgotten = 'wrong' in fields && rest.length > 0
       yield { line: first.number, fields: isForgotten ? { wrong: NOT_CLOSED } : fields }
-      if (isForgotten) waiting = [...waiting, ...rest.toReversed()]
+      if (isForgotten) for (const again of rest.toReversed()) waiting.push(again)
     }
   }
 

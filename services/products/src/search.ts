@@ -21,6 +21,38 @@ export interface AskedWords {
 const escaped = (word: string) => `replace(replace(${word}, '\\', '\\\\'), '''', '''''')`
 const ending = `'%' || replace(replace(replace(term.word, '\\', '\\\\'), '%', '\\%'), '_', '\\_')`
 
+/** Above every similarity: the known word has the letters of what was typed. Then it was meant and no other. */
+const SAME_LETTERS = 2
+
+// A word that is short has few trigrams, and a slip in its middle leaves too few of them: those slips are tried by themselves. They
+// are two neighbours swapped, a German umlaut written as two letters, and one wrong letter of four.
+const likeWords = `
+           select search_word.word, ${SAME_LETTERS} as likeness
+           from search_word
+           where search_word.word = any(array(
+             select overlay(term.word placing reverse(substr(term.word, place, 2)) from place)
+             from generate_series(1, length(term.word) - 1) as place
+             union all
+             select regexp_replace(term.word, '([aou])e', '\\1', 'g')
+           ))
+           union
+           select known.word, 1
+           from generate_series(1, 4) as place
+           cross join lateral (
+             select search_word.word
+             from search_word
+             where search_word.word like overlay(term.word placing '_' from place)
+           ) as known
+           where term.word ~ '^[[:alpha:]]{4}$'
+           union
+           (
+             select search_word.word, similarity(search_word.word, term.word)
+             from search_word
+             where search_word.word % term.word
+             order by similarity(search_word.word, term.word) desc, search_word.word
+             limit ${CORRECTIONS_MAX}
+           )`
+
 // Numbers are not known words, so their beginnings are asked of the index itself.
 const resolveWords = sql<{ query: string | null; exact: string; of_era: string; variants: number }>(
   'products.resolve_search',
@@ -54,10 +86,13 @@ const resolveWords = sql<{ query: string | null; exact: string; of_era: string; 
      select term.word, known.word as variant
      from term
      cross join lateral (
-       select search_word.word
-       from search_word
-       where search_word.word % term.word
-       order by similarity(search_word.word, term.word) desc, search_word.word
+       select word
+       from (
+         select word, likeness, max(likeness) over () as best
+         from (${likeWords}) as candidate
+       ) as compared
+       where best < ${SAME_LETTERS} or likeness = ${SAME_LETTERS}
+       order by likeness desc, word
        limit ${CORRECTIONS_MAX}
      ) as known
      where has_variants

@@ -198,6 +198,7 @@ describe('search', () => {
     await create(shop, { name: 'Dark chocolate', description: 'with sea salt' })
     await create(shop, { name: 'Chocolate box', description: 'milk and dark' })
     await create(shop, { name: 'Straßenkreide', description: 'bunt' })
+    for (const name of ['Tür aus Eiche', 'The lamp', 'Chair']) await create(shop, { name })
     await create(shop, { name: '100% O’Neil: a|b & !c', description: "it's (fine)" })
   })
 
@@ -227,8 +228,19 @@ describe('search', () => {
     ['sensha', 'Sencha'],
     ['grüntea', 'Grüntee'],
     ['strasenkreide', 'Straßenkreide'],
+    ['gruentee', 'Grüntee'],
+    ['tuer', 'Tür aus Eiche'],
+    ['teh', 'The lamp'],
+    ['lapm', 'The lamp'],
+    ['lanp', 'The lamp'],
+    ['chiar', 'Chair'],
   ])('the typo in %j is forgiven', async (q, name) => {
     expect(await namesOf({ q })).toContain(name)
+  })
+
+  test('what has the letters of a known word is that word and none that is like it', async () => {
+    await create(shop, { name: 'Chain' })
+    expect(await namesOf({ q: 'chari' })).toEqual(['Chair'])
   })
 
   test('the ending of a compound word is found', async () => {

@@ -66,7 +66,8 @@ function BasketView({ cart }: { cart: Cart }) {
     )
   }
   const available = cart.items.filter((item) => item.available)
-  const isMixed = cart.total === null && available.length > 0
+  const currencies = new Set(available.map(({ unitPrice }) => unitPrice.currency))
+  const hindrance = currencies.size > 1 ? basket.mixed : basket.tooLarge
   return (
     <div class="basket-room">
       <ul class="lines">
@@ -80,7 +81,7 @@ function BasketView({ cart }: { cart: Cart }) {
           <span>{basket.total}</span>
           <strong class="price">{cart.total === null ? '—' : money(cart.total)}</strong>
         </p>
-        {isMixed && <p class="finding">{basket.mixed}</p>}
+        {cart.total === null && available.length > 0 && <p class="finding">{hindrance}</p>}
         {user.value === undefined ? (
           <a class="button wide" href={linkTo('login', {}, { next: linkTo('basket') })}>
             {basket.logInToOrder}

@@ -50,6 +50,7 @@ export const shop: typeof english = {
     summary: 'Übersicht',
     gone: 'Nicht mehr im Angebot; nimm es heraus, um den Rest zu bestellen.',
     mixed: 'Diese Preise haben verschiedene Währungen. Bestelle sie nacheinander.',
+    tooLarge: 'Das ist mehr, als in eine Bestellung passt.',
     logInToOrder: 'Zum Bestellen anmelden',
     order: 'Bestellen',
     ordering: 'Wird bestellt',

@@ -52,6 +52,7 @@ export const shop = {
     priceChanged: (before: string) => `It cost ${before} when you put it in.`,
     priceSeen: 'All right',
     mixed: 'These prices are in different currencies. Order them one after the other.',
+    tooLarge: 'This is more than one order can hold.',
     logInToOrder: 'Log in to order',
     order: 'Place the order',
     ordering: 'Placing the order',
