@@ -78,7 +78,7 @@ export class Bus implements AsyncDisposable {
 
   /**
    * Starts applying events: batches of at most 256 in one transaction together with their inbox rows, so that each message has
-   * one effect. Two messages of one aggregate (or one `keyOf`) never share a batch. A batch that fails is tried again one by one.
+   * one effect. Those of one aggregate (or one `keyOf`) are applied one after the other. A batch that fails is tried again one by one.
    */
   consume<const E extends Event>(options: ConsumeOptions<E>): Consumer {
     if (this.#consumers.has(options.durable)) throw new Error(`There is a consumer ${options.durable} already`)

@@ -16,6 +16,8 @@ import { sql } from './statement.ts'
 import { STREAM, type Stream } from './stream.ts'
 
 const BATCH_MESSAGES_MAX = 256
+/** One after the other in one transaction, which keeps its locks for as long. */
+const BATCH_MESSAGES_OF_KEY_MAX = 32
 const ACK_TIMEOUT_MS = 3_000
 const BACKOFF_FIRST_MS = 100
 const BACKOFF_MAX_MS = 30_000
@@ -28,14 +30,23 @@ export interface ConsumeOptions<E extends Event> {
   readonly durable: string
   readonly events: readonly E[]
   /**
-   * Applies messages that were never applied before. Whatever it writes through `tx` commits together with their inbox
-   * rows. Throw `Unprocessable` for what can never be applied; any other error is tried again.
+   * Applies messages that were never applied before, of each key one. Whatever it writes through `tx` commits together with
+   * their inbox rows. It may be called several times in a transaction. Throw `Unprocessable` for what can never be applied;
+   * any other error is tried again. What it returns is called after the commit, to wake whoever works on what was written.
    */
-  readonly apply: (tx: Transaction, messages: readonly MessageOf<E>[]) => Promise<void>
-  /** Messages with the same key never share a batch. Default: the aggregate. */
+  readonly apply: (tx: Transaction, messages: readonly MessageOf<E>[]) => Promise<AfterCommit | void>
+  /** Messages with the same key are applied one after the other. Default: the aggregate. */
   readonly keyOf?: (message: MessageOf<E>) => string
-  /** Called after what `apply` wrote was committed, to wake whoever works on it. Must not throw. */
-  readonly afterCommit?: () => void
+}
+
+/** Must not throw. */
+type AfterCommit = () => void
+
+/** What a transaction did. */
+interface Applied {
+  /** Messages that were new. */
+  readonly count: number
+  readonly afterCommit: readonly AfterCommit[]
 }
 
 export interface ConsumerContext {
@@ -64,8 +75,8 @@ const insertInbox = sql<{ message_id: string }>(
 export class Consumer implements AsyncDisposable {
   readonly durable: string
   readonly #events: readonly Event[]
-  readonly #apply: (tx: Transaction, messages: readonly Message[]) => Promise<void>
-  readonly #afterCommit: (() => void) | undefined
+  readonly #apply: (tx: Transaction, messages: readonly Message[]) => Promise<AfterCommit | void>
+  readonly #keyOf: (message: Message) => string
   readonly #context: ConsumerContext
   readonly #closed = new AbortController()
   readonly #queue: DeliveryQueue
@@ -77,12 +88,9 @@ export class Consumer implements AsyncDisposable {
     this.durable = options.durable
     this.#events = options.events
     this.#apply = options.apply
-    this.#afterCommit = options.afterCommit
+    this.#keyOf = options.keyOf ?? ((message) => `${message.event.aggregate} ${message.aggregateId}`)
     this.#context = context
-    this.#queue = new DeliveryQueue(
-      options.keyOf ?? ((message) => `${message.event.aggregate} ${message.aggregateId}`),
-      BATCH_MESSAGES_MAX,
-    )
+    this.#queue = new DeliveryQueue(this.#keyOf, BATCH_MESSAGES_MAX, BATCH_MESSAGES_OF_KEY_MAX)
     this.#reception = new Reception({
       ...context,
       durable: this.durable,
@@ -193,23 +201,41 @@ export class Consumer implements AsyncDisposable {
 
   async #commit(arrived: readonly Message[], also?: (tx: Transaction) => Promise<void>): Promise<number> {
     const { database, onCommit, tracing } = this.#context
-    const commit = async (messages: readonly Message[]): Promise<number> =>
+    const commit = async (messages: readonly Message[]): Promise<Applied> =>
       await database.transaction(async (tx) => {
         const rows = await tx.query(insertInbox, [this.durable, messages.map(({ id }) => id)])
         const unseen = new Set(rows.map((row) => row.message_id))
         const fresh = messages.filter(({ id }) => unseen.has(id))
-        if (fresh.length > 0) await this.#apply(tx, fresh)
+        const afterCommit: AfterCommit[] = []
+        // The first has one of each key, so it locks what those after it lock, and two batches cannot wait for each other.
+        for (const wave of this.#waves(fresh)) {
+          const wake = await this.#apply(tx, wave)
+          if (wake !== undefined) afterCommit.push(wake)
+        }
         await also?.(tx)
-        return fresh.length
+        return { count: fresh.length, afterCommit }
       })
-    const count = await (tracing === undefined
+    const { count, afterCommit } = await (tracing === undefined
       ? commit(arrived)
       : withApplySpans(tracing, this.durable, arrived, commit))
-    if (count > 0) {
-      onCommit()
-      this.#afterCommit?.()
-    }
+    if (count > 0) onCommit()
+    for (const wake of afterCommit) wake()
     return count
+  }
+
+  /** The first message of each key, then the second of those that have one, and so on: each in the order they came. */
+  #waves(messages: readonly Message[]): readonly (readonly Message[])[] {
+    const waves: Message[][] = []
+    const counts = new Map<string, number>()
+    for (const message of messages) {
+      const key = this.#keyOf(message)
+      const count = counts.get(key) ?? 0
+      counts.set(key, count + 1)
+      const wave = waves[count]
+      if (wave === undefined) waves.push([message])
+      else wave.push(message)
+    }
+    return waves
   }
 
   /** What a newer replica may understand is left to it first; after that, whatever nobody understood is a dead letter. */

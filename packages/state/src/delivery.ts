@@ -43,13 +43,16 @@ export interface Batch {
 export class DeliveryQueue {
   readonly #keyOf: (message: Message) => string
   readonly #sizeMax: number
+  readonly #sizeMaxOfKey: number
   #waiting: Delivery[] = []
   #isClosed = false
   #resume = (): void => undefined
 
-  constructor(keyOf: (message: Message) => string, sizeMax: number) {
+  /** A batch has at most `sizeMax` messages, and of each key at most `sizeMaxOfKey`. */
+  constructor(keyOf: (message: Message) => string, sizeMax: number, sizeMaxOfKey: number) {
     this.#keyOf = keyOf
     this.#sizeMax = sizeMax
+    this.#sizeMaxOfKey = sizeMaxOfKey
   }
 
   /** A second delivery of a message that still waits takes the place of the first. */
@@ -63,7 +66,7 @@ export class DeliveryQueue {
     this.#resume()
   }
 
-  /** The next batch: in order, but of each key only the first. Empty when the queue was closed. */
+  /** The next batch, in order. Empty when the queue was closed. */
   async next(): Promise<Batch> {
     while (this.#waiting.length === 0 && !this.#isClosed) {
       await new Promise<void>((resolve) => {
@@ -71,7 +74,7 @@ export class DeliveryQueue {
       })
     }
     if (this.#isClosed) return { understood: [], refused: [] }
-    const keys = new Set<string>()
+    const counts = new Map<string, number>()
     const understood: Delivery[] = []
     const refused: Delivery[] = []
     const later: Delivery[] = []
@@ -81,9 +84,10 @@ export class DeliveryQueue {
         continue
       }
       const key = this.#keyOf(delivery.message)
-      if (understood.length >= this.#sizeMax || keys.has(key)) later.push(delivery)
+      const count = counts.get(key) ?? 0
+      if (understood.length >= this.#sizeMax || count >= this.#sizeMaxOfKey) later.push(delivery)
       else understood.push(delivery)
-      keys.add(key)
+      counts.set(key, count + 1)
     }
     this.#waiting = later
     return { understood, refused }

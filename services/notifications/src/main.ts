@@ -1,5 +1,4 @@
 import { createApp, listen, registerRoutes, runService, type RunningService, type ServiceContext } from '@saas/http'
-import type { MailKind } from '@saas/contracts'
 import { State } from '@saas/state'
 import { notificationsVariables, type NotificationsConfig } from './config.ts'
 import { Courier } from './courier.ts'
@@ -94,18 +93,16 @@ export async function startNotifications(
     notificationsHandlers({ bus, courier, clock, mails: new MailList(database), schedules: new Schedules(database) }),
   )
 
-  // One batch is applied at a time, so these are those of the one that was just committed.
-  let queued: readonly MailKind[] = []
   bus.startRelay()
   bus.consume({
     durable: 'notifications',
     events: consumedEvents,
     apply: async (tx, messages) => {
-      queued = await applyEvents(tx, messages, { now: clock.now(), cartReminderMs })
-    },
-    afterCommit: () => {
-      for (const kind of queued) metrics.count(kind, 'queued')
-      courier.nudge()
+      const queued = await applyEvents(tx, messages, { now: clock.now(), cartReminderMs })
+      return () => {
+        for (const kind of queued) metrics.count(kind, 'queued')
+        courier.nudge()
+      }
     },
   })
   presence.start(() => courier.nudge())

@@ -36,7 +36,7 @@ const recordSales = sql(
        cancelled_at = coalesce(sale.cancelled_at, excluded.cancelled_at)`,
 )
 
-/** Brings the copies of products up to date. Two messages of one product never share a batch. */
+/** Brings the copies of products up to date. No two of `messages` are of one product. */
 export async function applyProducts(tx: Transaction, messages: readonly ProductMessage[]): Promise<void> {
   if (messages.length === 0) return
   const rows = messages.map(({ subject, data, aggregateVersion, time }) => ({

@@ -29,21 +29,20 @@ export function followEvents(context: {
   readonly watch: DecisionWatch
 }): void {
   const { bus, clock, watch } = context
-  let changed: readonly string[] = []
   bus.consume({
     durable: 'orders',
     events: consumed,
     apply: async (tx, messages) => {
-      changed = await applyEvents(tx, messages, clock)
+      const changed = await applyEvents(tx, messages, clock)
+      // Our own decisions need not come back through the broker to be seen.
+      return () => {
+        for (const orderId of changed) watch.nudge(orderId)
+      }
     },
-    // One statement decides a batch, so an order must not be in it twice, whoever wrote the messages.
+    // One statement decides many, so an order must not be in it twice, whoever wrote the messages.
     keyOf: ({ data }) => {
       if ('orderId' in data) return data.orderId
       return 'userId' in data ? data.userId : data.productId
-    },
-    // Our own decisions need not come back through the broker to be seen.
-    afterCommit: () => {
-      for (const orderId of changed) watch.nudge(orderId)
     },
   })
   bus.subscribe(

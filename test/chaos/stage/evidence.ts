@@ -53,7 +53,10 @@ async function unfinished({ databases, bus }: Ways): Promise<string[]> {
     if (elsewhere !== undefined) left.push(`${service} has not noticed that the stream is another`)
     const info = await manager.consumers.info(STREAM, service).catch(() => undefined)
     if (info === undefined) left.push(`${service} has no consumer`)
-    else if (info.num_pending + info.num_ack_pending > 0) left.push(`${service} has messages to apply`)
+    else if (info.num_pending + info.num_ack_pending > 0) {
+      const { num_pending: waiting, num_ack_pending: underWay, num_redelivered: again } = info
+      left.push(`${service} has messages to apply: ${waiting} wait, ${underWay} are under way, ${again} came again`)
+    }
   }
   const orders = await databases.orders?.query<{ count: number }>(
     `select count(*)::int as count from orders where status = 'pending'`,
