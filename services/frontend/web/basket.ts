@@ -35,6 +35,7 @@ interface SentLine extends Line {
 
 const STORED_KEY = 'basket'
 const MERGE_KEY = 'basket-merge'
+const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 const lines = signal<readonly Line[]>(stored())
 const server = signal<Cart | undefined>(undefined)
@@ -135,8 +136,6 @@ function stored(): readonly Line[] {
 function isSamePrice(seen: Money, now: Money): boolean {
   return seen.amount === now.amount && seen.currency === now.currency
 }
-
-const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** Whether the shop would take it: one line that it refuses would keep all others from being joined, for ever. */
 function isLine(value: unknown): value is SentLine {
