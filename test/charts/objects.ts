@@ -1,4 +1,5 @@
 import type { V1Container, V1JobTemplateSpec, V1PodSpec, V1PodTemplateSpec } from '@kubernetes/client-node'
+import { needs, serviceNames } from '@saas/contracts'
 import type { Rendered } from './helm.ts'
 
 /** The pod template of whatever makes pods; a pod is its own. */
@@ -138,16 +139,23 @@ export function containerEnvironment(
   return environment
 }
 
-/** The containers of our images whose Node does not know how much memory it has: three quarters of the limit for the heap. */
+/**
+ * The containers of our images whose Node does not know how much memory it has: three quarters of the limit for the heap, without
+ * what a service that has pictures sets aside for decoding them.
+ */
 export function heapsUnbounded(objects: readonly Rendered[]): readonly string[] {
+  const decoding = new Set<string>(serviceNames.filter((service) => needs[service].objectStore))
   return workloads(objects).flatMap(({ name, containers }) =>
     containers
       .filter(({ image = '' }) => image.includes('/saas/'))
-      .filter(({ env = [], resources }) => {
+      .filter(({ name: container, env = [], resources }) => {
         const limit = String(resources?.limits?.['memory'])
         const mebibytes = Number.parseInt(limit) * (limit.endsWith('Gi') ? 1024 : 1)
         const told = env.find((variable) => variable.name === 'NODE_OPTIONS')?.value
-        return told !== `--max-old-space-size=${Math.floor((mebibytes * 3) / 4)}`
+        const aside = decoding.has(container) ? Math.min(160, Math.floor((mebibytes * 2) / 5)) : 0
+        const forPictures = env.find((variable) => variable.name === 'PICTURE_MEMORY_MIB')?.value
+        if (Number(forPictures ?? 0) !== aside) return true
+        return told !== `--max-old-space-size=${Math.floor(((mebibytes - aside) * 3) / 4)}`
       })
       .map((container) => `${name} ${container.name}`),
   )

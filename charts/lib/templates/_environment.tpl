@@ -22,7 +22,11 @@ PUBLIC_URL: {{ $global.publicUrl | quote }}
 LOG_LEVEL: {{ .Values.logLevel | quote }}
 OTEL_EXPORTER_OTLP_ENDPOINT: {{ $global.tracing.endpoint | quote }}
 OTEL_TRACES_SAMPLER_ARG: {{ $global.tracing.share | toString | quote }}
+{{- if $needs.objectStore }}
+{{ include "saas.memoryWithPictures" .Values.resources }}
+{{- else }}
 {{ include "saas.nodeOptions" .Values.resources }}
+{{- end }}
 {{- if $needs.database }}
 {{ include "saas.databaseUrl" (list . "DATABASE_URL" "uri") }}
 {{- end }}

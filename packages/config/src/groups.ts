@@ -117,6 +117,12 @@ export const objectStore = {
     secret: true,
     example: 'secret-key',
   }),
+  pictureMemoryMiB: integer('PICTURE_MEMORY_MIB', 64, 1_024, {
+    description:
+      'Memory that decoding one picture may take, in MiB, besides what the service itself has; one that takes more is refused',
+    default: '160',
+    example: '160',
+  }),
 }
 
 /** What only auth reads. */

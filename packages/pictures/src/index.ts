@@ -1,2 +1,4 @@
-export { PICTURE_MEDIA_TYPE, pictureHeaders, readPicture, renderSizes, type Crop, type Rendering } from './picture.ts'
+export { PictureDecoder } from './picture-decoder.ts'
+export { PICTURE_MEDIA_TYPE, pictureHeaders, readPicture } from './picture.ts'
 export { newPictureKey, PictureStore } from './picture-store.ts'
+export type { Crop, RenderedPicture, Rendering } from './rendering.ts'

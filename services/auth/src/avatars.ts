@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { avatarSizes, ProblemError, problems } from '@saas/contracts'
 import type { Logger } from '@saas/http'
-import { newPictureKey, PictureStore, readPicture, renderSizes, type Crop } from '@saas/pictures'
+import { newPictureKey, PictureStore, readPicture, type Crop, type PictureDecoder } from '@saas/pictures'
 import { sql, type Database, type ObjectStore, type StoredObject } from '@saas/state'
 import type { Clock } from '@saas/config'
 import { accountColumns, type Account } from './accounts.ts'
@@ -56,6 +56,7 @@ const deleteOrphan = sql('auth.delete_avatar_orphan', 'delete from avatar_orphan
 export class Avatars {
   readonly #database: Database
   readonly #pictures: PictureStore<AvatarSize>
+  readonly #decoder: PictureDecoder
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #throttle: Throttle
@@ -63,6 +64,7 @@ export class Avatars {
   constructor(options: {
     readonly database: Database
     readonly objects: ObjectStore
+    readonly decoder: PictureDecoder
     readonly clock: Clock
     readonly logger: Logger
     readonly throttle: Throttle
@@ -70,6 +72,7 @@ export class Avatars {
     this.#database = options.database
     const sizes = Object.keys(avatarSizes) as AvatarSize[]
     this.#pictures = new PictureStore({ objects: options.objects, folder: 'avatar', sizes })
+    this.#decoder = options.decoder
     this.#clock = options.clock
     this.#logger = options.logger
     this.#throttle = options.throttle
@@ -82,7 +85,8 @@ export class Avatars {
    */
   async put(accountId: string, upload: Readable, client: Client, crop?: Crop): Promise<Account> {
     await this.#throttle.take('picture', accountId, client.network)
-    const { pictures } = await renderSizes(await readPicture(upload), { sizes: avatarSizes, fit: 'square', crop })
+    const file = await readPicture(upload)
+    const { pictures } = await this.#decoder.render(file, { sizes: avatarSizes, fit: 'square', crop })
     const key = newPictureKey()
     await this.#database.write(insertOrphan, [key, new Date(this.#clock.now().getTime() + UPLOAD_MAX_MS)])
     await this.#pictures.put(key, pictures)

@@ -9,6 +9,7 @@ import {
   type RunningService,
   type ServiceContext,
 } from '@saas/http'
+import { PictureDecoder } from '@saas/pictures'
 import { State } from '@saas/state'
 import { AccessTokens } from './access-token.ts'
 import { AccountDeletion } from './account-deletion.ts'
@@ -77,7 +78,8 @@ export async function startAuth(
   const requests = stack.use(new AccountRequests({ ...basics, secrets }))
   const audit = new Audit(basics)
   const sessions = new Sessions({ ...basics, accessTokens, audit, revocations })
-  const avatars = new Avatars({ ...basics, objects, throttle })
+  const decoder = stack.use(new PictureDecoder({ memoryMaxMiB: config.pictureMemoryMiB }))
+  const avatars = new Avatars({ ...basics, objects, decoder, throttle })
   const refusals = new RefusalLog(basics)
   const gate = new Gate({ policy: new Policy(allRoutes), accessTokens, revocations, refusals, ...config, clock })
 

@@ -153,7 +153,7 @@ describe('profile pictures', () => {
     expect((await put(picture, other.as)).statusCode).toBe(200)
   })
 
-  test('are decoded two at a time; beyond those that may wait, others are told to come again, and auth goes on', async () => {
+  test('are decoded one at a time; beyond those that may wait, others are told to come again, and auth goes on', async () => {
     const large = await drawn(2_000)
     const painters = await Promise.all(Array.from({ length: 3 }, async () => await newUser(auth)))
     const answered: string[] = []

@@ -9,6 +9,7 @@ import {
   type RunningService,
   type ServiceContext,
 } from '@saas/http'
+import { PictureDecoder } from '@saas/pictures'
 import { State } from '@saas/state'
 import { productsVariables, type ProductsConfig } from './config.ts'
 import { consumeEvents } from './events.ts'
@@ -49,7 +50,8 @@ export async function startProducts(
   const products = new Products({ database, bus, clock })
   const stock = new Stock({ database, bus, clock })
   const imports = new ProductImport({ database, bus, clock })
-  const pictures = new Pictures({ database, bus, objects, clock, logger })
+  const decoder = resources.use(new PictureDecoder({ memoryMaxMiB: config.pictureMemoryMiB }))
+  const pictures = new Pictures({ database, bus, objects, decoder, clock, logger })
   const history = new ProductHistory(database)
   const list = new ProductList(database)
   const facets = new Facets(database)

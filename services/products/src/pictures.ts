@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import type { Clock } from '@saas/config'
 import { pictureSizes, problems, ProblemError, productsEvents } from '@saas/contracts'
 import type { Logger } from '@saas/http'
-import { newPictureKey, PictureStore, readPicture, renderSizes } from '@saas/pictures'
+import { newPictureKey, PictureStore, readPicture, type PictureDecoder } from '@saas/pictures'
 import { sql, type Bus, type Database, type ObjectStore, type StoredObject } from '@saas/state'
 import { v7 as uuidv7 } from 'uuid'
 import {
@@ -107,6 +107,7 @@ export class Pictures {
   readonly #database: Database
   readonly #bus: Bus
   readonly #store: PictureStore<PictureSize>
+  readonly #decoder: PictureDecoder
   readonly #clock: Clock
   readonly #logger: Logger
 
@@ -114,12 +115,14 @@ export class Pictures {
     readonly database: Database
     readonly bus: Bus
     readonly objects: ObjectStore
+    readonly decoder: PictureDecoder
     readonly clock: Clock
     readonly logger: Logger
   }) {
     this.#database = parts.database
     this.#bus = parts.bus
     this.#store = new PictureStore({ objects: parts.objects, folder: 'picture', sizes })
+    this.#decoder = parts.decoder
     this.#clock = parts.clock
     this.#logger = parts.logger
   }
@@ -130,10 +133,8 @@ export class Pictures {
    * @throws {ProblemError} `image-not-accepted`, `not-found`, `dependency-unavailable`
    */
   async put(place: PicturePlace, upload: Readable, author: Author): Promise<TaggedProduct> {
-    const { pictures, width, height } = await renderSizes(await readPicture(upload), {
-      sizes: pictureSizes,
-      fit: 'whole',
-    })
+    const file = await readPicture(upload)
+    const { pictures, width, height } = await this.#decoder.render(file, { sizes: pictureSizes, fit: 'whole' })
     const key = newPictureKey()
     await this.#database.write(insertOrphan, [key, new Date(this.#clock.now().getTime() + UPLOAD_MAX_MS)])
     await this.#store.put(key, pictures)

@@ -1,14 +1,22 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
 import { parseEnv } from 'node:util'
 
 const START_TIMEOUT_MS = 60_000
 const PROBE_INTERVAL_MS = 50
+const PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
 const PLACEHOLDER = 'replace-with-32-random-bytes-in-base64url'
 /** 32 bytes in base64url. It opens nothing: nobody can reach the process that has it. */
 const KEY = 'A'.repeat(43)
+
+/** What of `@saas/pictures` is used, which is there in images of services that have pictures. */
+interface Pictures {
+  readonly PictureDecoder: new () => AsyncDisposable & { render(file: Buffer, rendering: object): Promise<unknown> }
+}
 
 /**
  * In the Dockerfile: starts the service in its own image, with nothing that it depends on, until it answers, and stops it. What
@@ -26,8 +34,18 @@ async function warmUp(exampleFile: string): Promise<void> {
   service.kill('SIGTERM')
   const [code] = await ended
   if (code !== 0) throw new Error(`It ended with ${code} when it was told to stop.`)
+  if (existsSync('node_modules/@saas/pictures')) await decodePicture()
   // Finds no Postgres, which says nothing about the image.
   if (existsSync('src/migrate.ts')) await once(start('src/migrate.ts', 'ignore'), 'exit')
+}
+
+/** A picture of one pixel, by the process that a service starts for its pictures. */
+async function decodePicture(): Promise<void> {
+  const { PictureDecoder } = (await import(
+    pathToFileURL(resolve('node_modules/@saas/pictures/src/index.ts')).href
+  )) as Pictures
+  await using decoder = new PictureDecoder()
+  await decoder.render(Buffer.from(PIXEL, 'base64'), { sizes: { small: 1 }, fit: 'square' })
 }
 
 /** `.env.example` with keys that parse, and one for each service. */
