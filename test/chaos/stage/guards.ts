@@ -60,8 +60,8 @@ export const guards: readonly Guard[] = [
     mutations: [
       {
         file: 'packages/state/src/publisher.ts',
-        from: 'client.publish(row.subject, row.body, { headers: encodeHeaders(row, this.#service), timeout: ACK_TIMEOUT_MS }),',
-        to: 'row.aggregate_version > 1 ? Promise.resolve({ seq: 1, duplicate: true }) : client.publish(row.subject, row.body, { headers: encodeHeaders(row, this.#service), timeout: ACK_TIMEOUT_MS }),',
+        from: 'ack: await client.publish(row.subject, row.body, { ...options, headers, timeout: ACK_TIMEOUT_MS }),',
+        to: "ack: row.aggregate_version > 1 ? { stream: '', seq: 1, duplicate: true } : await client.publish(row.subject, row.body, { ...options, headers, timeout: ACK_TIMEOUT_MS }),",
       },
     ],
     provocation: 'nothing',
