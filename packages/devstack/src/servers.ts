@@ -41,7 +41,7 @@ export interface StartServersOptions<Name extends ServerName = ServerName> {
   readonly logsDirectory?: string
   /** Fixed development passwords unless told otherwise: the servers listen on 127.0.0.1 only. */
   readonly secrets?: ServerSecrets
-  /** False for tests: Postgres trades safety against a crash of the whole machine for speed. */
+  /** False for tests: Postgres trades safety against a crash of the whole machine for speed, and its data may be in memory. */
   readonly durable?: boolean
 }
 
@@ -74,6 +74,7 @@ export async function startServers<Name extends ServerName = ServerName>(
           password: secrets.postgresPassword,
           logFile: join(logs, 'postgres.log'),
           durable,
+          inMemory: !durable,
           step,
           ...portOf(ports.postgres),
         }),

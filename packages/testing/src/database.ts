@@ -42,9 +42,10 @@ export async function cloneDatabase(service: ServiceName, options: CloneOptions 
   const template = await ensureTemplate(postgresUrl, service, directory)
   const provision = provisionOf(service)
   const name = `${service}_${randomBytes(6).toString('hex')}`
-  await withClient(postgresUrl, async (client) => {
+  await asAdministrator(postgresUrl, async (client) => {
     await client.query(
-      `create database ${escapeIdentifier(name)} template ${escapeIdentifier(template)} owner ${escapeIdentifier(provision.migratorRole)}`,
+      // As files, which brings what the template's connections have learnt of the catalogue along; a clone by the write-ahead log learns it anew.
+      `create database ${escapeIdentifier(name)} template ${escapeIdentifier(template)} strategy file_copy owner ${escapeIdentifier(provision.migratorRole)}`,
     )
   })
   const adminUrl = urlOf(postgresUrl, name)
@@ -123,7 +124,7 @@ function hashOf(directories: readonly string[]): string {
 
 async function dropUnlessUsed(postgresUrl: string, name: string): Promise<void> {
   const connections = async (): Promise<string[]> =>
-    await withClient(postgresUrl, async (client) => {
+    await asAdministrator(postgresUrl, async (client) => {
       const { rows } = await client.query<{ application_name: string }>(
         'select application_name from pg_stat_activity where datname = $1',
         [name],
@@ -138,7 +139,7 @@ async function dropUnlessUsed(postgresUrl: string, name: string): Promise<void> 
     },
     { timeoutMs: LEAK_TIMEOUT_MS },
   ).catch(() => undefined)
-  await withClient(postgresUrl, (client) =>
+  await asAdministrator(postgresUrl, (client) =>
     client.query(`drop database if exists ${escapeIdentifier(name)} with (force)`),
   )
   if (left.length > 0) throw new Error(`Connections to ${name} were left open: ${left.join(', ')}`)
@@ -184,6 +185,15 @@ class KeptClient implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#idle?.end()
   }
+}
+
+let administrator: KeptClient | undefined
+
+/** On a connection that stays for the next database. A Postgres of a test's own is asked anew each time: it may be killed. */
+async function asAdministrator<T>(postgresUrl: string, ask: (client: Client) => Promise<T>): Promise<T> {
+  if (postgresUrl !== sharedServers().postgresUrl) return await withClient(postgresUrl, ask)
+  administrator ??= new KeptClient(postgresUrl)
+  return await administrator.use(ask)
 }
 
 async function withClient<T>(url: string, use: (client: Client) => Promise<T>): Promise<T> {

@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { devstackDirectory, startServers } from '@saas/devstack'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { devstackDirectory, forgetPostgres, startServers, stopLeftovers } from '@saas/devstack'
 import type { TestProject } from 'vitest/node'
 
 /** Where the servers of this run are, for the fixtures. */
@@ -22,9 +22,6 @@ declare module 'vitest' {
   }
 }
 
-/** Names the folder of Postgres' data, which may be elsewhere. */
-const DATA_NOTE = 'postgres-data'
-
 /**
  * Starts what all test files share, once a run: Postgres and the object store. It starts NATS and the mailbox too, so
  * that their programs are there; each test has its own of those.
@@ -34,12 +31,13 @@ const DATA_NOTE = 'postgres-data'
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const runs = join(devstackDirectory, 'test')
   mkdirSync(runs, { recursive: true })
+  // A server that a killed run left behind would go on to write into what is removed here.
+  await stopLeftovers()
   for (const name of readdirSync(runs)) {
     if (!isAlive(Number(name.split('-')[1]))) removeRun(join(runs, name))
   }
   const directory = mkdtempSync(join(runs, `run-${process.pid}-`))
   const servers = await startServers({ directory, durable: false })
-  writeFileSync(join(directory, DATA_NOTE), dirname(servers.postgres.dataDirectory))
   const { endpoint, region, accessKey, secretKey } = servers.objectStore
   project.provide('servers', {
     directory,
@@ -53,8 +51,9 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
 }
 
 function removeRun(directory: string): void {
-  const note = join(directory, DATA_NOTE)
-  if (existsSync(note)) rmSync(readFileSync(note, 'utf8'), { recursive: true, force: true })
+  // Their data may be elsewhere: the shared server's, and those of the tests' own (`postgres-…`).
+  for (const name of ['postgres', ...readdirSync(directory).filter((entry) => entry.startsWith('postgres-'))])
+    forgetPostgres(join(directory, name))
   rmSync(directory, { recursive: true, force: true })
 }
 

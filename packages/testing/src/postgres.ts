@@ -1,6 +1,4 @@
-import { rmSync } from 'node:fs'
-import { dirname } from 'node:path'
-import { startPostgres, type PostgresServer } from '@saas/devstack'
+import { forgetPostgres, startPostgres, type PostgresServer } from '@saas/devstack'
 import { newDirectory } from './servers.ts'
 
 /** A Postgres of a test's own, to be killed (`child.kill()`), frozen (`child.pause()`) and started again (`child.restart()`). */
@@ -8,7 +6,8 @@ export type TestPostgres = PostgresServer
 
 /** Starts a Postgres that this test may break. Takes about a second: share it within a file. */
 export async function testPostgres(): Promise<TestPostgres> {
-  const server = await startPostgres({ directory: newDirectory('postgres'), password: 'for-tests', durable: false })
+  const directory = newDirectory('postgres')
+  const server = await startPostgres({ directory, password: 'for-tests', durable: false, inMemory: true })
   return {
     child: server.child,
     port: server.port,
@@ -16,7 +15,7 @@ export async function testPostgres(): Promise<TestPostgres> {
     dataDirectory: server.dataDirectory,
     [Symbol.asyncDispose]: async () => {
       await server[Symbol.asyncDispose]()
-      rmSync(dirname(server.dataDirectory), { recursive: true, force: true })
+      forgetPostgres(directory)
     },
   }
 }

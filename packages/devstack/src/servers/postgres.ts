@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import {
   chownSync,
   cpSync,
@@ -18,9 +17,10 @@ import { Child } from '../child.ts'
 import { run } from '../fetch/run.ts'
 import { freePort } from '../ports.ts'
 import type { ProgressStep } from '../progress.ts'
+import { fingerprint, makeMemoryFolder, memoryFolderOf } from './memory.ts'
 
 export interface PostgresOptions {
-  /** Where the data lives; elsewhere, when root starts it and the user `nobody` cannot reach this folder. */
+  /** Where the data lives; elsewhere, when root starts it and the user `nobody` cannot reach this folder, or in memory. */
   readonly directory: string
   readonly password: string
   readonly port?: number
@@ -28,6 +28,8 @@ export interface PostgresOptions {
   readonly step?: ProgressStep
   /** False for tests: a crash of the machine may lose data, a crash of Postgres may not. */
   readonly durable?: boolean
+  /** Puts the data in memory where there is plenty, for data that nobody keeps. */
+  readonly inMemory?: boolean
 }
 
 /** A running Postgres. */
@@ -48,7 +50,8 @@ const RUNS_AS_ROOT = process.getuid?.() === 0
 /** Starts Postgres 18 from the package of this platform, made ready on first use. Throws ServerStartError. */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
   mkdirSync(dirname(resolve(options.directory)), { recursive: true })
-  const directory = reachableDirectory(options.directory)
+  const memory = options.inMemory === true ? makeMemoryFolder(options.directory) : undefined
+  const directory = memory ?? reachableDirectory(options.directory)
   const binaries = reachableBinaries()
   const port = options.port ?? (await freePort())
   const dataDirectory = join(directory, 'data')
@@ -80,8 +83,20 @@ export function postgresPrograms(): string {
 
 /** Removes the data of a folder that Postgres was started with, wherever it really lives. */
 export function forgetPostgres(directory: string): void {
-  for (const folder of [directory, reachableDirectory(directory)]) rmSync(folder, { recursive: true, force: true })
+  for (const folder of [directory, reachableDirectory(directory), memoryFolderOf(directory)])
+    rmSync(folder, { recursive: true, force: true })
 }
+
+const FOR_TESTS = [
+  'fsync=off',
+  'full_page_writes=off',
+  // Tests connect thousands of times: the password is hashed once, and checked all the same.
+  'scram_iterations=1',
+  // What is written ahead may be in memory.
+  'max_wal_size=256MB',
+  // What the processes share is a file of the data folder and goes with it, also when the server was killed.
+  'dynamic_shared_memory_type=mmap',
+]
 
 function settings(port: number, durable: boolean): string[] {
   return [
@@ -92,7 +107,7 @@ function settings(port: number, durable: boolean): string[] {
     'log_line_prefix=%m [%p] %q%u@%d ',
     'timezone=UTC',
     'log_timezone=UTC',
-    ...(durable ? [] : ['fsync=off', 'full_page_writes=off']),
+    ...(durable ? [] : FOR_TESTS),
   ]
 }
 
@@ -173,8 +188,4 @@ function isReachable(folder: string): boolean {
     if (existsSync(current) && (statSync(current).mode & 0o001) === 0) return false
     if (current === dirname(current)) return true
   }
-}
-
-function fingerprint(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 12)
 }
