@@ -81,10 +81,15 @@ export function settings(set: Readonly<Record<string, unknown>>): readonly strin
   return Object.entries(set).map(([path, value]) => `--set-json=${path}=${JSON.stringify(value)}`)
 }
 
-/** The same, parsed strictly: a key that stands twice is an error. */
+/** The same, parsed strictly: a key that stands twice is an error. What many tests look at is rendered once a process. */
 export async function rendered(options: RenderOptions = {}): Promise<readonly Rendered[]> {
-  return parsed(await renderedText(options))
+  const key = JSON.stringify(options)
+  const text = renders.get(key) ?? renderedText(options)
+  renders.set(key, text)
+  return parsed(await text)
 }
+
+const renders = new Map<string, Promise<string>>()
 
 export function parsed(text: string): readonly Rendered[] {
   return text.split(/^---$/m).flatMap((part) => {

@@ -67,7 +67,7 @@ export async function connectState(
 }
 
 const insertOutbox = sql(
-  'test.insert_outbox',
+  'test.insert_product_event',
   `insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data)
    values ($1, 'product', $2, $3, $4, $5::jsonb)`,
 )

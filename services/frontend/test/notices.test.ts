@@ -1,9 +1,12 @@
-import { expect, test, vi } from 'vitest'
+import { afterAll, expect, test, vi } from 'vitest'
 import { place, placeOf } from '../web/router.ts'
 
 // The browser's, where the language is looked up first.
 vi.stubGlobal('localStorage', { getItem: () => null })
 vi.stubGlobal('document', { documentElement: {} })
+afterAll(() => {
+  vi.unstubAllGlobals()
+})
 const { forgetNoticesOfOtherPages, notices, say } = await import('../web/notices.ts')
 
 test('good news leaves with the page it was said on, trouble and another filter of the page do not matter', () => {

@@ -1,10 +1,13 @@
 import { allProblems, fallbackLanguage, languages } from '@saas/contracts'
-import { expect, test, vi } from 'vitest'
+import { afterAll, expect, test, vi } from 'vitest'
 import { texts as english, type Texts } from '../web/texts/en/index.ts'
 
 // The browser's, where the language is looked up first.
 vi.stubGlobal('localStorage', { getItem: () => null })
 vi.stubGlobal('document', { documentElement: {} })
+afterAll(() => {
+  vi.unstubAllGlobals()
+})
 const { nameOfLanguage, pageLanguages } = await import('../web/language.ts')
 
 const folders = import.meta.glob<{ readonly texts: Texts }>('../web/texts/*/index.ts', { eager: true })

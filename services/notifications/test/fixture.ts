@@ -23,7 +23,7 @@ const MINUTE_MS = 60_000
 const TAKEN_WITHIN_MS = 5_000
 
 const insertOutbox = sql(
-  'test.insert_outbox',
+  'test.insert_event',
   `insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data)
    values ($1, $2, $3, $4, $5, $6::jsonb)`,
 )

@@ -74,7 +74,7 @@ export function placedData(orderId: string, lines: readonly Wanted[]): PlacedDat
 }
 
 const insertOutbox = sql(
-  'test.insert_outbox',
+  'test.insert_order_events',
   `insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data)
    select id, 'order', aggregate_id, aggregate_version, subject, data
    from jsonb_to_recordset($1::jsonb) as sent(id uuid, aggregate_id text, aggregate_version bigint, subject text, data jsonb)`,

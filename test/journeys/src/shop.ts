@@ -57,7 +57,7 @@ export async function startShop(providersAt: ProvidersAt = async () => []): Prom
   await using resources = new AsyncDisposableStack()
   const port = await freePort()
   const publicUrl = `http://localhost:${port}`
-  const building = buildPages()
+  building ??= buildPages()
   const [bus, objects, mailbox] = await Promise.all([testBus(), testObjectStore(), testMailbox()])
   for (const server of [mailbox, objects, bus]) resources.use(server)
 
@@ -150,6 +150,9 @@ export async function startShop(providersAt: ProvidersAt = async () => []): Prom
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
+
+/** Once a process: every shop serves the same pages. */
+let building: Promise<string> | undefined
 
 /** Builds the pages with Vite into a folder of this run. */
 async function buildPages(): Promise<string> {
