@@ -63,7 +63,8 @@ export const LanguageTag = Type.String({ pattern: '^[A-Za-z]{2,8}(-[A-Za-z0-9]{1
 export const Zone = Type.String({ maxLength: 64, pattern: '^[A-Za-z0-9_+/-]+$' })
 
 /** Where a retry after a lost answer must not act twice. `parseIdempotencyKey` checks the form. */
-export const KeyHeaders = Type.Object({ 'idempotency-key': Type.Optional(Type.String({ maxLength: 255 })) })
+export const Key = Type.Optional(Type.String({ maxLength: 255 }))
+export const KeyHeaders = Type.Object({ 'idempotency-key': Key })
 
 export const IdParams = Strict({ id: Id })
 

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Clock } from '@saas/config'
 import { pictureSizes, problems, ProblemError, productsEvents } from '@saas/contracts'
-import type { Logger } from '@saas/http'
+import type { EntityTags, Logger } from '@saas/http'
 import { newPictureKey, PictureStore, readPicture, type PictureDecoder } from '@saas/pictures'
 import { sql, type Bus, type Database, type ObjectStore, type StoredObject } from '@saas/state'
 import { v7 as uuidv7 } from 'uuid'
@@ -14,7 +14,7 @@ import {
   type StoredPicture,
   type TaggedProduct,
 } from './product-row.ts'
-import type { Author } from './products.ts'
+import { versionsOf, type Author } from './products.ts'
 
 /** An upload that is under way has long ended or failed by then. */
 const UPLOAD_MAX_MS = 3_600_000
@@ -23,10 +23,11 @@ const ORPHANS_PER_RUN = 100
 type PictureSize = keyof typeof pictureSizes
 const sizes = Object.keys(pictureSizes) as PictureSize[]
 
-/** Which picture of which product. */
+/** Which picture of which product, if that still has one of these versions. */
 interface PicturePlace {
   readonly id: string
   readonly n: number
+  readonly ifMatch?: EntityTags | undefined
 }
 
 // Written before the objects, so that whatever happens in between somebody knows of them.
@@ -35,9 +36,11 @@ const insertOrphan = sql(
   'insert into picture_orphan (picture_key, delete_from) values ($1, $2)',
 )
 
+type PictureRow = ProductRow & { readonly changed: boolean; readonly fits: boolean; readonly old_key: string | null }
+
 // The place changes hands in one statement: the new picture is no orphan any more, the old one is. Without a new one the
 // place becomes empty; where that is nothing new, the product is not touched.
-const setPicture = sql<ProductRow & { readonly changed: boolean; readonly old_key: string | null }>(
+const setPicture = sql<PictureRow>(
   'products.set_picture',
   `with found as materialized (
      select *
@@ -46,7 +49,8 @@ const setPicture = sql<ProductRow & { readonly changed: boolean; readonly old_ke
        and deleted_at is null
      for no key update
    ), place as (
-     select id, (select picture from jsonb_array_elements(pictures) as picture where (picture ->> 'n')::integer = $2) as old
+     select id, (select picture from jsonb_array_elements(pictures) as picture where (picture ->> 'n')::integer = $2) as old,
+       $7::bigint[] is null or version = any($7) as fits
      from found
    ), saved as (
      update product
@@ -64,6 +68,7 @@ const setPicture = sql<ProductRow & { readonly changed: boolean; readonly old_ke
        version = product.version + 1, updated_at = $4
      from place
      where product.id = place.id
+       and place.fits
        and ($3::jsonb is not null or place.old is not null)
      returning product.*
    ), adopted as (
@@ -82,11 +87,11 @@ const setPicture = sql<ProductRow & { readonly changed: boolean; readonly old_ke
        ${productStateData}, $6
      from saved
    )
-   select true as changed, place.old ->> 'key' as old_key, ${columnsOf('saved')}
+   select true as changed, true as fits, place.old ->> 'key' as old_key, ${columnsOf('saved')}
    from saved
    join place using (id)
    union all
-   select false, null, ${productColumns}
+   select false, (select fits from place), null, ${productColumns}
    from found
    where not exists (select from saved)`,
 )
@@ -130,7 +135,7 @@ export class Pictures {
   /**
    * Puts a picture into a place, instead of the one that is there. Whatever fails, that one stays.
    *
-   * @throws {ProblemError} `image-not-accepted`, `not-found`, `dependency-unavailable`
+   * @throws {ProblemError} `image-not-accepted`, `not-found`, `version-changed`, `dependency-unavailable`
    */
   async put(place: PicturePlace, upload: Readable, author: Author): Promise<TaggedProduct> {
     const file = await readPicture(upload)
@@ -141,7 +146,7 @@ export class Pictures {
     return await this.#set(place, { n: place.n, key, width, height }, author)
   }
 
-  /** Empties a place; one that is empty is no error. @throws {ProblemError} `not-found` */
+  /** Empties a place; one that is empty is no error. @throws {ProblemError} `not-found`, `version-changed` */
   async remove(place: PicturePlace, author: Author): Promise<TaggedProduct> {
     return await this.#set(place, null, author)
   }
@@ -158,17 +163,24 @@ export class Pictures {
     }
   }
 
-  async #set({ id, n }: PicturePlace, picture: StoredPicture | null, { traceParent }: Author): Promise<TaggedProduct> {
+  async #set(
+    { id, n, ifMatch }: PicturePlace,
+    picture: StoredPicture | null,
+    { traceParent }: Author,
+  ): Promise<TaggedProduct> {
     const stored = picture === null ? null : JSON.stringify(picture)
-    const values = [id, n, stored, this.#clock.now(), uuidv7(), traceParent]
+    const values = [id, n, stored, this.#clock.now(), uuidv7(), traceParent, versionsOf(ifMatch)]
     const [row] = await this.#database.write(setPicture, values)
-    if (row === undefined) throw new ProblemError(problems.notFound)
-    if (row.changed) this.#bus.nudge()
-    if (row.old_key !== null) {
-      await this.#deleteOrphan(row.old_key).catch((error: unknown) => {
-        this.#logger.warn({ err: error }, 'an old picture could not be deleted and will be later')
+    if (row?.changed === true) this.#bus.nudge()
+    // The picture that was replaced, or the one that has found no place.
+    const unused = row?.changed === true ? row.old_key : (picture?.key ?? null)
+    if (unused !== null) {
+      await this.#deleteOrphan(unused).catch((error: unknown) => {
+        this.#logger.warn({ err: error }, 'a picture that is not used could not be deleted and will be later')
       })
     }
+    if (row === undefined) throw new ProblemError(problems.notFound)
+    if (!row.fits) throw new ProblemError(problems.versionChanged)
     return tagged(row)
   }
 

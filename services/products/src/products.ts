@@ -251,7 +251,7 @@ export class Products {
 const UNIQUE_VIOLATION = '23505'
 
 /** The versions that `If-Match` allows; null for any. The part after the dot is the stock's and does not matter here. */
-function versionsOf(ifMatch: EntityTags): number[] | null {
+export function versionsOf(ifMatch: EntityTags = '*'): number[] | null {
   if (ifMatch === '*') return null
   return ifMatch.filter((tag) => /^\d{1,15}\.\d{1,15}$/.test(tag)).map((tag) => Number.parseInt(tag, 10))
 }

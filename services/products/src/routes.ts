@@ -1,5 +1,13 @@
 import type { productsRoutes } from '@saas/contracts'
-import { isNotModified, parseIdempotencyKey, requireIfMatch, type Answer, type Call, type Handlers } from '@saas/http'
+import {
+  isNotModified,
+  parseIdempotencyKey,
+  parseIfMatch,
+  requireIfMatch,
+  type Answer,
+  type Call,
+  type Handlers,
+} from '@saas/http'
 import type { Database } from '@saas/state'
 import { pictureHeaders } from '@saas/pictures'
 import { Readable } from 'node:stream'
@@ -68,8 +76,8 @@ export function productsHandlers({
       await products.deleteProduct(call.params.id, requireIfMatch(call.headers['if-match']), authorOf(call))
       return { status: 204 }
     },
-    putPicture: async (call) => found(await pictures.put(call.params, call.body, authorOf(call))),
-    deletePicture: async (call) => found(await pictures.remove(call.params, authorOf(call))),
+    putPicture: async (call) => found(await pictures.put(placeOf(call), call.body, authorOf(call))),
+    deletePicture: async (call) => found(await pictures.remove(placeOf(call), authorOf(call))),
     getPicture: async ({ params, reply }) => {
       const { stream, size } = await pictures.get(params.key)
       void reply.headers({ ...pictureHeaders, 'content-length': String(size) }).send(stream)
@@ -78,11 +86,19 @@ export function productsHandlers({
     readHistory: async ({ params, query }) => ({ status: 200, body: await history.read(params.id, query) }),
     changeStock: async (call) => {
       const key = parseIdempotencyKey(call.headers['idempotency-key'])
-      const { replayed, ...product } = await stock.change(call.params.id, { ...call.body, key }, authorOf(call))
+      const change = { ...call.body, key, ifMatch: parseIfMatch(call.headers['if-match']) }
+      const { replayed, ...product } = await stock.change(call.params.id, change, authorOf(call))
       const answer = found(product)
       return replayed ? { ...answer, headers: { ...answer.headers, 'idempotency-replayed': 'true' } } : answer
     },
   }
+}
+
+type PictureCall = Pick<Call<typeof productsRoutes.deletePicture>, 'params' | 'headers'>
+
+/** Pictures and stock are changed whatever else was, unless the caller says otherwise. */
+function placeOf({ params, headers }: PictureCall) {
+  return { ...params, ifMatch: parseIfMatch(headers['if-match']) }
 }
 
 function authorOf({ identity, traceParent }: { identity: { userId: string }; traceParent: string }): Author {

@@ -1,15 +1,17 @@
 import type { Clock } from '@saas/config'
 import { problems, ProblemError, productsEvents, productsRoutes, STOCK_MAX } from '@saas/contracts'
+import type { EntityTags } from '@saas/http'
 import { sql, sqlState, type Bus, type Database } from '@saas/state'
 import { v7 as uuidv7 } from 'uuid'
 import { columnsOf, tagged, type ProductRow, type TaggedProduct } from './product-row.ts'
 import { unusable } from './product-text.ts'
-import type { Author } from './products.ts'
+import { versionsOf, type Author } from './products.ts'
 
 const UNIQUE_VIOLATION = '23505'
 
 type StockRow = ProductRow & {
   readonly found_available: number
+  readonly fits: boolean
   readonly changed: boolean
   readonly ran_low: boolean
 }
@@ -17,7 +19,7 @@ type StockRow = ProductRow & {
 const moveStock = sql<StockRow>(
   'products.change_stock',
   `with found as materialized (
-     select id, available, low_stock_version
+     select id, available, low_stock_version, $11::bigint[] is null or version = any($11) as fits
      from product
      where id = $1
        and deleted_at is null
@@ -30,6 +32,7 @@ const moveStock = sql<StockRow>(
            and product.low_stock_threshold >= product.available + $2, false)::integer
      from found
      where product.id = found.id
+       and found.fits
        and product.available + $2 between 0 and ${STOCK_MAX}
      returning product.*
    ), moved as (
@@ -56,7 +59,7 @@ const moveStock = sql<StockRow>(
        ), $10
      from crossed
    )
-   select found.available as found_available, saved.id is not null as changed, exists (select from crossed) as ran_low,
+   select found.available as found_available, found.fits, saved.id is not null as changed, exists (select from crossed) as ran_low,
      ${columnsOf('saved')}
    from found
    left join saved using (id)`,
@@ -76,6 +79,8 @@ export interface StockChange {
   readonly delta: number
   readonly reason: string
   readonly key: string | undefined
+  /** Only if the product still has one of these versions. */
+  readonly ifMatch?: EntityTags | undefined
 }
 
 /** How managers correct the stock. Orders do it too: see `reservations.ts`. */
@@ -93,7 +98,7 @@ export class Stock {
   /** Sent again under its key, it answers the product as it is now. */
   async change(
     id: string,
-    { delta, reason, key }: StockChange,
+    { delta, reason, key, ifMatch }: StockChange,
     { userId, traceParent }: Author,
   ): Promise<TaggedProduct & { readonly replayed: boolean }> {
     const unreadable = unusable(reason)
@@ -102,7 +107,7 @@ export class Stock {
     }
     const now = this.#clock.now()
     const values = [id, delta, reason, userId, productsRoutes.changeStock.id, now, key ?? null]
-    const row = await this.#moveStock([...values, uuidv7(), now.toISOString(), traceParent])
+    const row = await this.#moveStock([...values, uuidv7(), now.toISOString(), traceParent, versionsOf(ifMatch)])
     if (row?.ran_low === true) this.#bus.nudge()
     if (row?.changed === true) return { ...tagged(row), replayed: false }
     const [earlier] =
@@ -112,6 +117,7 @@ export class Stock {
       return { ...tagged(earlier), replayed: true }
     }
     if (row === undefined) throw new ProblemError(problems.notFound)
+    if (!row.fits) throw new ProblemError(problems.versionChanged)
     if (row.found_available + delta < 0) {
       throw new ProblemError(problems.stockTooLow, { detail: `There are ${row.found_available} in stock.` })
     }

@@ -24,12 +24,12 @@ async function put(
   { id }: Pick<Product, 'id'>,
   n: number | string,
   picture: Buffer,
-  { type = 'image/png', as = manager } = {},
+  { type = 'image/png', as = manager, ifMatch = '*' } = {},
 ): Promise<PictureAnswer> {
   const response = await shop.app.inject({
     method: 'PUT',
     url: `/product/${id}/pictures/${n}`,
-    headers: { ...signedIn(putPicture, { ...as, now: shop.clock.now() }), 'content-type': type },
+    headers: { ...signedIn(putPicture, { ...as, now: shop.clock.now() }), 'content-type': type, 'if-match': ifMatch },
     payload: picture,
   })
   return { status: response.statusCode, body: response.json() }
@@ -89,6 +89,23 @@ describe('pictures of a product', () => {
       { subject, version: 2 },
       { subject, version: 3 },
     ])
+  })
+
+  test('are changed in no other version than the one that was asked for', async () => {
+    const product = await create(shop)
+    const params = { id: product.id, n: 1 }
+    expect((await put(product, 1, await png(), { ifMatch: '"1.9"' })).body.version).toBe(2)
+    const stored = await shop.objects.keys()
+    const late = [
+      await put(product, 1, await png(), { ifMatch: '"1.1"' }),
+      await shop.call(deletePicture, { params, headers: { 'if-match': '"1.1", "3.1"' }, as: manager }),
+    ]
+    expect(late.map(({ status, body }) => [status, body.type])).toEqual([
+      [412, expect.stringContaining('version-changed')],
+      [412, expect.stringContaining('version-changed')],
+    ])
+    expect(await shop.objects.keys()).toEqual(stored)
+    expect((await remove(product, 1)).body).toMatchObject({ version: 3, pictures: [] })
   })
 
   test('of many who fill all places at once, each has its own', async () => {

@@ -65,6 +65,23 @@ describe('correcting the stock', () => {
     expect(await stockOf(shop, { id })).toBe(3)
   })
 
+  test('is made in no other version than the one that was asked for', async () => {
+    const { id } = await create(shop, { stock: 3 })
+    const changeIn = (version: string, key?: string) =>
+      shop.call(changeStock, {
+        params: { id },
+        body: { delta: 1, reason: 'delivery' },
+        headers: { 'if-match': version, ...(key === undefined ? {} : { 'idempotency-key': key }) },
+        as: manager,
+      })
+    expect(await changeIn('"2.1"', 'matched')).toMatchObject({
+      status: 412,
+      body: { type: expect.stringContaining('version-changed') },
+    })
+    expect(await changeIn('"1.7"', 'matched')).toMatchObject({ status: 200, body: { stock: 4 } })
+    expect(await changeIn('"2.1"', 'matched')).toMatchObject({ status: 200, body: { stock: 4 } })
+  })
+
   test('of many who take the last units at once, none takes what is not there', async () => {
     const { id } = await create(shop, { stock: 10 })
     const answers = await Promise.all(Array.from({ length: 25 }, () => change(id, -1, 'sold by phone')))

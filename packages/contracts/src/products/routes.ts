@@ -1,7 +1,7 @@
 import { Type } from '../schema.ts'
 import * as problems from '../problems.ts'
 import { route } from '../route.ts'
-import { Id, IdParams, KeyHeaders, Page, STOCK_MAX, Strict, pageQuery } from '../shapes.ts'
+import { Id, IdParams, Key, Page, STOCK_MAX, Strict, pageQuery } from '../shapes.ts'
 import {
   Category,
   IDS_MAX,
@@ -19,7 +19,8 @@ import {
   productSorts,
 } from './shapes.ts'
 
-const ifMatch = Type.Object({ 'if-match': Type.Optional(Type.String({ maxLength: 200 })) })
+const IfMatch = Type.Optional(Type.String({ maxLength: 200 }))
+const ifMatch = Type.Object({ 'if-match': IfMatch })
 const ifNoneMatch = Type.Object({ 'if-none-match': Type.Optional(Type.String({ maxLength: 1000 })) })
 const PictureParams = Strict({ id: Id, n: Type.Integer({ minimum: 1, maximum: PICTURES_MAX }) })
 const none = { content: 'none' } as const
@@ -143,12 +144,18 @@ export const productsRoutes = {
     access: 'products:write',
     summary: 'Set one of the pictures of a product: PNG, JPEG, WebP or GIF of at most 8 MB',
     params: PictureParams,
+    headers: ifMatch,
     upload: {
       mediaTypes: ['image/png', 'image/jpeg', 'image/webp', 'image/gif', 'application/octet-stream'],
       bytesMax: PICTURE_BYTES_MAX,
     },
     responses: { 200: Product },
-    problems: [problems.imageNotAccepted, problems.bodyTooLarge, problems.unsupportedMediaType],
+    problems: [
+      problems.imageNotAccepted,
+      problems.bodyTooLarge,
+      problems.unsupportedMediaType,
+      problems.versionChanged,
+    ],
   }),
   deletePicture: route({
     id: 'products.deletePicture',
@@ -158,7 +165,9 @@ export const productsRoutes = {
     access: 'products:write',
     summary: 'Remove one of the pictures of a product',
     params: PictureParams,
+    headers: ifMatch,
     responses: { 200: Product },
+    problems: [problems.versionChanged],
   }),
   getPicture: route({
     id: 'products.getPicture',
@@ -189,7 +198,7 @@ export const productsRoutes = {
     access: 'products:write',
     summary: 'Add to or take from the stock, with a reason',
     params: IdParams,
-    headers: KeyHeaders,
+    headers: Type.Object({ 'idempotency-key': Key, 'if-match': IfMatch }),
     body: Strict({
       delta: Type.Integer({
         minimum: -STOCK_MAX,
@@ -200,6 +209,6 @@ export const productsRoutes = {
       reason: Type.String({ minLength: 1, maxLength: 200 }),
     }),
     responses: { 200: Product },
-    problems: [problems.stockTooLow, problems.idempotencyKeyReused],
+    problems: [problems.stockTooLow, problems.idempotencyKeyReused, problems.versionChanged],
   }),
 }
