@@ -52,7 +52,7 @@ function whatOf(change: Change): string {
   return `${history.movements[change.movement]} ${delta}${change.reason === null ? '' : ` · ${change.reason}`}`
 }
 
-/** A person, or the order that took or gave back. What it came by is said to those who look closer. */
+/** A person and what they did it by, or the order that took or gave back. */
 function Who({ change }: { change: Change }) {
   const { history } = texts.value
   if (change.kind === 'stock' && change.orderId !== null) {
@@ -62,5 +62,9 @@ function Who({ change }: { change: Change }) {
       </a>
     )
   }
-  return <span title={`${change.changedBy} · ${change.source}`}>{shortId(change.changedBy ?? '')}</span>
+  return (
+    <span title={change.changedBy ?? undefined}>
+      {shortId(change.changedBy ?? '')} · {history.sources[change.source] ?? change.source}
+    </span>
+  )
 }

@@ -19,6 +19,12 @@ export const office: typeof english = {
     price: 'Preis gesetzt',
     movements: { initial: 'Erster Bestand', change: 'Geändert', reservation: 'Bestellt', release: 'Zurückgegeben' },
     order: (id) => `Bestellung ${id}`,
+    sources: {
+      'products.createProduct': 'neues Produkt',
+      'products.replaceProduct': 'bearbeitet',
+      'products.changeStock': 'Bestand geändert',
+      'products.importProducts': 'Import',
+    },
   },
   office: {
     orders: 'Alle Bestellungen',

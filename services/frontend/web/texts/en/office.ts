@@ -17,6 +17,12 @@ export const office = {
     price: 'Price set',
     movements: { initial: 'First stock', change: 'Changed', reservation: 'Ordered', release: 'Given back' },
     order: (id: string) => `Order ${id}`,
+    sources: {
+      'products.createProduct': 'new product',
+      'products.replaceProduct': 'edited',
+      'products.changeStock': 'stock changed',
+      'products.importProducts': 'import',
+    } as Readonly<Record<string, string>>,
   },
   office: {
     orders: 'All orders',
