@@ -106,6 +106,13 @@ describe('ordering in a real browser', () => {
     await customer.openFromMenu('My orders')
     await page.getByText('Confirmed').waitFor()
     await customer.photograph('11-my-orders')
+    await page.getByRole('button', { name: 'Cancelled' }).click()
+    await page.getByText('Nothing matches.').waitFor()
+    await page.reload()
+    await page.getByRole('button', { name: 'Cancelled', pressed: true }).waitFor()
+    await page.getByText('Nothing matches.').waitFor()
+    await page.getByRole('button', { name: 'All', exact: true }).click()
+    await page.getByRole('listitem').filter({ hasText: 'Copper kettle' }).waitFor()
   })
 
   test('an anonymous basket survives logging in', async () => {

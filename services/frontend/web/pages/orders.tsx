@@ -1,14 +1,14 @@
-import { IDS_MAX, ordersRoutes, type Order, type Product } from '@saas/contracts'
+import { IDS_MAX, orderStates, ordersRoutes, type Order, type OrderStatus, type Product } from '@saas/contracts'
 import { call } from '../client.ts'
 import { ProductPicture } from '../components/product-picture.tsx'
 import { StatusBadge } from '../components/order-status.tsx'
 import { Page, SignedInOnly } from '../components/page.tsx'
 import { Empty, ListFrame } from '../components/states.tsx'
-import { dateTime, money } from '../formats.ts'
+import { count, dateTime, money } from '../formats.ts'
 import { texts } from '../language.ts'
 import { useList } from '../loaded.ts'
 import { useProducts } from '../loaded-products.ts'
-import { linkTo } from '../router.ts'
+import { go, linkTo, place } from '../router.ts'
 
 const PAGE_ITEMS = 20
 const PICTURES_MAX = 3
@@ -22,18 +22,22 @@ export function OrdersPage() {
 }
 
 function Orders() {
-  const { orders, basket } = texts.value
+  const { orders, basket, shop } = texts.value
+  const status = orderStates.find((known) => known === place.value.query.get('status'))
   const { list, more, reload } = useList<Order>(
     async (cursor, signal) =>
-      (await call(ordersRoutes.listOrders, { query: { limit: PAGE_ITEMS, cursor, status: undefined }, signal })).body,
-    [],
+      (await call(ordersRoutes.listOrders, { query: { limit: PAGE_ITEMS, cursor, status }, signal })).body,
+    [status],
   )
   // The pictures of what is shown; a card without them has composed ones.
   const pictured = list.value.items
     .flatMap(({ lines }) => lines.slice(0, PICTURES_MAX))
     .map(({ productId }) => productId)
   const known = useProducts([...new Set(pictured)].slice(0, IDS_MAX))
-  const empty = (
+  const isEmpty = status === undefined && list.value.state === 'ready' && list.value.items.length === 0
+  const empty = !isEmpty ? (
+    <Empty title={shop.nothingFound} />
+  ) : (
     <Empty title={orders.empty} hint={orders.emptyHint}>
       <a class="button" href={linkTo('shop')}>
         {basket.browse}
@@ -42,6 +46,7 @@ function Orders() {
   )
   return (
     <Page title={orders.title}>
+      {!isEmpty && <StatusChoice chosen={status} />}
       <ListFrame list={list.value} more={more} reload={reload} empty={empty}>
         <ul class="orders">
           {list.value.items.map((order) => (
@@ -52,6 +57,23 @@ function Orders() {
         </ul>
       </ListFrame>
     </Page>
+  )
+}
+
+/** What is asked for stands in the URL, so that back, reload and a sent link show the same. */
+function StatusChoice({ chosen }: { chosen: OrderStatus | undefined }) {
+  const { order, orders, office } = texts.value
+  const show = (status: OrderStatus | undefined) => go(linkTo('orders', {}, { status }), { replace: true })
+  return (
+    <div class="filters">
+      <div class="chips" role="group" aria-label={office.status}>
+        {[undefined, ...orderStates].map((status) => (
+          <button type="button" key={status} aria-pressed={status === chosen} onClick={() => show(status)}>
+            {status === undefined ? orders.all : order.statuses[status]}
+          </button>
+        ))}
+      </div>
+    </div>
   )
 }
 
@@ -74,7 +96,7 @@ function OrderCard({ order, known }: { order: Order; known: ReadonlyMap<string, 
         </h2>
         <p class="hint">
           {order.lines[0]?.name}
-          {order.lines.length > 1 && ' …'} · {texts.value.orders.items(items)}
+          {order.lines.length > 1 && ' …'} · {texts.value.orders.items(items, count(items))}
         </p>
       </div>
       <StatusBadge status={order.status} />

@@ -66,7 +66,8 @@ export const shop: typeof english = {
     title: 'Meine Bestellungen',
     empty: 'Du hast noch nichts bestellt.',
     emptyHint: 'Bestellungen stehen hier, sobald du eine aufgibst.',
-    items: (count) => `${count} Artikel`,
+    items: (_count, shown) => `${shown} Artikel`,
+    all: 'Alle',
   },
   order: {
     title: (when) => `Bestellung vom ${when}`,

@@ -65,7 +65,8 @@ export const shop = {
     title: 'My orders',
     empty: 'You have not ordered anything yet.',
     emptyHint: 'Orders stand here as soon as you place one.',
-    items: (count: number) => (count === 1 ? '1 item' : `${count} items`),
+    items: (count: number, shown: string) => (count === 1 ? '1 item' : `${shown} items`),
+    all: 'All',
   },
   order: {
     title: (when: string) => `Order of ${when}`,
