@@ -99,7 +99,10 @@ test('managers find everybody’s orders, and what became of price and stock', a
   await page.goto(`/manage/products/${id}`)
   await page.getByRole('cell', { name: 'Ordered -2' }).waitFor()
   await page.getByRole('link', { name: `Order ${shortId(placed.body.id)}` }).waitFor()
-  await page.getByRole('row', { name: /First stock/ }).getByText('new product').waitFor()
+  await page
+    .getByRole('row', { name: /First stock/ })
+    .getByText('new product')
+    .waitFor()
   await visitor.photograph('36-history')
 
   await page.getByLabel('Add or take').fill('0')
