@@ -22,7 +22,8 @@ export interface Reader {
 interface Watcher {
   readonly userId: string
   readonly orderId: string
-  wake: () => void
+  /** With the new state of the order, where it is known. */
+  wake: (state?: OrderState) => void
 }
 
 export interface DecisionWatchContext {
@@ -35,8 +36,8 @@ export interface DecisionWatchContext {
 }
 
 /**
- * Those who wait for an order's status to change. A nudge only says when to look: what is answered was read from the
- * rows, and the rows are read every 250 ms besides, so that a nudge that never came costs no more than that.
+ * Those who wait for an order's status to change. Who commits a new state here tells it; a nudge, from elsewhere, only says when
+ * to look. The rows are read every 250 ms besides, so that what was never said costs no more than that.
  */
 export class DecisionWatch {
   readonly #context: DecisionWatchContext
@@ -58,6 +59,11 @@ export class DecisionWatch {
   /** Says that the order's status may have changed. */
   nudge(orderId: string): void {
     for (const watcher of this.#watchers.get(orderId) ?? []) watcher.wake()
+  }
+
+  /** Says what the order's state is since a commit of this process, which is not read again. */
+  tell(state: OrderState): void {
+    for (const watcher of this.#watchers.get(state.order_id) ?? []) watcher.wake(state)
   }
 
   /**
@@ -115,16 +121,21 @@ export class DecisionWatch {
       () => undefined,
     )
     const orderId = known.order.id
-    const watcher = { userId, orderId, wake: (): void => undefined }
+    const watcher: Watcher = { userId, orderId, wake: () => undefined }
     ended.addEventListener('abort', () => watcher.wake(), { once: true })
     this.#add(watcher)
     try {
       let latest = known
+      let told: OrderState | undefined
       while (!ended.aborted) {
         // Set before the row is read, so that a nudge in between is not lost.
         const { promise: woken, resolve } = Promise.withResolvers<void>()
-        watcher.wake = resolve
-        const state = await this.#read(userId, orderId)
+        watcher.wake = (state) => {
+          told = state ?? told
+          resolve()
+        }
+        const isNew = told !== undefined && told.version > latest.version
+        const state = isNew ? told : await this.#read(userId, orderId)
         if (state !== undefined && state.version > latest.version) {
           latest = withState(latest, state)
           yield latest

@@ -1,7 +1,7 @@
 import { newId } from '@saas/config'
 import { ordersEvents, type rejectionReasons } from '@saas/contracts'
 import { sql, type Database, type Transaction } from '@saas/state'
-import { orderColumns } from './order-row.ts'
+import { orderColumns, type OrderState } from './order-row.ts'
 
 const EXPIRED_BATCH_MAX = 256
 
@@ -13,11 +13,6 @@ export interface Decision {
   readonly reason?: (typeof rejectionReasons)[number]
   readonly decidedAt: Date
   readonly traceParent: string | undefined
-}
-
-/** An order whose status has changed. */
-export interface Decided {
-  readonly order_id: string
 }
 
 /** The event of each row of `decided`, which has `event_id`, `decided_text` and `trace_parent` beside the order's columns. */
@@ -38,6 +33,9 @@ const sendDecided = `
   from decided
 `
 
+/** The new states, for those who wait. */
+const decidedState = 'order_id, user_id, status, version, reason, decided_at'
+
 /**
  * Not `status = 'pending'`: the planner would take the index of all pending orders for a batch of a hundred, and with 20,000
  * of them, or as many that no longer are and wait for vacuum, each batch would read them all.
@@ -48,7 +46,7 @@ const isPending = `case orders.status when 'pending' then true end`
  * Only what is pending is decided: a decision that comes late, twice, or after a cancellation matches no row and changes
  * nothing. Orders are locked in the order of their ids, like everywhere, so that two batches cannot wait for each other.
  */
-export const decideOrders = sql<Decided>(
+export const decideOrders = sql<OrderState>(
   'orders.decide',
   `
 with decision as materialized (
@@ -77,12 +75,12 @@ decided as (
   returning ${orderColumns}, decision.event_id, decision.decided_text, decision.trace_parent
 ),
 sent as (${sendDecided})
-select order_id from decided
+select ${decidedState} from decided
 `,
 )
 
-/** Applies a batch of decisions and returns the orders whose status changed. */
-export async function decide(transaction: Transaction, decisions: readonly Decision[]): Promise<Decided[]> {
+/** Applies a batch of decisions and returns the states of the orders that changed. */
+export async function decide(transaction: Transaction, decisions: readonly Decision[]): Promise<OrderState[]> {
   if (decisions.length === 0) return []
   const rows = decisions.map(({ orderId, status, reason, decidedAt, traceParent }) => ({
     order_id: orderId,
@@ -96,7 +94,7 @@ export async function decide(transaction: Transaction, decisions: readonly Decis
 }
 
 /** Every replica runs it; `skip locked` lets each take other rows, and a row that is being decided is left alone. */
-const expireOrders = sql<Decided>(
+const expireOrders = sql<OrderState>(
   'orders.expire',
   `
 with due as materialized (
@@ -115,11 +113,11 @@ decided as (
   returning ${orderColumns}, uuidv7() as event_id, $1::text as decided_text, null::text as trace_parent
 ),
 sent as (${sendDecided})
-select order_id from decided
+select ${decidedState} from decided
 `,
 )
 
 /** Rejects orders whose deadline has passed, at most 256; the returned ones no longer wait for a decision. */
-export async function expire(database: Database, now: Date): Promise<Decided[]> {
+export async function expire(database: Database, now: Date): Promise<OrderState[]> {
   return await database.write(expireOrders, [now.toISOString()])
 }

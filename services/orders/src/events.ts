@@ -4,6 +4,7 @@ import type { Bus, MessageOf, Transaction } from '@saas/state'
 import { decide, type Decision } from './decisions.ts'
 import type { DecisionWatch } from './decision-watch.ts'
 import { exportOrders, forgetCustomer } from './customers.ts'
+import type { OrderState } from './order-row.ts'
 import { copyProductsOf, type ProductMessage } from './product-copies.ts'
 
 const { productCreated, productChanged, productDeleted, stockReserved, stockRefused } = productsEvents
@@ -36,7 +37,7 @@ export function followEvents(context: {
       const changed = await applyEvents(tx, messages, clock)
       // Our own decisions need not come back through the broker to be seen.
       return () => {
-        for (const orderId of changed) watch.nudge(orderId)
+        for (const state of changed) watch.tell(state)
       }
     },
     // One statement decides many, so an order must not be in it twice, whoever wrote the messages.
@@ -53,8 +54,8 @@ export function followEvents(context: {
   bus.subscribe([authEvents.sessionRevoked], ({ data }) => watch.endStreams(data.userId, data.sessionId))
 }
 
-/** Applies one batch of events, set by set, and returns the ids of the orders whose status changed. */
-export async function applyEvents(tx: Transaction, messages: readonly Consumed[], clock: Clock): Promise<string[]> {
+/** Applies one batch of events, set by set, and returns the states of the orders that changed. */
+export async function applyEvents(tx: Transaction, messages: readonly Consumed[], clock: Clock): Promise<OrderState[]> {
   const decidedAt = clock.now()
   const products: ProductMessage[] = []
   const decisions: Decision[] = []
@@ -74,6 +75,5 @@ export async function applyEvents(tx: Transaction, messages: readonly Consumed[]
     }
   }
   await copyProductsOf(tx, products)
-  const decided = await decide(tx, decisions)
-  return decided.map(({ order_id }) => order_id)
+  return await decide(tx, decisions)
 }

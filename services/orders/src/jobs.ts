@@ -44,7 +44,7 @@ export class ExpiryJob implements AsyncDisposable {
       if (expired.length === 0) return
       logger.warn({ count: expired.length }, 'orders rejected at their deadline')
       bus.nudge()
-      for (const { order_id } of expired) watch.nudge(order_id)
+      for (const state of expired) watch.tell(state)
     }
   }
 

@@ -1,4 +1,4 @@
-import { ordersRoutes, type Order } from '@saas/contracts'
+import { ordersRoutes, type Order, type OrderStatus } from '@saas/contracts'
 import { eventually, signedIn } from '@saas/testing'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -111,7 +111,7 @@ describe('the watch', () => {
   const decided = {
     order_id: order.order.id,
     user_id: uuidv7(),
-    status: 'confirmed' as const,
+    status: 'confirmed' as OrderStatus,
     version: 2,
     reason: null,
     decided_at: new Date(),
@@ -130,6 +130,33 @@ describe('the watch', () => {
     await eventually(() => shop.service.clock.sleeping > 0)
     shop.service.clock.advance(250)
     expect((await waiting).order.status).toBe('confirmed')
+  })
+
+  test('a decision of this replica is answered as it was told, without a look', async () => {
+    const reads = { begun: 0 }
+    const watch = watchOf(async () => {
+      reads.begun += 1
+      return undefined
+    })
+    const waiting = watch.decision('u', order, 30_000, new AbortController().signal)
+    await eventually(() => reads.begun === 1)
+    watch.tell({ ...decided, order_id: uuidv7() })
+    watch.tell(decided)
+    expect(await waiting).toMatchObject({ order: { status: 'confirmed' }, version: 2 })
+    expect(reads.begun).toBe(1)
+  })
+
+  test('of two changes that are told at once, the last is told to whoever watches', async () => {
+    const watch = watchOf(async () => undefined)
+    const client = new AbortController()
+    const events = watch.events({ userId: 'u', sessionId: 's' }, order, client.signal)
+    expect(await events.next()).toMatchObject({ value: { id: '1' } })
+    const told = events.next()
+    await eventually(() => shop.service.clock.sleeping > 0)
+    watch.tell(decided)
+    watch.tell({ ...decided, status: 'cancelled', version: 3 })
+    expect(await told).toMatchObject({ value: { id: '3', data: { status: 'cancelled' } } })
+    expect(await events.next()).toMatchObject({ done: true })
   })
 
   test('beyond 1,000 waiters an order is answered pending at once', async () => {
