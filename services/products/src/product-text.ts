@@ -17,9 +17,14 @@ export function unusableNames({ name, category, tags = [] }: Names): FieldError[
     ...tags.map((tag, index) => [`/tags/${index}`, tag] as const),
   ]
   return given.flatMap(([pointer, text]) => {
-    const detail = typeof text === 'string' ? unusable(text) : undefined
+    const detail = typeof text === 'string' ? (unusable(text) ?? untrimmed(text)) : undefined
     return detail === undefined ? [] : [{ pointer, detail }]
   })
+}
+
+/** 'desk' and 'desk ' would be two categories that look the same. */
+function untrimmed(text: string): string | undefined {
+  return text === text.trim() ? undefined : 'must not begin or end with a space'
 }
 
 /** What is wrong with a text that is to stand in a line with others. */

@@ -105,6 +105,8 @@ describe('creating a product', () => {
     ['a name of nothing but space', { name: ' \u200b ' }, '/name'],
     ['a name of two lines', { name: 'Tea\r\nBcc: everybody' }, '/name'],
     ['a name that turns round what follows it', { name: 'Tea \u202e' }, '/name'],
+    ['a category that looks like another', { category: 'Tea ' }, '/category'],
+    ['a tag that looks like another', { tags: ['tea', ' tea'] }, '/tags/1'],
     ['a category that nobody can see', { category: ' ' }, '/category'],
     ['a tag with a tabulator', { tags: ['tea', 'a\tb'] }, '/tags/1'],
     ['a name with half a character', { name: 'a\ud800' }, '/name'],
