@@ -223,6 +223,32 @@ describe('ordering in a real browser', () => {
     expect((await customer.get(`/order/${placed.body.id}`)).body.status).toBe('cancelled')
   })
 
+  test('what a refused order held goes back into the basket, as far as there is some', async () => {
+    const customer = await newCustomer(stage.shop, 'Rita Refused')
+    const of = async (sku: string, stock: number) =>
+      await newProduct(stage.shop, stage.manager, { sku, name: sku, stock, amount: 700 })
+    const [spoon, fork] = [await of('SPOON-1', 9), await of('FORK-1', 6)]
+    await customer.request('PUT', `/cart/${spoon}`, { body: { quantity: 2 } })
+    await customer.request('PUT', `/cart/${fork}`, { body: { quantity: 8 } })
+    await using visitor = await Visitor.arrive(stage)
+    const { page } = visitor
+    await visitor.logIn(customer.credentials)
+    await page.getByRole('link', { name: 'Basket, 10 items' }).click()
+    await page.getByText('Only 6 left').waitFor()
+    await page.getByRole('button', { name: 'Place the order' }).click()
+    await page.getByText('Something was sold out in the meantime.').waitFor()
+    await visitor.photograph('23-order-rejected')
+    await page.getByRole('button', { name: 'Put it back into the basket' }).dblclick()
+    await visitor.seeHeading('Basket')
+    await page.getByText('Of some things there are fewer now').waitFor()
+    await page.getByRole('link', { name: 'Basket, 8 items' }).waitFor()
+    const { body } = await customer.get('/cart')
+    expect(body.items).toMatchObject([
+      { productId: spoon, quantity: 2 },
+      { productId: fork, quantity: 6 },
+    ])
+  })
+
   test('the keyboard alone is enough to order', async () => {
     const { credentials } = await newCustomer(stage.shop, 'Kay Keyboard')
     await newProduct(stage.shop, stage.manager, { sku: 'TRAY-1', name: 'Oak tray', stock: 50, amount: 2900 })

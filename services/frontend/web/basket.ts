@@ -8,6 +8,7 @@ import {
   productsRoutes,
   type Cart,
   type Money,
+  type Order,
   type Product,
 } from '@saas/contracts'
 import { v7 as uuidv7 } from 'uuid'
@@ -116,6 +117,24 @@ export async function readServerCart(): Promise<void> {
 /** After an order was placed the shop has emptied the cart. */
 export function forgetCart(): void {
   server.value = { items: [], total: null }
+}
+
+/** What an order held, as it is put back: the same when it is sent again. */
+export interface PuttingBack {
+  readonly key: string
+  readonly lines: readonly SentLine[]
+}
+
+export async function preparePuttingBack({ lines: held }: Order): Promise<PuttingBack> {
+  const wanted = held.map(({ productId, quantity, unitPrice }) => ({ productId, quantity, unitPrice }))
+  return { key: uuidv7(), lines: await withStock(wanted) }
+}
+
+/** Puts it into the signed-in cart, and says whether there was enough of everything. */
+export async function putBack({ key, lines: sent }: PuttingBack): Promise<boolean> {
+  const headers = { 'idempotency-key': key }
+  server.value = (await call(ordersRoutes.mergeCart, { headers, body: { lines: [...sent] } })).body
+  return sent.every(({ productId, quantity }) => basketQuantity(productId) >= quantity)
 }
 
 function keep(changed: readonly Line[]): void {

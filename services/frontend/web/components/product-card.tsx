@@ -16,7 +16,9 @@ export function ProductCard({ product }: { product: Product }) {
       </h3>
       <p class="card-line">
         <span class="price">{money(price)}</span>
-        {stock <= 5 && <span class={stock === 0 ? 'stock none' : 'stock few'}>{texts.value.product.stock(stock)}</span>}
+        {stock <= 5 && (
+          <span class={stock === 0 ? 'stock none' : 'stock few'}>{texts.value.product.stock(stock, 1)}</span>
+        )}
       </p>
     </article>
   )

@@ -120,7 +120,9 @@ function BasketLine({ item, product }: { item: Cart['items'][number]; product: P
         {available ? (
           <p class="hint">
             {money(unitPrice)} {basket.each}
-            {product !== undefined && product.stock <= 5 && <span class="stock few">{words.stock(product.stock)}</span>}
+            {product !== undefined && (product.stock <= 5 || product.stock < quantity) && (
+              <span class="stock few">{words.stock(product.stock, quantity)}</span>
+            )}
           </p>
         ) : (
           <p class="finding">{basket.gone}</p>

@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals'
 import { ordersRoutes, type Order } from '@saas/contracts'
-import { useEffect } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
+import { preparePuttingBack, putBack, type PuttingBack } from '../basket.ts'
 import { call } from '../client.ts'
 import { OrderLines, OrderProgress } from '../components/order-parts.tsx'
 import { StatusBadge } from '../components/order-status.tsx'
@@ -10,9 +11,9 @@ import { Failure, Loading } from '../components/states.tsx'
 import { dateTime } from '../formats.ts'
 import { texts } from '../language.ts'
 import { useLoaded } from '../loaded.ts'
-import { sayTrouble } from '../notices.ts'
+import { say, sayTrouble } from '../notices.ts'
 import { watchOrder } from '../order-watch.ts'
-import { place } from '../router.ts'
+import { go, linkTo, place } from '../router.ts'
 
 export function OrderPage() {
   return (
@@ -86,6 +87,33 @@ function OrderView({ first }: { first: Order }) {
           act={() => void cancel()}
         />
       )}
+      {(order.status === 'rejected' || order.status === 'cancelled') && <PutBack order={order} />}
     </Page>
+  )
+}
+
+/** The basket was emptied by the order. Nobody should have to look for everything again because one thing was sold out. */
+function PutBack({ order }: { order: Order }) {
+  const { order: words } = texts.value
+  const isActing = useSignal(false)
+  const prepared = useRef<PuttingBack | undefined>(undefined)
+  const act = async (): Promise<void> => {
+    if (isActing.value) return
+    isActing.value = true
+    try {
+      prepared.current ??= await preparePuttingBack(order)
+      const isAll = await putBack(prepared.current)
+      go(linkTo('basket'))
+      if (!isAll) say(words.notAllBack)
+    } catch (error) {
+      sayTrouble(error)
+    } finally {
+      isActing.value = false
+    }
+  }
+  return (
+    <button type="button" class="button" aria-disabled={isActing.value} onClick={() => void act()}>
+      {words.putBack}
+    </button>
   )
 }

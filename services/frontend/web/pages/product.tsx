@@ -44,9 +44,9 @@ function ProductView({ product }: { product: Product }) {
       <Gallery product={product} />
       <Page title={name} kind="product">
         <p class="product-price price">{money(price)}</p>
-        <p class={stock === 0 ? 'stock none' : stock <= 5 ? 'stock few' : 'stock'}>{words.stock(stock)}</p>
+        <p class={stock === 0 ? 'stock none' : stock <= 5 ? 'stock few' : 'stock'}>{words.stock(stock, 1)}</p>
         {description !== '' && <p class="description">{description}</p>}
-        {stock === 0 ? <Empty title={words.stock(0)} /> : <AddToBasket product={product} />}
+        {stock === 0 ? <Empty title={words.stock(0, 1)} /> : <AddToBasket product={product} />}
         <h2>{words.details}</h2>
         <dl class="facts">
           {Object.entries(attributes).map(([label, value]) => (

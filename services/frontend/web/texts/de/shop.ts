@@ -28,7 +28,8 @@ export const shop: typeof english = {
   },
   product: {
     gone: 'Dieses Produkt ist nicht im Laden.',
-    stock: (count) => (count === 0 ? 'Ausverkauft' : count <= 5 ? `Nur noch ${count}` : 'Vorrätig'),
+    stock: (count, wanted) =>
+      count === 0 ? 'Ausverkauft' : count <= 5 || count < wanted ? `Nur noch ${count}` : 'Vorrätig',
     quantity: 'Menge',
     add: 'In den Warenkorb',
     added: (name) => `${name} liegt im Warenkorb.`,
@@ -81,7 +82,7 @@ export const shop: typeof english = {
     },
     reasons: {
       'out-of-stock': 'Etwas war inzwischen ausverkauft.',
-      'price-changed': 'Ein Preis hat sich inzwischen geändert. Sieh in den Warenkorb und bestelle noch einmal.',
+      'price-changed': 'Ein Preis hat sich inzwischen geändert. Im Warenkorb steht der neue.',
       'product-gone': 'Etwas wurde inzwischen aus dem Laden genommen.',
       deadline: 'Es hat zu lange gedauert, alles zurückzulegen.',
     },
@@ -91,6 +92,8 @@ export const shop: typeof english = {
     cancel: 'Bestellung stornieren',
     cancelQuestion: 'Diese Bestellung stornieren? Zurückgelegtes kommt wieder ins Regal.',
     keep: 'Behalten',
+    putBack: 'Zurück in den Warenkorb legen',
+    notAllBack: 'Von manchem gibt es nur noch weniger oder nichts. Alles andere liegt im Warenkorb.',
     watching: 'Live',
     reconnecting: 'Verbindet neu',
   },

@@ -28,7 +28,8 @@ export const shop = {
   },
   product: {
     gone: 'This product is not in the shop.',
-    stock: (count: number) => (count === 0 ? 'Sold out' : count <= 5 ? `Only ${count} left` : 'In stock'),
+    stock: (count: number, wanted: number) =>
+      count === 0 ? 'Sold out' : count <= 5 || count < wanted ? `Only ${count} left` : 'In stock',
     quantity: 'Quantity',
     add: 'Add to basket',
     added: (name: string) => `${name} is in your basket.`,
@@ -85,7 +86,7 @@ export const shop = {
     } satisfies Record<OrderStatus, string>,
     reasons: {
       'out-of-stock': 'Something was sold out in the meantime.',
-      'price-changed': 'A price changed in the meantime. Look at your basket and order again.',
+      'price-changed': 'A price changed in the meantime. Your basket shows the new one.',
       'product-gone': 'Something was taken out of the shop in the meantime.',
       deadline: 'It took us too long to set everything aside.',
     },
@@ -95,6 +96,8 @@ export const shop = {
     cancel: 'Cancel the order',
     cancelQuestion: 'Cancel this order? What was set aside goes back on the shelf.',
     keep: 'Keep it',
+    putBack: 'Put it back into the basket',
+    notAllBack: 'Of some things there are fewer now, or none. The rest is in your basket.',
     watching: 'Live',
     reconnecting: 'Connecting again',
   },
