@@ -1,5 +1,5 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
-import { collectDefaultMetrics } from 'prom-client'
+import { collectDefaultMetrics, Registry } from 'prom-client'
 import type { App, Checks } from './app.ts'
 import { CHECK_TIMEOUT_MS } from './limits.ts'
 
@@ -15,13 +15,22 @@ interface Checked {
   readonly causes: Readonly<Record<string, string>>
 }
 
+/** Once a process, which may have several services as in tests: each collection has a timer of its own that never ends, a hundred times a second. */
+let processMetrics: Registry | undefined
+
+function collected(): Registry {
+  const metrics = new Registry()
+  collectDefaultMetrics({ register: metrics })
+  return metrics
+}
+
 /**
  * The server for those who operate the service, on a port of its own: `/healthz` answers while the program lives,
  * `/readyz` 503 with the failing dependencies (or while stopping), `/metrics` in Prometheus' format. What only some routes need
  * is named in `/readyz` too, and leaves it 200: an object store that is down must not keep people from signing in.
  */
 export function createOperationsServer(app: App): Server {
-  collectDefaultMetrics({ register: app.metrics })
+  const ofProcess = (processMetrics ??= collected())
   const readiness = watchReadiness(app)
   return createServer((request, response) => {
     if (request.method !== 'GET' && request.method !== 'HEAD')
@@ -29,7 +38,7 @@ export function createOperationsServer(app: App): Server {
     const path = request.url?.split('?', 1)[0]
     if (path === '/healthz') return answer(response, 200, { status: 'alive' })
     if (path === '/readyz') return void answerReadiness(response, readiness)
-    if (path === '/metrics') return void answerMetrics(response, app)
+    if (path === '/metrics') return void answerMetrics(response, app, ofProcess)
     return answer(response, 404, { status: 'not-found' })
   })
 }
@@ -105,9 +114,9 @@ async function answerReadiness(response: ServerResponse, readiness: () => Promis
   answer(response, ready ? 200 : 503, { status: ready ? 'ready' : 'not-ready', failing, degraded })
 }
 
-async function answerMetrics(response: ServerResponse, app: App): Promise<void> {
+async function answerMetrics(response: ServerResponse, app: App, ofProcess: Registry): Promise<void> {
   try {
-    const text = await app.metrics.metrics()
+    const text = await Registry.merge([app.metrics, ofProcess]).metrics()
     response.writeHead(200, { 'content-type': app.metrics.contentType }).end(text)
   } catch (error) {
     app.logger.error({ err: error }, 'metrics not collected')

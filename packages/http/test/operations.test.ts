@@ -75,3 +75,15 @@ test('requests are measured by route id, never by path', async () => {
   expect(metrics).toContain('http_request_duration_seconds_count{route="none",method="GET",status="404"} 1')
   expect(metrics).not.toMatch(/tea-1|nowhere/)
 })
+
+test('each of several services in a process shows the figures of the process and its own requests only', async () => {
+  await using one = await listen(sampleApp().app, anyPort)
+  await using other = await listen(sampleApp().app, anyPort)
+  await (await fetch(`${one.url}/nowhere`)).text()
+  const counted = 'http_request_duration_seconds_count{route="none",method="GET",status="404"} 1'
+  for (const [{ opsUrl }, isCounted] of [[one, true] as const, [other, false] as const]) {
+    const metrics = await (await fetch(`${opsUrl}/metrics`)).text()
+    expect(metrics).toMatch(/^process_cpu_seconds_total \d/m)
+    expect(metrics.includes(counted)).toBe(isCounted)
+  }
+})
