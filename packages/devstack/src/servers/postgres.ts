@@ -94,6 +94,8 @@ const FOR_TESTS = [
   'scram_iterations=1',
   // What is written ahead may be in memory.
   'max_wal_size=256MB',
+  // It would look at hundreds of databases that live for seconds. Tests that need statistics ask for them.
+  'autovacuum=off',
   // What the processes share is a file of the data folder and goes with it, also when the server was killed.
   'dynamic_shared_memory_type=mmap',
 ]
