@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-const TIMEOUT_MS = 15_000
+/** Only what fails waits for so long, and twenty processes on two cores are slow. */
+const TIMEOUT_MS = 30_000
 const INTERVAL_MS = 20
 
 /** How long a condition may take. */

@@ -18,7 +18,7 @@ export interface Credentials {
   readonly authenticator?: Authenticator
 }
 
-const REQUEST_TIMEOUT_MS = 15_000
+const REQUEST_TIMEOUT_MS = 30_000
 
 /** Somebody who uses the shop through the edge by plain HTTP. */
 export class Person {

@@ -5,7 +5,7 @@ import type { BrowserContext, Page } from 'playwright-core'
 import type { Credentials } from './person.ts'
 import type { Stage } from './stage.ts'
 
-const STEP_TIMEOUT_MS = 15_000
+const STEP_TIMEOUT_MS = 30_000
 const desktop = { width: 1280, height: 860 }
 const phone = { width: 360, height: 780 }
 const artefacts = join(cloneDirectory, 'artefacts/journeys')
