@@ -2,6 +2,7 @@ import { startAuth } from '@saas/auth/src/main.ts'
 import { systemClock, type OidcProvider } from '@saas/config'
 import type { ServiceName } from '@saas/contracts'
 import { cloneDirectory, freePort } from '@saas/devstack'
+import { compressBuild } from '@saas/frontend/src/built-files.ts'
 import { startFrontend } from '@saas/frontend/src/main.ts'
 import { startNotifications } from '@saas/notifications/src/main.ts'
 import { startOrders } from '@saas/orders/src/main.ts'
@@ -154,11 +155,12 @@ export async function startShop(providersAt: ProvidersAt = async () => []): Prom
 /** Once a process: every shop serves the same pages. */
 let building: Promise<string> | undefined
 
-/** Builds the pages with Vite into a folder of this run. */
+/** Builds the pages with Vite into a folder of this run, and compresses them once for all shops, as an image has them. */
 async function buildPages(): Promise<string> {
   const directory = await mkdtemp(join(sharedServers().directory, 'pages-'))
   const cwd = join(cloneDirectory, 'services/frontend')
   const build = ['node_modules/vite/bin/vite.js', 'build', '--outDir', directory, '--logLevel', 'warn']
   await promisify(execFile)(process.execPath, build, { cwd, timeout: BUILD_TIMEOUT_MS })
+  await compressBuild(directory)
   return directory
 }
