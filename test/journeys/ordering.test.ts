@@ -104,7 +104,8 @@ describe('ordering in a real browser', () => {
     expect(mail.text).toContain('Copper kettle')
 
     await customer.openFromMenu('My orders')
-    await page.getByText('Confirmed').waitFor()
+    // Not the button that shows only such orders.
+    await page.locator('.badge', { hasText: 'Confirmed' }).waitFor()
     await customer.photograph('11-my-orders')
     await page.getByRole('button', { name: 'Cancelled' }).click()
     await page.getByText('Nothing matches.').waitFor()
