@@ -4,7 +4,8 @@ import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 const TEST_TIMEOUT_MS = 60_000
-const HOOK_TIMEOUT_MS = 60_000
+/** The first hooks start whole shops, all at once. */
+const HOOK_TIMEOUT_MS = 120_000
 
 /** Of each workspace package. */
 const packages = ['packages', 'services', 'test'].flatMap((folder) =>
