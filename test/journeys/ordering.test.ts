@@ -127,6 +127,10 @@ describe('ordering in a real browser', () => {
     await using visitor = await Visitor.arrive(stage)
     const { page } = visitor
     await page.goto(`/p/${id}`)
+    const quantity = page.getByRole('textbox', { name: 'Quantity' })
+    await quantity.fill('1.5')
+    await quantity.press('Tab')
+    expect(await quantity.inputValue()).toBe('1')
     await page.getByRole('button', { name: 'Add to basket' }).click()
     await page.getByRole('link', { name: 'Basket, 1 item' }).click()
     await page.getByRole('button', { name: 'One more' }).click()

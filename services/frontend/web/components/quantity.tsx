@@ -7,7 +7,7 @@ export function Quantity(props: { value: number; label: string; disabled?: boole
   const { value, label, disabled = false, change } = props
   const { more, fewer } = texts.value.basket
   const typed = (input: HTMLInputElement): void => {
-    const wanted = Number.parseInt(input.value, 10)
+    const wanted = Number(input.value)
     if (Number.isInteger(wanted) && wanted >= 1 && wanted <= QUANTITY_MAX) change(wanted)
     else input.value = String(value)
   }

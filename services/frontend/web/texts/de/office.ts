@@ -31,7 +31,7 @@ export const office: typeof english = {
     noOrders: 'Solche Bestellungen gibt es nicht.',
     placed: 'Aufgegeben',
     customer: 'Kundschaft',
-    customerHint: 'Id der Kundin, des Kunden',
+    customerHint: 'Kundennummer',
     articles: 'Artikel',
     total: 'Summe',
     status: 'Status',
