@@ -4,9 +4,10 @@ import { getCompileCacheDir } from 'node:module'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { ProblemError, problems } from '@saas/contracts'
-import { Turns } from '@saas/state'
+import { Overloaded, Turns } from '@saas/state'
 import { picturesIn } from './answer.ts'
 import { frame, frames, type Frame } from './frames.ts'
+import { readPicture } from './picture.ts'
 import {
   DECODER_FRAME_BYTES_MAX,
   refusals,
@@ -20,6 +21,8 @@ import {
 /** One at a time: what a picture may take is set aside once in the memory limit of the container. */
 const AT_ONCE_MAX = 1
 const WAITING_MAX = 16
+/** Of files that arrive or wait, of everybody together: a queue of the largest avatars, or six of the largest pictures of products. */
+const HELD_BYTES_MAX = 48_000_000
 const TIME_MAX_MS = 10_000
 /** A picture of the largest size takes up to 0.1 GB, the process without one 30 MB. */
 const MEMORY_MAX_MIB = 160
@@ -40,11 +43,42 @@ const program = fileURLToPath(new URL('decoder-main.ts', import.meta.url))
 export class PictureDecoder implements AsyncDisposable {
   readonly #turns = new Turns(AT_ONCE_MAX, WAITING_MAX)
   readonly #limits: { readonly timeMaxMs: number; readonly memoryMaxMiB: number; readonly idleMaxMs: number }
+  readonly #heldBytesMax: number
+  #heldBytes = 0
   #idle: NodeJS.Timeout | undefined
   #decoder: Decoder | undefined
 
-  constructor({ timeMaxMs = TIME_MAX_MS, memoryMaxMiB = MEMORY_MAX_MIB, idleMaxMs = IDLE_MAX_MS } = {}) {
+  constructor({
+    timeMaxMs = TIME_MAX_MS,
+    memoryMaxMiB = MEMORY_MAX_MIB,
+    idleMaxMs = IDLE_MAX_MS,
+    heldBytesMax = HELD_BYTES_MAX,
+  } = {}) {
     this.#limits = { timeMaxMs, memoryMaxMiB, idleMaxMs }
+    this.#heldBytesMax = heldBytesMax
+  }
+
+  /**
+   * Reads an upload and renders it as `render` does. However many arrive at once, only so many bytes of them are held.
+   *
+   * @throws {ProblemError} as `render`; the upload's own when it fails.
+   * @throws {Overloaded} when too much of others' has arrived already, or too many wait.
+   */
+  async renderUpload<Size extends string>(
+    upload: Readable,
+    rendering: Rendering<Size>,
+  ): Promise<RenderedPicture<Size>> {
+    let heldBytes = 0
+    try {
+      const file = await readPicture(upload, (bytes) => {
+        heldBytes += bytes
+        this.#heldBytes += bytes
+        if (this.#heldBytes > this.#heldBytesMax) throw new Overloaded('Too many pictures arrive at once')
+      })
+      return await this.render(file, rendering)
+    } finally {
+      this.#heldBytes -= heldBytes
+    }
   }
 
   /**

@@ -15,15 +15,17 @@ export const pictureHeaders = {
 } as const
 
 /**
- * Reads an upload to its end. What does not begin like a PNG, JPEG, WebP or GIF file is refused after its first bytes.
+ * Reads an upload to its end and says of each piece how long it is. What does not begin like a PNG, JPEG, WebP or GIF file is refused
+ * after its first bytes.
  *
  * @throws {ProblemError} `image-not-accepted`; the stream fails by itself when it is too long.
  */
-export async function readPicture(upload: Readable): Promise<Buffer> {
+export async function readPicture(upload: Readable, hold: (bytes: number) => void): Promise<Buffer> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of upload as AsyncIterable<Buffer>) {
     const isStart = bytes < MAGIC_BYTES
+    hold(chunk.length)
     chunks.push(chunk)
     bytes += chunk.length
     if (isStart && bytes >= MAGIC_BYTES && formatOf(Buffer.concat(chunks)) === undefined) throw notAPicture()

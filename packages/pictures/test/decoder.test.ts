@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
+import { PassThrough, Readable } from 'node:stream'
 import { eventually } from '@saas/testing'
 import sharp from 'sharp'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -42,6 +43,23 @@ test('a picture that takes more time than it may is refused with its decoder', a
     problem: { name: 'image-not-accepted' },
     detail: 'The picture takes too long to decode. Save it with fewer pixels.',
   })
+})
+
+test('pictures that arrive at once are held within a bound, and who is refused may come again', async () => {
+  await using crowded = new PictureDecoder({ heldBytesMax: 2 * small.length })
+  const uploads = Array.from({ length: 3 }, () => new PassThrough())
+  const outcomes = uploads.map(async (upload) => await crowded.renderUpload(upload, asked))
+  const settled = Promise.allSettled(outcomes)
+  for (const upload of uploads) upload.write(small)
+  await expect(outcomes[2]).rejects.toMatchObject({ problem: { status: 503 }, headers: { 'retry-after': '1' } })
+  for (const upload of uploads) upload.end()
+  expect((await settled).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected'])
+  const cutOff = new PassThrough()
+  const unfinished = crowded.renderUpload(cutOff, asked)
+  cutOff.write(small)
+  cutOff.destroy(new Error('The client went away'))
+  await expect(unfinished).rejects.toThrow('went away')
+  for (const _ of uploads) expect((await crowded.renderUpload(Readable.from([small]), asked)).width).toBe(16)
 })
 
 test('a picture whose decoder dies is refused, and those that wait get another decoder', async () => {

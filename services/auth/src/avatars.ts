@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { avatarSizes, ProblemError, problems } from '@saas/contracts'
 import type { Logger } from '@saas/http'
-import { newPictureKey, PictureStore, readPicture, type Crop, type PictureDecoder } from '@saas/pictures'
+import { newPictureKey, PictureStore, type Crop, type PictureDecoder } from '@saas/pictures'
 import { sql, type Database, type ObjectStore, type StoredObject } from '@saas/state'
 import type { Clock } from '@saas/config'
 import { accountColumns, type Account } from './accounts.ts'
@@ -85,8 +85,7 @@ export class Avatars {
    */
   async put(accountId: string, upload: Readable, client: Client, crop?: Crop): Promise<Account> {
     await this.#throttle.take('picture', accountId, client.network)
-    const file = await readPicture(upload)
-    const { pictures } = await this.#decoder.render(file, { sizes: avatarSizes, fit: 'square', crop })
+    const { pictures } = await this.#decoder.renderUpload(upload, { sizes: avatarSizes, fit: 'square', crop })
     const key = newPictureKey()
     await this.#database.write(insertOrphan, [key, new Date(this.#clock.now().getTime() + UPLOAD_MAX_MS)])
     await this.#pictures.put(key, pictures)

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import type { Clock } from '@saas/config'
 import { pictureSizes, problems, ProblemError, productsEvents } from '@saas/contracts'
 import type { EntityTags, Logger } from '@saas/http'
-import { newPictureKey, PictureStore, readPicture, type PictureDecoder } from '@saas/pictures'
+import { newPictureKey, PictureStore, type PictureDecoder } from '@saas/pictures'
 import { sql, type Bus, type Database, type ObjectStore, type StoredObject } from '@saas/state'
 import { v7 as uuidv7 } from 'uuid'
 import {
@@ -138,8 +138,8 @@ export class Pictures {
    * @throws {ProblemError} `image-not-accepted`, `not-found`, `version-changed`, `dependency-unavailable`
    */
   async put(place: PicturePlace, upload: Readable, author: Author): Promise<TaggedProduct> {
-    const file = await readPicture(upload)
-    const { pictures, width, height } = await this.#decoder.render(file, { sizes: pictureSizes, fit: 'whole' })
+    const rendering = { sizes: pictureSizes, fit: 'whole' } as const
+    const { pictures, width, height } = await this.#decoder.renderUpload(upload, rendering)
     const key = newPictureKey()
     await this.#database.write(insertOrphan, [key, new Date(this.#clock.now().getTime() + UPLOAD_MAX_MS)])
     await this.#store.put(key, pictures)
