@@ -1,4 +1,4 @@
-import { setTimeout as wait } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises'
 import type { Clock } from '@saas/config'
 import { sql, type Database } from '@saas/state'
 import type { AccessClaims } from './access-token.ts'
@@ -75,7 +75,8 @@ export class Revocations {
       this.#reading = undefined
     })
     const gaveUp = new AbortController()
-    const late = wait(ANSWER_WAIT_MS, undefined, { signal: gaveUp.signal })
+    // On a machine that was too busy to look at anything the answer may be there already when the timer ends.
+    const late = wait(ANSWER_WAIT_MS, undefined, { signal: gaveUp.signal }).then(() => nextTurn())
     await Promise.race([this.#reading, late]).catch(() => undefined)
     gaveUp.abort()
     await late.catch(() => undefined)

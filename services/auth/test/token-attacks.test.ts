@@ -4,6 +4,7 @@ import {
   accessTokenTexts,
   base64url,
   currentSigningKey,
+  eventually,
   internalTokenKey,
   signedBy,
   strangersKey,
@@ -300,11 +301,16 @@ test('a flood of unknown key ids lets nobody in, keeps nobody out and reads the 
   }
   const before = await commits()
   const statuses = await Promise.all(
-    Array.from({ length: FLOOD }, async (_, count) => [
-      await statusOf(signedBy(key.privateKey, texts({ kid: `unknown-${count}` }))),
-      await statusOf(user.accessToken),
-    ]),
+    Array.from({ length: FLOOD }, async (_, count) => {
+      const forged = await statusOf(signedBy(key.privateKey, texts({ kid: `unknown-${count}` })))
+      // A machine that is too full to know who is revoked says so, and is asked again.
+      const good = await eventually(async () => {
+        const status = await statusOf(user.accessToken)
+        return status === 503 ? false : status
+      })
+      return `${forged},${good}`
+    }),
   )
-  expect(new Set(statuses.map(String))).toEqual(new Set(['401,200']))
+  expect(new Set(statuses)).toEqual(new Set(['401,200']))
   expect((await commits()) - before).toBeLessThan(FLOOD / 4)
 })
