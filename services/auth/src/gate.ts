@@ -1,23 +1,16 @@
 import { isAllowed, problems, REFUSAL_HEADER, type Route, type ServiceName } from '@saas/contracts'
 import { INTERNAL_TOKEN_HEADER, isRequestId, PreparedAnswer, signInternalToken } from '@saas/http'
 import type { Clock } from '@saas/config'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Reply, Request } from './request.ts'
-import type { AccessClaims, AccessTokens } from './access-token.ts'
+import { BEARER, type AccessTokens, type VerifiedToken } from './access-token.ts'
 import { originalRequest, type Edge } from './original-request.ts'
 import type { Policy } from './policy.ts'
 import type { RefusalLog } from './refusal-log.ts'
 import type { Revocations } from './revocations.ts'
 
 /** Who is calling: somebody, nobody we know, or we cannot say. */
-type Caller = AccessClaims | 'nobody' | 'unknowable'
-
-/** An internal token that was signed for a route, in the answer that carries it. */
-interface Issued {
-  readonly routeId: string
-  readonly answer: PreparedAnswer
-  readonly signedAtMs: number
-}
+type Caller = VerifiedToken | 'nobody' | 'unknowable'
 
 /** What the edge is answered. */
 interface Decision {
@@ -27,10 +20,9 @@ interface Decision {
 }
 
 const AUTHORIZATION = 'authorization'
-const BEARER = 'Bearer '
 const AUTHZ = '/authz'
-/** An internal token lives for 60 seconds, so one that is handed out again lives for 50 at least. */
-const REUSED_MS = 10_000
+/** An internal token lives for 60 seconds, so one that is handed out again lives for 30 at least. */
+const REUSED_MS = 30_000
 /** For one access token. Who walks through all routes has each signed anew. */
 const ROUTES_KEPT_MAX = 4
 
@@ -59,8 +51,6 @@ export class Gate {
   readonly #clock: Clock
   readonly #edge: Edge
   readonly #signingKeys: ReadonlyMap<string, readonly Uint8Array[]>
-  /** By what a verified access token says; goes when that is forgotten. */
-  readonly #issued = new WeakMap<AccessClaims, readonly Issued[]>()
 
   constructor(options: {
     readonly policy: Policy
@@ -85,30 +75,33 @@ export class Gate {
    * that cannot be ours. Whatever is not that simple it leaves to `authorise`. Revocation is looked at each time; only signatures are kept.
    */
   answerAtOnce(request: IncomingMessage, response: ServerResponse): 200 | 401 | undefined {
-    const { url } = request
+    const { url, headers } = request
     const isAsked = this.#edge === 'envoy' ? url?.startsWith(`${AUTHZ}/`) === true : url === AUTHZ
-    const said = isAsked ? saidOnce(request.rawHeaders) : undefined
-    if (said === undefined || !isBodiless(said)) return undefined
-    const original = originalRequest({ method: request.method, url, headers: said }, this.#edge)
+    if (!isAsked || !isBodiless(headers) || isSaidTwice(request)) return undefined
+    const original = originalRequest(request, this.#edge)
     const route = original === undefined ? undefined : this.#policy.routeOf(original.method, original.url)
     if (route === undefined || route.access === 'anyone' || route.access === 'internal') return undefined
-    const { authorization } = said
+    const { authorization } = headers
     if (authorization !== undefined) {
+      const nowMs = this.#clock.now().getTime()
+      const token = this.#accessTokens.cached(authorization, nowMs)
+      if (token !== undefined) return this.#admitAtOnce(route, token, { nowMs, response })
       if (!authorization.startsWith(BEARER)) return undefined
-      const token = authorization.slice(BEARER.length)
-      const claims = this.#accessTokens.cached(token)
-      if (claims !== undefined) return this.#admitAtOnce(route, claims, response)
-      if (!this.#accessTokens.isForeign(token)) return undefined
+      if (!this.#accessTokens.isForeign(authorization.slice(BEARER.length))) return undefined
     }
-    this.#tell(notSignedIn, { route, method: original?.method, requestId: request.headers['x-request-id'] })
+    this.#tell(notSignedIn, { route, method: original?.method, requestId: headers['x-request-id'] })
     NOT_SIGNED_IN.send(response)
     return 401
   }
 
-  #admitAtOnce(route: Route, claims: AccessClaims, response: ServerResponse): 200 | undefined {
-    if (!this.#revocations.isCurrent || this.#revocations.isRevoked(claims)) return undefined
-    if (!isAllowed(route.access, claims.roles)) return undefined
-    const admission = this.#admission(route, claims)
+  #admitAtOnce(
+    route: Route,
+    token: VerifiedToken,
+    { nowMs, response }: { readonly nowMs: number; readonly response: ServerResponse },
+  ): 200 | undefined {
+    if (!this.#revocations.isCurrent || this.#revocations.isRevoked(token)) return undefined
+    if (!isAllowed(route.access, token.roles)) return undefined
+    const admission = this.#admission(route, token, nowMs)
     if (admission === undefined) return undefined
     admission.send(response)
     return 200
@@ -163,30 +156,31 @@ export class Gate {
     return caller.isSecondFactorRequired ? secondFactorDue : wrongRole
   }
 
-  #admit(route: Route, claims: AccessClaims): Decision {
-    const token = this.#admission(route, claims)?.valueOf(INTERNAL_TOKEN_HEADER)
+  #admit(route: Route, caller: VerifiedToken): Decision {
+    const token = this.#admission(route, caller, this.#clock.now().getTime())?.valueOf(INTERNAL_TOKEN_HEADER)
     if (token === undefined) return unknowable
     return { status: 200, reason: 'allowed', headers: { [INTERNAL_TOKEN_HEADER]: token } }
   }
 
   /** Signed anew for each route of each access token, but no more often than every few seconds: it says the same each time. */
-  #admission(route: Route, claims: AccessClaims): PreparedAnswer | undefined {
-    const nowMs = this.#clock.now().getTime()
-    const issued = this.#issued.get(claims)
-    const known = issued?.find(({ routeId }) => routeId === route.id)
+  #admission(route: Route, verified: VerifiedToken, nowMs: number): PreparedAnswer | undefined {
+    const { admissions } = verified
+    const at = admissions.findIndex((admission) => admission.route === route)
+    const known = admissions[at]
     // Neither later than that nor from the future: the clock of a machine may be set back.
     if (known !== undefined && nowMs - known.signedAtMs < REUSED_MS && nowMs >= known.signedAtMs) return known.answer
     const key = this.#signingKeyOf(route.service)
     if (key === undefined) return undefined
-    const { userId, roles, sessionId } = claims
+    const { userId, roles, sessionId } = verified
     const token = signInternalToken(
       { audience: route.service, userId, roles, sessionId, routeId: route.id },
       key,
       new Date(nowMs),
     )
     const answer = new PreparedAnswer(200, [INTERNAL_TOKEN_HEADER, token])
-    const others = issued?.filter(({ routeId }) => routeId !== route.id).slice(0, ROUTES_KEPT_MAX - 1) ?? []
-    this.#issued.set(claims, [{ routeId: route.id, answer, signedAtMs: nowMs }, ...others])
+    if (known !== undefined) admissions.splice(at, 1)
+    admissions.unshift({ route, answer, signedAtMs: nowMs })
+    admissions.length = Math.min(admissions.length, ROUTES_KEPT_MAX)
     return answer
   }
 
@@ -198,10 +192,11 @@ export class Gate {
     const token = bearerToken(request.headers.authorization)
     if (token === undefined || isSaidTwice(request.raw)) return 'nobody'
     try {
-      const claims = this.#accessTokens.cached(token) ?? (await this.#accessTokens.verify(token))
-      if (claims === undefined) return 'nobody'
+      const known = this.#accessTokens.cached(`${BEARER}${token}`, this.#clock.now().getTime())
+      const verified = known ?? (await this.#accessTokens.verify(token))
+      if (verified === undefined) return 'nobody'
       if (!this.#revocations.isCurrent && !(await this.#revocations.isKnown())) return 'unknowable'
-      return this.#revocations.isRevoked(claims) ? 'nobody' : claims
+      return this.#revocations.isRevoked(verified) ? 'nobody' : verified
     } catch (error) {
       request.log.error({ err: error }, 'an access token could not be judged')
       return 'unknowable'
@@ -209,38 +204,9 @@ export class Gate {
   }
 }
 
-/** The headers that a decision may rest on, by the lengths of their names. */
-const DECISIVE = Map.groupBy(
-  [
-    AUTHORIZATION,
-    'content-length',
-    'transfer-encoding',
-    ...['x-original', 'x-forwarded'].flatMap((prefix) => [`${prefix}-method`, `${prefix}-uri`]),
-  ],
-  ({ length }) => length,
-)
-
-/**
- * What was said in the headers that a decision may rest on; `undefined` when one of them was said twice. Node's own `headers`, which it makes
- * when they are asked for, take three times as long.
- */
-function saidOnce(rawHeaders: readonly string[]): Readonly<Record<string, string>> | undefined {
-  const said: Record<string, string> = {}
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const given = rawHeaders[index] ?? ''
-    const candidates = DECISIVE.get(given.length)
-    if (candidates === undefined) continue
-    const name = given.toLowerCase()
-    if (!candidates.includes(name)) continue
-    if (said[name] !== undefined) return undefined
-    said[name] = rawHeaders[index + 1] ?? ''
-  }
-  return said
-}
-
-function isBodiless(said: Readonly<Record<string, string>>): boolean {
-  const length = said['content-length']
-  return said['transfer-encoding'] === undefined && (length === undefined || length === '0')
+function isBodiless(headers: IncomingHttpHeaders): boolean {
+  const length = headers['content-length']
+  return headers['transfer-encoding'] === undefined && (length === undefined || length === '0')
 }
 
 /** Node keeps the first of several, others may keep the last; nginx joins them, which is no token. */
