@@ -111,6 +111,26 @@ test('managers find everybody’s orders, and what became of price and stock', a
   await page.getByText('Enter a number other than 0.').waitFor()
 })
 
+test('a word that is longer than a phone is wide does not widen the page', async () => {
+  const name = 'Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichenhalterung'
+  const id = await newProduct(stage.shop, stage.manager, { sku: 'LONG-1', name, stock: 1, amount: 100 })
+  await using visitor = await Visitor.arrive(stage)
+  const { page } = visitor
+  await visitor.logIn(stage.manager)
+  await page.goto(`/p/${id}`)
+  await visitor.seeHeading(name)
+  await visitor.photograph('37-long-name')
+  await page.goto(`/manage/products/${id}`)
+  await visitor.seeHeading(`Edit ${name}`)
+  await visitor.photograph('38-edit-long-name')
+  await page.goto('/manage/files')
+  const file = { name: 'wrong.csv', mimeType: 'text/csv', buffer: Buffer.from('SKU;Name;Preis\n1;2;3\n') }
+  await page.locator('input[type=file]').setInputFiles(file)
+  await page.getByRole('button', { name: 'Import', exact: true }).click()
+  expect(await page.getByText(/The first line/).textContent()).toContain('lowStockThreshold')
+  await visitor.photograph('39-import-wrong-header')
+})
+
 test('“is in your basket” does not follow to the next page', async () => {
   const id = await newProduct(stage.shop, stage.manager, { sku: 'HOOK-1', name: 'Brass hook', stock: 9, amount: 900 })
   await using visitor = await Visitor.arrive(stage)
