@@ -48,10 +48,11 @@ export class CallQueue<Call extends QueuedCall<unknown>> {
   }
 
   /**
-   * The calls of the next batch: in order, but no two that share a conflict key, and none that shares one with what is `busy`.
+   * The calls of the next batch, at most `count`: in order, but no two that share a conflict key, and none that shares one with what is `busy`.
    * One that is left behind keeps its keys, so that a later call with the same key does not overtake it.
    */
-  take(busy: Iterable<string> = []): Call[] {
+  take(busy: Iterable<string>, count: number): Call[] {
+    const callsMax = Math.min(count, BATCH_CALLS_MAX)
     const keys = new Set(busy)
     const taken: Call[] = []
     const left: Waiting<Call>[] = []
@@ -59,7 +60,7 @@ export class CallQueue<Call extends QueuedCall<unknown>> {
     let isFull = false
     for (const waiting of this.#waiting) {
       const { call } = waiting
-      isFull ||= taken.length >= BATCH_CALLS_MAX || (taken.length > 0 && bytes + call.bytes > BATCH_BYTES_MAX)
+      isFull ||= taken.length >= callsMax || (taken.length > 0 && bytes + call.bytes > BATCH_BYTES_MAX)
       if (isFull || call.conflictKeys.some((key) => keys.has(key))) left.push(waiting)
       else {
         taken.push(call)

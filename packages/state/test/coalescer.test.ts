@@ -78,6 +78,16 @@ function entries(count: number): EntryCall[] {
   return Array.from({ length: count }, () => entry())
 }
 
+/** As many batches of one call as may be under way at once, on a wire that is paused. */
+async function takeAllPlaces(calls: CoalescedWrite<EntryCall, EntryRow>): Promise<readonly Promise<EntryRow>[]> {
+  const answers: Promise<EntryRow>[] = []
+  for (let n = 0; n < 4; n += 1) {
+    answers.push(calls.call(entry()))
+    await endOfTurn()
+  }
+  return answers
+}
+
 /** Each batch is one transaction, so it leaves its own transaction id in the rows it wrote. */
 async function batchSizes({ database }: Pick<TestState, 'database'>): Promise<number[]> {
   const rows = await database.query<{ size: number }>(
@@ -151,7 +161,28 @@ test('a lone call goes at once, and calls that come meanwhile go together', asyn
   const others = entries(600).map((call) => calls.call(call))
   const rows = await Promise.all([first, ...others])
   expect(rows.every(({ claimed }) => claimed)).toBe(true)
-  expect(await batchSizes(products)).toEqual([1, 88, 256, 256])
+  // Three shares go at once; of the rest each batch that returns takes a quarter, but no fewer than 32.
+  expect(await batchSizes(products)).toEqual([1, 23, 32, 32, 32, 32, 32, 32, 40, 53, 71, 95, 126])
+})
+
+test('a batch is at most 256 calls', async () => {
+  await using products = await connectState('products', bus)
+  const calls = entriesOf(products.state.database)
+  await Promise.all(entries(2_000).map((call) => calls.call(call)))
+  const sizes = await batchSizes(products)
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(2_000)
+  expect(sizes.at(-1)).toBe(256)
+})
+
+test('those who wait are shared among the batches under way, so that answering one and working on another overlap', async () => {
+  await using wire = await wired()
+  const calls = entriesOf(wire.products.state.database)
+  wire.proxy.pause()
+  const answers = Promise.all(entries(128).map((call) => calls.call(call)))
+  await endOfTurn()
+  wire.proxy.resume()
+  await answers
+  expect(await batchSizes(wire)).toEqual([32, 32, 32, 32])
 })
 
 test('calls of one turn of the event loop share a batch', async () => {
@@ -361,6 +392,7 @@ test('one subject fills at most a quarter of the queue', async () => {
   await using wire = await wired()
   const calls = entriesOf(wire.products.state.database)
   wire.proxy.pause()
+  const first = await takeAllPlaces(calls)
   const account = uuidv7()
   const mine = Array.from({ length: 1_400 }, (_, index) => calls.call(entry({ account, key: String(index) })))
   const theirs = calls.call(entry())
@@ -369,17 +401,14 @@ test('one subject fills at most a quarter of the queue', async () => {
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1_024)
   expect(results.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { name: 'Overloaded' } })
   expect(await theirs).toMatchObject({ claimed: true })
+  await Promise.all(first)
 })
 
 test('the queue is bounded in length and in time', async () => {
   await using wire = await wired()
   const calls = entriesOf(wire.products.state.database)
   wire.proxy.pause()
-  // As many batches as may be under way at once.
-  const first = calls.call(entry())
-  await endOfTurn()
-  const second = calls.call(entry())
-  await endOfTurn()
+  const first = await takeAllPlaces(calls)
   const startedAt = performance.now()
   const results = await Promise.allSettled(entries(4_200).map((call) => calls.call(call)))
   expect(performance.now() - startedAt).toBeLessThan(4_500)
@@ -387,8 +416,7 @@ test('the queue is bounded in length and in time', async () => {
   const messages = results.map((result) => (result.status === 'rejected' ? (result.reason as Error).message : ''))
   expect(messages.filter((message) => message.startsWith('Too many'))).toHaveLength(104)
   wire.proxy.resume()
-  expect(await first).toMatchObject({ claimed: true })
-  expect(await second).toMatchObject({ claimed: true })
+  for (const answer of first) expect(await answer).toMatchObject({ claimed: true })
 })
 
 test('a batch is at most a megabyte', async () => {
