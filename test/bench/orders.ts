@@ -22,30 +22,42 @@ export const orders: Benchmark = {
     const shop = await openShop(stage)
     const plain = await stage.startService('orders', { name: 'plain pool', program: PLAIN_POOL })
     const limit = await limitOf(stage, seconds)
-    const runs = await interleave<string, number | MeasuredLoad | SagaRun>(repetitions, {
-      ...limit,
+    const alone = await interleave(repetitions, {
       single: () => placeSingly(context, shop, shop.orders.url),
       plain: () => placeSingly(context, shop, plain.url),
+    })
+    // It publishes as orders does, so beside it some of what is measured next would be its work.
+    await plain[Symbol.asyncDispose]()
+    // The limit is measured in turns with each thing that is compared with it: this machine is not the same from one minute to the next.
+    const sagas = await interleave<string, number | MeasuredLoad | SagaRun>(repetitions, {
+      ...limit,
       decided: () => placeAndWait(context, shop),
       saga: () => runSaga(context, shop),
     })
     // Without products nothing is decided: only the placing is left.
-    await plain[Symbol.asyncDispose]()
     await shop.products[Symbol.asyncDispose]()
-    const placed = await interleave(repetitions, {
+    const placed = await interleave<string, number | MeasuredLoad>(repetitions, {
+      ...limit,
       placing: () => sendLoad(burst(context, shop), stage.processes),
     })
     // Without NATS nothing is published either, and the machine does exactly what pgbench does: it writes the rows.
     await stage.servers.nats.child.stop()
-    const written = await interleave(repetitions, {
+    const written = await interleave<string, number | MeasuredLoad>(repetitions, {
+      ...limit,
       placing: () => sendLoad(burst(context, shop), stage.processes),
     })
-    const [single, plainly, decided] = ['single', 'plain', 'decided'].map((name) => runs[name] as MeasuredLoad[])
-    const saga = runs['saga'] as SagaRun[]
-    const limits = Object.keys(limit).map((name) => ({ name, unit: 'commits/s', values: runs[name] as number[] }))
-    const best = Math.max(...limits.map(({ values }) => median(values)))
-    const placing = rate(`POST /order, ${CONNECTIONS} connections`, placed.placing)
-    const writing = rate(`POST /order, ${CONNECTIONS} connections, NATS stopped`, written.placing)
+    const saga = sagas['saga'] as SagaRun[]
+    const decided = sagas['decided'] as MeasuredLoad[]
+    const [placings, writings] = [placed['placing'] as MeasuredLoad[], written['placing'] as MeasuredLoad[]]
+    const limits = Object.keys(limit).map((name) => ({
+      name,
+      unit: 'commits/s',
+      values: [sagas, placed, written].flatMap((runs) => runs[name] as number[]),
+    }))
+    const best = (runs: typeof sagas | typeof placed): number =>
+      Math.max(...Object.keys(limit).map((name) => median(runs[name] as number[])))
+    const placing = rate(`POST /order, ${CONNECTIONS} connections`, placings)
+    const writing = rate(`POST /order, ${CONNECTIONS} connections, NATS stopped`, writings)
     const placingInSaga = rate(
       `POST /order, ${CONNECTIONS} connections, while the saga runs`,
       saga.map(({ load }) => load),
@@ -55,17 +67,22 @@ export const orders: Benchmark = {
       unit: 'orders/s',
       values: saga.map(({ confirmedPerSecond }) => confirmedPerSecond),
     }
-    const singly = latency('one order at a time, p50', single, 'p50Ms')
-    const plainSingly = latency('one order at a time, plain pool, p50', plainly, 'p50Ms')
+    const singly = latency('one order at a time, p50', alone.single, 'p50Ms')
+    const plainSingly = latency('one order at a time, plain pool, p50', alone.plain, 'p50Ms')
     const p50 = latency('placed to confirmed, one at a time, p50', decided, 'p50Ms')
     const p99 = latency('placed to confirmed, one at a time, p99', decided, 'p99Ms')
-    say(`answers: ${JSON.stringify(placed.placing.map(({ statuses }) => statuses))}`)
+    say(`answers: ${JSON.stringify(placings.map(({ statuses }) => statuses))}`)
     return {
       measures: [...limits, placing, writing, placingInSaga, confirmed, singly, plainSingly, p50, p99],
       ratios: [
-        { name: 'POST /order to the limit', value: median(placing.values) / best, aim: 2, floor: 1.5 },
-        { name: 'the same, NATS stopped', value: median(writing.values) / best, aim: 2, floor: 1.5 },
-        { name: 'sustained to confirmed to the limit', value: median(confirmed.values) / best, aim: 1, floor: 0.6 },
+        { name: 'POST /order to the limit', value: median(placing.values) / best(placed), aim: 2, floor: 1.5 },
+        { name: 'the same, NATS stopped', value: median(writing.values) / best(written), aim: 2, floor: 1.5 },
+        {
+          name: 'sustained to confirmed to the limit',
+          value: median(confirmed.values) / best(sagas),
+          aim: 1,
+          floor: 0.6,
+        },
         { name: 'placed to confirmed, p50', value: median(p50.values), unit: ' ms', aim: 15, atMost: true },
         { name: 'placed to confirmed, p99', value: median(p99.values), unit: ' ms', aim: 60, atMost: true },
         {
@@ -77,8 +94,8 @@ export const orders: Benchmark = {
         },
       ],
       notes: [
-        `The limit is the best of the three pgbench lines: ${Math.round(best)} commits/s.`,
-        `p99 of POST /order at ${CONNECTIONS} connections: ${Math.round(median(placed.placing.map(({ p99Ms }) => p99Ms)))} ms.`,
+        `The limit is the best of the three pgbench lines, in turns with the saga ${Math.round(best(sagas))}, with placing ${Math.round(best(placed))}, with NATS stopped ${Math.round(best(written))} commits/s.`,
+        `p99 of POST /order at ${CONNECTIONS} connections: ${Math.round(median(placings.map(({ p99Ms }) => p99Ms)))} ms.`,
       ],
     }
   },
