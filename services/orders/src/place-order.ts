@@ -41,6 +41,9 @@ export interface PlaceOrderRow {
  * their users before the first key is claimed, keys are claimed in their order, so two batches cannot wait for each other.
  * The lock returns a cart as its last owner left it, so the second of two orders of one cart finds it empty. The loser of a
  * claim does not see the winner's row here: it is looked up by a second statement.
+ *
+ * Products are found by an array of ids. Joined with the lines, of which the planner expects ten thousand, they were all read: in a shop of a
+ * million each batch took 386 ms.
  */
 const placeOrders = sql<PlaceOrderRow>(
   'orders.place',
@@ -68,13 +71,18 @@ asked as materialized (
       as ("productId" uuid, quantity bigint)
   ) with ordinality as line (product_id, quantity, position)
 ),
+on_sale as materialized (
+  select product_id, sku, name, amount, currency, price_version
+  from product_copy
+  where product_id = any(array(select product_id from asked)) and not deleted
+),
 priced as materialized (
   select
-    asked.n, asked.position, asked.product_id, asked.quantity,
-    product_copy.sku, product_copy.name, product_copy.amount, product_copy.currency, product_copy.price_version,
-    product_copy.product_id is null as missing
+    asked.n, asked.position, product_id, asked.quantity,
+    on_sale.sku, on_sale.name, on_sale.amount, on_sale.currency, on_sale.price_version,
+    on_sale.sku is null as missing
   from asked
-  left join product_copy on product_copy.product_id = asked.product_id and not product_copy.deleted
+  left join on_sale using (product_id)
 ),
 summed as materialized (
   select

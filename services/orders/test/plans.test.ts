@@ -4,9 +4,11 @@ import { cloneDatabase, testLog, type TestDatabase } from '@saas/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { decideOrders } from '../src/decisions.ts'
 import { historyStatement } from '../src/history.ts'
+import { placing } from '../src/place-order.ts'
 
 const ORDERS = 60_000
 const WAITING = 20_000
+const PRODUCTS = 60_000
 const USER = '01977c1e-6a00-7000-8000-000000000007'
 const FROM = '2026-01-02T00:00:00.000Z'
 
@@ -99,4 +101,20 @@ test('a batch of decisions finds its orders by their ids, however many others wa
     expect(plan).toContain('orders_pkey')
     expect(plan).not.toMatch(/orders_undecided|Seq Scan on orders/)
   }
+})
+
+test('a batch of orders finds its products by their ids, however many there are', async () => {
+  await testDatabase.query(
+    `insert into product_copy (product_id, sku, name, amount, currency, price_version, deleted, version)
+     select uuidv7(), 'sku-' || i, 'Tea', 100, 'EUR', 1, false, 1 from generate_series(1, $1::integer) as i`,
+    [PRODUCTS],
+  )
+  await testDatabase.query('analyze product_copy')
+  const rows = await testDatabase.query<{ 'QUERY PLAN': string }>(
+    `explain (costs off, generic_plan) ${placing.statement.text}`,
+  )
+  const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
+  // Without a condition the whole index would be read.
+  expect(plan).toMatch(/product_copy_pkey.*\n\s+Index Cond: \(product_id = ANY/)
+  expect(plan).not.toMatch(/Seq Scan on product_copy/)
 })
