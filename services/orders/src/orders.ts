@@ -2,6 +2,7 @@ import { newId, type Clock } from '@saas/config'
 import { DECISION_DEADLINE_MINUTES, ProblemError, problems, ordersEvents, type Order } from '@saas/contracts'
 import { sql, type Bus, type CoalescedRead, type CoalescedWrite, type Database } from '@saas/state'
 import { toCustomerOrder } from './history.ts'
+import { KeyTurns, type KeyedCall } from './key-turns.ts'
 import { OrderIds } from './order-ids.ts'
 import {
   orderColumns,
@@ -13,12 +14,14 @@ import {
   type VersionedOrder,
 } from './order-row.ts'
 import {
+  askFor,
   distinctLines,
   fingerprintOf,
   findPlaced,
   placing,
   refusalOf,
   type AskedLine,
+  type KnownOrderRow,
   type PlaceOrderCall,
   type PlaceOrderRow,
 } from './place-order.ts'
@@ -48,11 +51,16 @@ const readAnyOrders = sql<OrderRow>(
 )
 const readStates = sql<OrderState>('orders.read_states', `select ${stateColumns} ${ownKeys}`)
 
+/** What placing gave: a new order, or the one that its key made before. */
+type Placed = VersionedOrder & { readonly replayed: boolean }
+
 /** Orders as their owner sees them: placed, read, listed and cancelled. */
 export class Orders {
   readonly #context: OrdersContext
   readonly #ids = new OrderIds()
   readonly #placing: CoalescedWrite<PlaceOrderCall, PlaceOrderRow>
+  readonly #keyTurns = new KeyTurns<PlaceOrderCall & KeyedCall>()
+  readonly #placed: CoalescedRead<KnownOrderRow>
   readonly #orders: CoalescedRead<OrderRow>
   readonly #anyOrders: CoalescedRead<OrderRow>
   readonly #states: CoalescedRead<OrderState>
@@ -61,6 +69,7 @@ export class Orders {
     const { database } = context
     this.#context = context
     this.#placing = database.coalescedWrite(placing)
+    this.#placed = database.coalescedRead({ statement: findPlaced, keyOfRow: ({ asked }) => asked })
     this.#orders = database.coalescedRead({ statement: readOrders, keyOfRow: ownKey })
     this.#anyOrders = database.coalescedRead({ statement: readAnyOrders, keyOfRow: ({ order_id }) => order_id })
     this.#states = database.coalescedRead({ statement: readStates, keyOfRow: ownKey })
@@ -77,36 +86,45 @@ export class Orders {
     readonly key: string | undefined
     readonly lines: readonly AskedLine[] | undefined
     readonly traceParent: string
-  }): Promise<VersionedOrder & { readonly replayed: boolean }> {
+  }): Promise<Placed> {
     if (asked.lines !== undefined && asked.key === undefined) throw new ProblemError(problems.idempotencyKeyMissing)
     const placedAt = this.#context.clock.now()
+    const lines = asked.lines === undefined ? undefined : distinctLines(asked.lines)
     const call: PlaceOrderCall = {
       ...asked,
-      lines: asked.lines === undefined ? undefined : distinctLines(asked.lines),
+      lines,
+      fingerprint: fingerprintOf(lines),
       orderId: this.#ids.next(placedAt),
       eventId: newId(),
       placedAt,
       deadlineAt: new Date(placedAt.getTime() + DEADLINE_MS),
     }
+    const send = async () => await this.#send(call)
+    const { key } = call
+    if (key === undefined) return await send()
+    return await this.#keyTurns.take({ ...call, key }, send, async (earlier) => await this.#replay(call, earlier))
+  }
+
+  async #send(call: PlaceOrderCall): Promise<Placed> {
     const row = await this.#placing.call(call)
     if (!row.placed) return await this.#placedBefore(call, row)
     this.#context.bus.nudge()
     return { ...newOrder(call, row), replayed: false }
   }
 
-  async #placedBefore(
-    call: PlaceOrderCall,
-    refused: PlaceOrderRow,
-  ): Promise<VersionedOrder & { readonly replayed: boolean }> {
-    const known = await this.#context.database.read(findPlaced, [call.userId, call.key ?? null, call.orderId])
-    const row = known[0]
+  async #placedBefore(call: PlaceOrderCall, refused: PlaceOrderRow): Promise<Placed> {
+    const row = await this.#placed.load(askFor(call))
     if (row === undefined) throw refusalOf(refused, call)
-    if (row.fingerprint !== null && row.fingerprint !== fingerprintOf(call.lines)) {
-      throw new ProblemError(problems.idempotencyKeyReused)
-    }
     const replayed = row.order_id !== call.orderId
     if (!replayed) this.#context.bus.nudge()
-    return { ...toOrder(row), replayed }
+    return { ...orderUnderKey(row, call), replayed }
+  }
+
+  /** The order that the key of this call and of an `earlier` one has; those that wait for the same one ask as one. */
+  async #replay(call: PlaceOrderCall, earlier: PlaceOrderCall): Promise<Placed> {
+    const row = await this.#placed.load(askFor(earlier))
+    if (row === undefined) throw new Error('The order that a key made is not there')
+    return { ...orderUnderKey(row, call), replayed: true }
   }
 
   /** @throws {ProblemError} `not-found` for an order that is not there, and alike for another user's. */
@@ -175,6 +193,14 @@ select * from cancelled
 
 function ownKey({ user_id, order_id }: OrderState): string {
   return `${user_id} ${order_id}`
+}
+
+/** @throws {ProblemError} `idempotency-key-reused` when the key came with another body. */
+function orderUnderKey(row: KnownOrderRow, { fingerprint }: PlaceOrderCall): VersionedOrder {
+  if (row.fingerprint !== null && row.fingerprint !== fingerprint) {
+    throw new ProblemError(problems.idempotencyKeyReused)
+  }
+  return toOrder(row)
 }
 
 function newOrder(call: PlaceOrderCall, { lines, total_amount, currency }: PlaceOrderRow): VersionedOrder {

@@ -15,6 +15,8 @@ export interface PlaceOrderCall {
   readonly eventId: string
   readonly userId: string
   readonly key: string | undefined
+  /** Which body the key came with. */
+  readonly fingerprint: string
   /** `undefined` orders the cart. */
   readonly lines: readonly AskedLine[] | undefined
   readonly placedAt: Date
@@ -204,7 +206,7 @@ export const placing: CoalescedWriteOptions<PlaceOrderCall, PlaceOrderRow> = {
     event_id: call.eventId,
     user_id: call.userId,
     key: call.key ?? null,
-    fingerprint: call.key === undefined ? null : fingerprintOf(call.lines),
+    fingerprint: call.key === undefined ? null : call.fingerprint,
     from_cart: call.lines === undefined,
     lines: call.lines ?? null,
     placed_at: call.placedAt.toISOString(),
@@ -219,30 +221,39 @@ export const placing: CoalescedWriteOptions<PlaceOrderCall, PlaceOrderRow> = {
   subject: (call) => call.userId,
 }
 
+/** An order under a key, and what was asked with. */
 export interface KnownOrderRow extends OrderRow {
+  readonly asked: string
   /** Null when the order was made without a key. */
   readonly fingerprint: string | null
 }
 
 /**
  * The order that a call which placed nothing has: the one its key made, or its own, when the batch was sent twice because the
- * first answer was lost.
+ * first answer was lost. Calls are asked for by `askFor`.
  */
 export const findPlaced = sql<KnownOrderRow>(
   'orders.find_placed',
   `
-with known as (
-  select order_id, fingerprint from idempotency where user_id = $1 and key = $2
-  union all
-  select $3::uuid, null
+with wanted as (
+  select
+    asked, split_part(asked, ' ', 1)::uuid as user_id, split_part(asked, ' ', 2)::uuid as order_id,
+    split_part(asked, ' ', 3) as key
+  from unnest($1::text[]) as call (asked)
 )
-select ${orderColumns}, known.fingerprint
-from known
-join orders on orders.order_id = known.order_id and orders.user_id = $1
-order by known.fingerprint nulls last
-limit 1
+select ${orderColumns}, wanted.asked, idempotency.fingerprint
+from wanted
+left join idempotency on idempotency.user_id = wanted.user_id and idempotency.key = wanted.key
+join orders
+  on orders.order_id = coalesce(idempotency.order_id, wanted.order_id)
+  and orders.user_id = wanted.user_id
 `,
 )
+
+/** Keys have no spaces; a call without one asks with an empty key, which no order has. */
+export function askFor({ userId, orderId, key }: PlaceOrderCall): string {
+  return `${userId} ${orderId} ${key ?? ''}`
+}
 
 /** Which body a key was used for: the route and the lines, however the JSON was written. */
 export function fingerprintOf(lines: readonly AskedLine[] | undefined): string {
