@@ -1,5 +1,6 @@
 import {
   avatarSizes,
+  NAME_CHARACTERS_MAX,
   ProblemError,
   problems,
   type Language,
@@ -105,19 +106,28 @@ export class Accounts {
   }
 }
 
+// What shows nothing: blanks, fillers and joiners that Unicode counts as letters or symbols among them (U+3164, U+2800).
+const SHOWS = /[^\p{White_Space}\p{Control}\p{Format}\p{Default_Ignorable_Code_Point}\u2800]/u
+// Controls, line ends, and what turns the text around that a name stands in.
+const CONTROLS = /[\p{Control}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u
+
 /**
- * A name that can stand in a mail's header and on a page.
+ * A name that can stand in a mail's header and on a page. `charactersMax` counts code points, as schemas do: the normal form of a name may
+ * have three times as many as what was sent.
  *
- * @throws {ProblemError} `invalid-request` when nothing is left of it, or it has control characters.
+ * @throws {ProblemError} `invalid-request` when nothing of it is visible, it has control characters, or it is too long.
  */
-export function usableName(given: string): string {
+export function usableName(given: string, charactersMax = NAME_CHARACTERS_MAX): string {
   const name = given.normalize('NFC').trim()
-  if (name === '' || /[\p{Control}\u2028\u2029]/u.test(name)) {
-    throw new ProblemError(problems.invalidRequest, {
-      errors: [{ pointer: '/name', detail: 'must have a visible character and no control characters' }],
-    })
+  if (!SHOWS.test(name) || CONTROLS.test(name)) {
+    throw refusedName('must have a visible character and no control characters')
   }
+  if (Array.from(name).length > charactersMax) throw refusedName(`must NOT have more than ${charactersMax} characters`)
   return name
+}
+
+function refusedName(detail: string): ProblemError {
+  return new ProblemError(problems.invalidRequest, { errors: [{ pointer: '/name', detail }] })
 }
 
 /** Of whoever has given none that can be used. */
@@ -125,15 +135,22 @@ export function nameOf(email: string): string {
   return email.split('@', 1)[0]?.slice(0, 100) ?? email
 }
 
-/** @throws {ProblemError} `invalid-request` when the runtime does not know the zone. */
+/**
+ * The name of a zone as the runtime writes it. Not an offset, which it takes for a zone too: no event and no answer has a place for one.
+ *
+ * @throws {ProblemError} `invalid-request` when the runtime does not know the zone.
+ */
 export function usableZone(zone: string): string {
+  const refused = (cause?: unknown) =>
+    new ProblemError(problems.invalidRequest, {
+      errors: [{ pointer: '/zone', detail: 'must be an IANA time zone, such as Europe/Berlin' }],
+      cause,
+    })
+  if (/^[+-]/.test(zone)) throw refused()
   try {
     return new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone
   } catch (error) {
-    throw new ProblemError(problems.invalidRequest, {
-      errors: [{ pointer: '/zone', detail: 'must be an IANA time zone, such as Europe/Berlin' }],
-      cause: error,
-    })
+    throw refused(error)
   }
 }
 

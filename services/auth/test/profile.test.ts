@@ -2,7 +2,7 @@ import { authEvents, authRoutes, AVATAR_BYTES_MAX } from '@saas/contracts'
 import { eventually, signedIn, testObjectStore, testProxy, type TestService } from '@saas/testing'
 import sharp, { type Sharp } from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { eventsTo, newUser, startedAuth, type SignedInUser } from './harness.ts'
+import { eventsTo, newUser, PASSWORD, startedAuth, type SignedInUser } from './harness.ts'
 
 let auth: TestService
 let user: SignedInUser
@@ -27,6 +27,34 @@ test('the owner reads and changes name, language and zone, and others hear of it
   const cleared = await auth.call(authRoutes.changeProfile, { body: { zone: null }, as: user.as })
   expect(cleared.body).toMatchObject({ name: 'Ada King', zone: null })
 })
+
+test.each([
+  ['of which nothing shows', { name: '\u200b\u2800\u3164' }, '/name'],
+  ['that turns the text around it', { name: 'Ada \u202egnp.exe' }, '/name'],
+  // U+FB2C is three characters in the normal form in which names are kept.
+  [
+    'too long for every event about its owner, once it is in the form it is kept in',
+    { name: '\ufb2c'.repeat(34) },
+    '/name',
+  ],
+  ['of a zone that is an offset', { zone: '+0100' }, '/zone'],
+  ['of a zone that nobody knows', { zone: 'Europe/Atlantis' }, '/zone'],
+])('a name %s is refused, at registration and in the profile', async (_, part, pointer) => {
+  const email = `${crypto.randomUUID()}@example.com`
+  const answers = [
+    await auth.call(authRoutes.changeProfile, { body: part, as: user.as }),
+    await auth.call(authRoutes.register, { body: { email, password: PASSWORD, name: 'Ada', ...part } }),
+  ]
+  for (const answer of answers) expect(answer).toMatchObject({ status: 400, body: { errors: [{ pointer }] } })
+})
+
+test.each([['אדה'], ['👩‍💻'], ['نرگس\u200cسادات'], ['\ufb2c'.repeat(33)], ['é'.normalize('NFD').repeat(50)]])(
+  'a name in any script is taken: %s',
+  async (name) => {
+    const answer = await auth.call(authRoutes.changeProfile, { body: { name }, as: user.as })
+    expect(answer).toMatchObject({ status: 200, body: { name: name.normalize('NFC') } })
+  },
+)
 
 describe('the profile picture', () => {
   const put = async (

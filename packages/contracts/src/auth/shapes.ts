@@ -21,7 +21,8 @@ export const Password = Type.String({ minLength: 1, maxLength: PASSWORD_CHARACTE
 export const Code = Type.String({ pattern: '^[0-9]{6}$' })
 export const MailedToken = Type.String({ minLength: 43, maxLength: 43, pattern: '^[A-Za-z0-9_-]{43}$' })
 export const RefreshToken = Type.String({ minLength: 43, maxLength: 128, pattern: '^[A-Za-z0-9_.-]+$' })
-export const PersonName = Type.String({ minLength: 1, maxLength: 100 })
+export const NAME_CHARACTERS_MAX = 100
+export const PersonName = Type.String({ minLength: 1, maxLength: NAME_CHARACTERS_MAX })
 
 /** Paths of the three sizes, or null while the user has no picture. */
 export const Avatar = Type.Union([
@@ -86,7 +87,8 @@ export const RecoveryCodes = Type.Object({
 export type RecoveryCodes = Static<typeof RecoveryCodes>
 
 export const PASSKEYS_MAX = 20
-export const PasskeyName = Type.String({ minLength: 1, maxLength: 60 })
+export const PASSKEY_NAME_CHARACTERS_MAX = 60
+export const PasskeyName = Type.String({ minLength: 1, maxLength: PASSKEY_NAME_CHARACTERS_MAX })
 export const Passkey = Type.Object({
   id: Id,
   name: PasskeyName,

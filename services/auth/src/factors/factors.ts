@@ -1,4 +1,4 @@
-import { ProblemError, problems } from '@saas/contracts'
+import { PASSKEY_NAME_CHARACTERS_MAX, ProblemError, problems } from '@saas/contracts'
 import type { Factors as FactorList, Passkey, PasskeyAttestation, TotpProposal } from '@saas/contracts'
 import type { Database } from '@saas/state'
 import { usableName } from '../accounts.ts'
@@ -113,7 +113,7 @@ export class Factors {
     caller: Caller,
     given: { readonly name: string; readonly passkey: PasskeyAttestation },
   ): Promise<{ passkey: Passkey; recoveryCodes: string[] }> {
-    const label = usableName(given.name)
+    const label = usableName(given.name, PASSKEY_NAME_CHARACTERS_MAX)
     return await this.#changes.make(caller, async (change) => {
       const { tx, account, now } = change
       const wasFirst = !hasFactor(await this.#secondFactors.of(tx, account.id))
@@ -125,7 +125,7 @@ export class Factors {
 
   /** @throws {ProblemError} `not-found`, `invalid-request` */
   async renamePasskey(accountId: string, id: string, name: string): Promise<Passkey> {
-    return await this.#passkeys.rename(accountId, id, usableName(name))
+    return await this.#passkeys.rename(accountId, id, usableName(name, PASSKEY_NAME_CHARACTERS_MAX))
   }
 
   /** @throws {ProblemError} `not-found`, `second-factor-required`, `reauthentication-required` */

@@ -1,4 +1,4 @@
-import type { Language, LinkedIdentity } from '@saas/contracts'
+import { NAME_CHARACTERS_MAX, type Language, type LinkedIdentity } from '@saas/contracts'
 import { sql, type Database, type Transaction } from '@saas/state'
 import { v7 as uuidv7 } from 'uuid'
 import { accountColumns, emailKeyOf, nameOf, usableName, type Account } from '../accounts.ts'
@@ -126,7 +126,11 @@ export class Identities {
 
 function nameFor(given: string | null, email: string): string {
   try {
-    return usableName((given ?? '').slice(0, 100))
+    return usableName(
+      Array.from((given ?? '').normalize('NFC'))
+        .slice(0, NAME_CHARACTERS_MAX)
+        .join(''),
+    )
   } catch {
     // A provider’s name may be anything; nobody is kept out for it.
     return nameOf(email)
