@@ -202,8 +202,8 @@ export class Administration {
       const changed = await change(tx, before)
       if (changed === undefined) return userOf(before)
       await revokeOlderTokens(tx, changed, undefined, this.#clock.now())
-      const emissions: readonly Emission[] = [userChanged(changed), sessionRevoked(id, null)]
-      await emit(tx, id, emissions, traceParent)
+      const emissions: readonly Emission[] = [userChanged(changed), sessionRevoked(changed.id, null)]
+      await emit(tx, changed.id, emissions, traceParent)
       return userOf(changed)
     })
     await this.#publish()

@@ -261,7 +261,8 @@ export class MailedSecrets {
   }
 
   #addressHash(email: string, registrationId?: string): Buffer {
-    const named = registrationId === undefined ? [] : [registrationId]
+    // Of the two cases in which a UUID may be written, the one in which the database writes it.
+    const named = registrationId === undefined ? [] : [registrationId.toLowerCase()]
     return hmac(this.#keys.lookup, 'mailed code', emailKeyOf(email), ...named)
   }
 

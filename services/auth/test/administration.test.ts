@@ -81,6 +81,13 @@ describe('an administrator', () => {
     expect((await decision(auth, 'POST', '/product', refreshed.body.accessToken)).status).toBe(200)
     const changes = await eventsTo(auth, authEvents.userChanged, 'ada@example.com')
     expect(changes.at(-1)?.data.roles).toEqual(['manager'])
+    const capitals = { id: user.userId.toUpperCase() }
+    await auth.call(authRoutes.setRoles, { params: capitals, body: { roles: ['customer'] }, as: admin.as })
+    const revoked = await auth.database.query<{ userId: string }>(
+      `select data ->> 'userId' as "userId" from outbox where subject = $1`,
+      [authEvents.sessionRevoked.subject],
+    )
+    expect(revoked.filter(({ userId }) => userId !== userId.toLowerCase())).toEqual([])
   })
 
   test('shuts a user out: sessions and tokens end, and the right password says why', async () => {

@@ -112,6 +112,15 @@ test('a code that a stranger’s registration had mailed is wrong for the owner�
   expect(answer.body.type).toBe('/problems/wrong-token')
 })
 
+test('an id that is written in capitals is the same registration, also when a mail is sent again', async () => {
+  const registrationId = crypto.randomUUID().toUpperCase()
+  await register(PASSWORD, 'Owner', registrationId)
+  await auth.call(authRoutes.resendVerification, { body: { email, registrationId } })
+  const { code = '' } = await mailedSecret(auth, authEvents.verificationRequested, email, 2)
+  expect((await auth.call(authRoutes.verify, { body: { email, code, registrationId } })).status).toBe(200)
+  await signIn(auth, email)
+})
+
 test('a stranger who uses up the tries of an address leaves those of the owner’s registration', async () => {
   const owners = crypto.randomUUID()
   await register(PASSWORD, 'Ada Lovelace', owners)

@@ -22,7 +22,10 @@ const resetFactors = sql<Account>(
    returning ${accountColumns}`,
 )
 
-const lockAccount = sql('auth.lock_account_to_reset', 'select from account where id = $1 for no key update')
+const lockAccount = sql<{ id: string }>(
+  'auth.lock_account_to_reset',
+  'select id from account where id = $1 for no key update',
+)
 
 /** For people who have lost every second factor and every recovery code. */
 export class FactorReset {
@@ -50,23 +53,27 @@ export class FactorReset {
   }
 
   /** @throws {ProblemError} `not-found`, `second-factor-required` for the administrator's own */
-  async reset(accountId: string, by: string, traceParent: string): Promise<void> {
-    if (accountId === by) {
-      const detail = 'Your own second factors you change on the account page.'
-      throw new ProblemError(problems.secondFactorRequired, { detail })
-    }
-    await this.#database.transaction(async (tx) => {
+  async reset(givenId: string, by: string, traceParent: string): Promise<void> {
+    const accountId = await this.#database.transaction(async (tx) => {
       const now = this.#clock.now()
       // The account is locked before its other rows, as everywhere.
-      await tx.query(lockAccount, [accountId])
+      const [locked] = await tx.query(lockAccount, [givenId])
+      if (locked === undefined) throw new ProblemError(problems.notFound)
+      // The row's id, not the given one, which may be written in capitals.
+      const { id: accountId } = locked
+      if (accountId === by) {
+        const detail = 'Your own second factors you change on the account page.'
+        throw new ProblemError(problems.secondFactorRequired, { detail })
+      }
       const [account] = await tx.query(resetFactors, [accountId, now])
-      if (account === undefined) throw new ProblemError(problems.notFound)
+      if (account === undefined) throw new Error('The account was not locked')
       await endAndRevokeSessions(tx, accountId, {}, 'factor-changed', now)
       await revokeOlderTokens(tx, account, undefined, now)
       const detail = { factor: 'every', change: 'removed' }
       await this.#audit.record(tx, { action: 'factor-removed', accountId, byId: by, detail })
       const told = factorChanged(account, { factor: 'recovery-codes', change: 'removed' }, now)
       await emit(tx, accountId, [told, sessionRevoked(accountId, null)], traceParent)
+      return accountId
     })
     this.#bus.nudge()
     await this.#revocations.read()
