@@ -30,7 +30,7 @@ const takeSignIn = takingAttempt<CandidateRow>(
        order by created_at desc, id desc
        limit 1
      ) as newest on true
-     where email_key = $14`,
+     where email_key = $18`,
 )
 
 /**

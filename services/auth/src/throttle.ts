@@ -15,9 +15,12 @@ interface Limit {
 const manyFromOneAddress: Limit = { free: 100, firstSeconds: 1, maxSeconds: 60, leakSeconds: 6 }
 const guessing: Limit = { free: 5, firstSeconds: 1, maxSeconds: 900, leakSeconds: 600 }
 
+/** By which somebody shows that an address is theirs. Where one of them did, attempts at the address by the others are the owner’s too. */
+const bySigningIn = ['sign-in', 'prove'] as const
+
 const limits = {
   /** Passwords. */
-  'sign-in': { account: guessing, address: manyFromOneAddress },
+  'sign-in': { account: guessing, address: manyFromOneAddress, knownBy: bySigningIn },
   /** Passwords of somebody who is signed in already. */
   reauthenticate: { account: guessing, address: manyFromOneAddress },
   /** Codes of authenticator apps and recovery codes, of whoever has passed the first factor. */
@@ -25,14 +28,22 @@ const limits = {
   /** What passkeys are to sign. Each is a row until it is used or has expired. */
   challenge: { account: manyFromOneAddress, address: manyFromOneAddress },
   /** Mailed codes and tokens; a code itself bears five tries. */
-  prove: { account: { free: 10, firstSeconds: 1, maxSeconds: 60, leakSeconds: 60 }, address: manyFromOneAddress },
+  prove: {
+    account: { free: 10, firstSeconds: 1, maxSeconds: 60, leakSeconds: 60 },
+    address: manyFromOneAddress,
+    knownBy: bySigningIn,
+  },
   /** Whatever ends in a mail to the address. */
-  mail: { account: { free: 5, firstSeconds: 30, maxSeconds: 900, leakSeconds: 300 }, address: manyFromOneAddress },
+  mail: {
+    account: { free: 5, firstSeconds: 30, maxSeconds: 900, leakSeconds: 300 },
+    address: manyFromOneAddress,
+    knownBy: bySigningIn,
+  },
   bootstrap: { account: guessing, address: guessing },
   /** Copies of all that is kept, for which every service works. */
   export: { account: { free: 5, firstSeconds: 60, maxSeconds: 900, leakSeconds: 600 }, address: manyFromOneAddress },
   picture: { account: { free: 30, firstSeconds: 1, maxSeconds: 60, leakSeconds: 10 }, address: manyFromOneAddress },
-} satisfies Record<string, Readonly<Record<'account' | 'address', Limit>>>
+} satisfies Record<string, Readonly<Record<'account' | 'address', Limit>> & { readonly knownBy?: typeof bySigningIn }>
 export type Purpose = keyof typeof limits
 
 /** Longer than any level needs to leak away from where it can get. */
@@ -45,6 +56,8 @@ export interface Attempt {
   readonly accountKey: string
   readonly knownKey: string
   readonly addressKey: string
+  /** As what the address may be known to be the account's own: keys of an account and an address each. */
+  readonly knownAs: readonly (readonly [accountKey: string, addressKey: string])[]
 }
 
 interface Verdict {
@@ -53,14 +66,15 @@ interface Verdict {
 }
 
 // One statement, so that parallel attempts over all replicas are counted one after another by the rows' locks. A refused
-// attempt counts nowhere: hammering does not make the pause longer. The address's row is locked first, here as where attempts are
+// attempt counts nowhere: hammering makes no pause longer, neither the account's nor that of others at the address. The address's row is locked first, here as where attempts are
 // forgiven, so that no two wait for each other. The commit need not wait for the disk: what a crash of the database takes back are the
 // counts of its last half second, which nobody who guesses can bring about; everybody else sees them at once.
 const countAttempt = `given as (
      select
        $1::text as address_key,
        case when exists (
-         select from known_address where account_key = $2 and address_key = $1 and seen_at > $4::timestamptz - make_interval(secs => $13)
+         select from known_address
+         where (account_key, address_key) in (($14, $15), ($16, $17)) and seen_at > $4::timestamptz - make_interval(secs => $13)
        ) then $3::text else $2::text end as account_key,
        $4::timestamptz as now,
        set_config('synchronous_commit', 'off', true)
@@ -69,6 +83,7 @@ const countAttempt = `given as (
      insert into throttle as t (key, level, next_at, updated_at)
      select address_key, 1, throttle_until(now, 1, $9, $10, $11), now
      from given
+     where not exists (select from throttle as refusing where refusing.key = given.account_key and refusing.next_at > given.now)
      on conflict (key) do update
      set level = greatest(0, t.level - greatest(0, extract(epoch from excluded.updated_at - t.updated_at)) / $12::float8) + 1,
        next_at = throttle_until(
@@ -105,7 +120,7 @@ const countAttempt = `given as (
 
 const takeAttempt = sql<Verdict>('auth.take_attempt', `with ${countAttempt} select allowed, "waitSeconds" from verdict`)
 
-/** Counts an attempt and, when it is allowed, reads one row for it: `wanted` selects it, with parameters from `$14` on. */
+/** Counts an attempt and, when it is allowed, reads one row for it: `wanted` selects it, with parameters from `$18` on. */
 export function takingAttempt<Row>(
   name: string,
   wanted: string,
@@ -158,7 +173,7 @@ const forgiveAccount = sql('auth.forgive_account', 'delete from throttle where k
 /**
  * Counts attempts in Postgres, before any work is done for them, over all replicas, by account and by address. The pause
  * between attempts grows and the count leaks away, so nothing is ever locked for good; and who signed in from an address
- * before is counted apart there, so strangers cannot keep the owner out.
+ * before is counted apart there, so strangers cannot keep the owner out, nor from what is mailed.
  */
 export class Throttle {
   readonly #database: Database
@@ -233,6 +248,7 @@ export class Throttle {
       this.#clock.now(),
       ...[account, address].flatMap((limit) => [limit.free, limit.firstSeconds, limit.maxSeconds, limit.leakSeconds]),
       ADDRESS_KNOWN_MS / 1_000,
+      ...attempt.knownAs.flat(),
       ...values,
     ])
     if (row === undefined) throw new Error('An attempt was counted without a verdict')
@@ -244,7 +260,15 @@ export class Throttle {
       accountKey: this.accountKey(purpose, account),
       knownKey: this.#key(purpose, 'known', account, address),
       addressKey: this.#key(purpose, 'address', address),
+      knownAs: this.#knownAs(purpose, account, address),
     }
+  }
+
+  /** Two, so that every purpose is counted by one statement. */
+  #knownAs(purpose: Purpose, account: string, address: string): Attempt['knownAs'] {
+    const limit = limits[purpose]
+    const knownBy: readonly [Purpose, Purpose] = 'knownBy' in limit ? limit.knownBy : [purpose, purpose]
+    return knownBy.map((by) => [this.accountKey(by, account), this.#key(by, 'address', address)] as const)
   }
 
   #key(purpose: Purpose, kind: string, ...values: readonly string[]): string {

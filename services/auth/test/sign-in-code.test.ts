@@ -82,3 +82,28 @@ describe('guessing a mailed code', () => {
     expect((await tried(second)).status).toBe(200)
   })
 })
+
+test.each(['by password', 'by mailed code'])(
+  'who signed in %s has mails sent and codes taken from there, whatever strangers ask and guess',
+  async (how) => {
+    const email = someone()
+    const home = from('203.0.113.30')
+    const ask = async (headers: Record<string, string>) =>
+      (await auth.call(authRoutes.requestLoginCode, { body: { email }, headers })).status
+    const signIn = async (proof: { code: string } | { password: string }, headers: Record<string, string>) =>
+      (await auth.call(authRoutes.login, { body: { email, ...proof }, headers })).status
+    const codeOf = async (n: number) => (await mailedSecret(auth, authEvents.loginCodeRequested, email, n)).code ?? ''
+    await registered(auth, email)
+    expect(await ask(home)).toBe(202)
+    const first = how === 'by password' ? { password: PASSWORD } : { code: await codeOf(1) }
+    expect(await signIn(first, home)).toBe(200)
+    const asked: number[] = []
+    for (let mail = 0; mail < 8; mail += 1) asked.push(await ask(from(`198.51.100.${mail}`)))
+    expect(asked.slice(-3)).toEqual([429, 429, 429])
+    for (let guess = 0; guess < 12; guess += 1) await signIn({ code: '000000' }, from(`198.51.100.${guess}`))
+    expect(await signIn({ code: '000000' }, from('198.51.100.40'))).toBe(429)
+    const sent = asked.filter((status) => status === 202).length + 1
+    expect(await ask(home)).toBe(202)
+    expect(await signIn({ code: await codeOf(sent + 1) }, home)).toBe(200)
+  },
+)

@@ -186,6 +186,13 @@ describe('guessing', () => {
     expect((await login(email, 'guess', from('198.51.100.4'))).status).toBe(401)
   })
 
+  test('a refused guess stops nobody else who comes from the same address', async () => {
+    const colleague = someone()
+    await registered(auth, colleague)
+    await guesses(someone(), 120, from('198.51.100.8'))
+    expect((await login(colleague, PASSWORD, from('198.51.100.8'))).status).toBe(200)
+  })
+
   test('the owner gets in from where they were before, whatever strangers do', async () => {
     const email = someone()
     await registered(auth, email)
