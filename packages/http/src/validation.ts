@@ -24,9 +24,9 @@ function validators(): { readonly body: Ajv; readonly text: Ajv } {
   return { body, text }
 }
 
-const TIME = /^\d{4}-\d\d-(\d\d)[Tt](?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/
+const TIME = /^(?!0000)\d{4}-\d\d-(\d\d)[Tt](?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/
 
-/** RFC 3339, but for leap seconds: no clock here has them. */
+/** RFC 3339, but for leap seconds, which no clock here has, and for the year 0, which Postgres does not know. */
 function isTime(text: string): boolean {
   const day = TIME.exec(text)?.[1]
   if (day === undefined || Number.isNaN(Date.parse(text))) return false

@@ -71,6 +71,7 @@ test.each([
   ['/look?limit=5&limit=6', '/query/limit'],
   ['/look?limit=1e400', '/query/limit'],
   ['/look?at=2016-12-31T23:59:60Z', '/query/at'],
+  ['/look?at=0000-01-01T00:00:00Z', '/query/at'],
   ['/look?at=2026-02-29T12:00:00Z', '/query/at'],
   ['/look?at=2026-02-28T24:00:00Z', '/query/at'],
   ['/look?at=2026-02-28T12:00:00%2B24:00', '/query/at'],
