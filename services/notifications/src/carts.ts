@@ -21,9 +21,11 @@ const recordCarts = sql(
    where cart.version < excluded.version`,
 )
 
-const selectDue = sql<{ due: boolean }>(
+// Not `exists`: for any time, Postgres expects a third of all carts to be due, and looks for one where they lie. Asked so each second, a million
+// carts of which none was due took 65 to 170 ms each time.
+export const selectDue = sql<{ due: boolean | null }>(
   'notifications.carts_due',
-  'select exists (select 1 from cart where remind_at <= $1) as due',
+  'select min(remind_at) <= $1 as due from cart',
 )
 
 // The key makes it one mail a state of a cart, whatever becomes of remind_at.

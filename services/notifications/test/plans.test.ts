@@ -1,8 +1,10 @@
 import { cloneDatabase } from '@saas/testing'
 import { expect, test } from 'vitest'
+import { selectDue } from '../src/carts.ts'
 import { recordOutcomes } from '../src/mails.ts'
 
 const DUE = 20_000
+const CARTS = 20_000
 
 test('what became of a batch of mails is written by their ids, however many others are due', async () => {
   await using database = await cloneDatabase('notifications')
@@ -21,4 +23,19 @@ test('what became of a batch of mails is written by their ids, however many othe
     expect(plan).toContain('mail_pkey')
     expect(plan).not.toMatch(/mail_due|Seq Scan on mail/)
   }
+})
+
+test('whether a cart is due is read from an index, however many carts are not', async () => {
+  await using database = await cloneDatabase('notifications')
+  await database.query(
+    `insert into cart (user_id, version, lines, remind_at)
+     select uuidv7(), 1, '[]', now() + interval '1 day'
+     from generate_series(1, $1::integer)`,
+    [CARTS],
+  )
+  await database.query('analyze cart')
+  const rows = await database.query<{ 'QUERY PLAN': string }>(`explain (costs off, generic_plan) ${selectDue.text}`)
+  const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
+  expect(plan).toContain('cart_reminding')
+  expect(plan).not.toContain('Seq Scan')
 })
