@@ -36,7 +36,13 @@ export const frontendRoutes = {
     id: 'frontend.getAsset',
     path: '/assets/{file}',
     summary: 'A built script, style, font or picture; immutable',
-    params: Strict({ file: Type.String({ maxLength: 200, pattern: '^[A-Za-z0-9_.-]+$' }) }),
+    params: Strict({
+      file: Type.String({
+        maxLength: 200,
+        pattern: '^[A-Za-z0-9_.-]+$',
+        description: 'Letters, digits, `.`, `-` and `_`',
+      }),
+    }),
   }),
   getIcon: route({ ...file, id: 'frontend.getIcon', path: '/favicon.svg', summary: 'The icon' }),
   getRobots: route({ ...file, id: 'frontend.getRobots', path: '/robots.txt', summary: 'What crawlers may read' }),

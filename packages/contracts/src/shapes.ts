@@ -28,7 +28,11 @@ export const LINES_MAX = 100
 export const PAGE_ITEMS_MAX = 100
 export const PAGE_ITEMS_DEFAULT = 24
 
-export const Currency = Type.String({ pattern: '^[A-Z]{3}$', description: 'ISO 4217 code', examples: ['EUR'] })
+export const Currency = Type.String({
+  pattern: '^[A-Z]{3}$',
+  description: 'Three capital letters, an ISO 4217 code',
+  examples: ['EUR'],
+})
 
 /** An integer of minor units with its currency. */
 export const Money = Type.Object(
@@ -43,7 +47,12 @@ export const Quantity = Type.Integer({ minimum: 1, maximum: QUANTITY_MAX })
  * One plain address. Quoted local parts and address literals are valid (RFC 5321) and refused all the same: nobody signs up
  * with one, and they are where header injection lives.
  */
-export const Email = Type.String({ format: 'email', maxLength: 254, pattern: '^[^\\s"(),:;<>\\[\\]\\\\]+$' })
+export const Email = Type.String({
+  format: 'email',
+  maxLength: 254,
+  pattern: '^[^\\s"(),:;<>\\[\\]\\\\]+$',
+  description: 'One plain address',
+})
 
 /** One that somebody can choose. */
 export const Language = Type.Enum(languages)
@@ -60,13 +69,26 @@ export type FallbackLanguage = typeof fallbackLanguage
 export const LanguageTag = Type.String({ pattern: '^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$', maxLength: 35 })
 
 /** IANA name, such as `Europe/Berlin`. Checked against the runtime's own list. */
-export const Zone = Type.String({ maxLength: 64, pattern: '^[A-Za-z0-9_+/-]+$' })
+export const Zone = Type.String({
+  maxLength: 64,
+  pattern: '^[A-Za-z0-9_+/-]+$',
+  description: 'The name of an IANA zone',
+  examples: ['Europe/Berlin'],
+})
 
 /** Where a retry after a lost answer must not act twice. `parseIdempotencyKey` checks the form. */
 export const Key = Type.Optional(Type.String({ maxLength: 255 }))
 export const KeyHeaders = Type.Object({ 'idempotency-key': Key })
 
 export const IdParams = Strict({ id: Id })
+
+/** Names a stored picture. */
+export const PictureKeyParams = Strict({
+  key: Type.String({
+    pattern: '^[A-Za-z0-9_-]{22}-(small|medium|large)$',
+    description: 'The key of a picture, a dash and a size',
+  }),
+})
 
 /** A page of a list: `next` is the cursor of the following page, or null on the last. */
 export function Page<S extends TSchema>(item: S) {

@@ -49,6 +49,14 @@ describe('routes', () => {
     }
   })
 
+  test('the form of every text that is asked for is told in words', () => {
+    for (const route of allRoutes) {
+      for (const schema of [route.params, route.query, route.headers, route.body]) {
+        for (const text of formsIn(schema)) expect(text, route.id).toHaveProperty('description')
+      }
+    }
+  })
+
   test('only routes for anyone that read are kept by the edge', () => {
     for (const route of allRoutes.filter(({ edgeCacheSeconds }) => edgeCacheSeconds !== undefined)) {
       expect([route.access, route.method], route.id).toEqual(['anyone', 'GET'])
@@ -132,6 +140,13 @@ describe('documents', () => {
     }
   })
 })
+
+/** The texts of a schema that must have some form. */
+function formsIn(schema: unknown): object[] {
+  if (typeof schema !== 'object' || schema === null) return []
+  const nested = Object.values(schema).flatMap((value) => formsIn(value))
+  return 'pattern' in schema && typeof schema.pattern === 'string' ? [schema, ...nested] : nested
+}
 
 function objectsIn(schema: unknown): object[] {
   if (typeof schema !== 'object' || schema === null) return []

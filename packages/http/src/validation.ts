@@ -8,10 +8,10 @@ import { pointerPart } from './strict-json.ts'
 const POINTER_LENGTH_MAX = 200
 
 // All errors are collected so that a form can show them at once; the body limit bounds how many there can be.
-const options: Options = { removeAdditional: false, useDefaults: true, allErrors: true, strict: false }
+const options: Options = { removeAdditional: false, useDefaults: true, allErrors: true, strict: false, verbose: true }
 
 /**
- * A body is taken as it is; text in a URL or a header has no type, so numbers and booleans are read from it. JSON may say 1e400, which
+ * A body is taken as it is; text in a URL or a header has no type, so numbers of plain digits and booleans are read from it. JSON may say 1e400, which
  * is Infinity here and null in every answer: `strictNumbers` refuses it as no number. For text it would skip the limits instead.
  */
 function validators(): { readonly body: Ajv; readonly text: Ajv } {
@@ -42,14 +42,37 @@ export function validatorCompiler(): FastifySchemaCompiler<object> {
   return ({ schema, httpPart }) => {
     let validate: ValidateFunction | undefined
     const prefix = pointerPrefix(httpPart)
+    const numbers = httpPart === 'body' ? [] : numbersOf(schema)
     return (data: unknown) => {
       validate ??= (httpPart === 'body' ? body : text).compile(schema)
-      if (validate(data)) return { value: data }
-      return {
-        error: new ProblemError(problems.invalidRequest, { errors: toFieldErrors(validate.errors ?? [], prefix) }),
-      }
+      const unread =
+        numbers.length === 0 ? [] : unreadNumbers(data as Readonly<Record<string, unknown>>, numbers, prefix)
+      if (validate(data) && unread.length === 0) return { value: data }
+      const others = toFieldErrors(validate.errors ?? [], prefix).filter(
+        ({ pointer }) => !unread.some((error) => error.pointer === pointer),
+      )
+      return { error: new ProblemError(problems.invalidRequest, { errors: [...unread, ...others] }) }
     }
   }
+}
+
+function numbersOf({
+  properties = {},
+}: {
+  properties?: Readonly<Record<string, { type?: unknown }>>
+}): readonly string[] {
+  return Object.keys(properties).filter((name) => ['integer', 'number'].includes(String(properties[name]?.type)))
+}
+
+/** JavaScript also reads ` 5`, `+5`, `1e1` and `0x10` as numbers, which a client never meant. */
+function unreadNumbers(
+  data: Readonly<Record<string, unknown>>,
+  numbers: readonly string[],
+  prefix: string,
+): readonly FieldError[] {
+  return numbers
+    .filter((name) => typeof data[name] === 'string' && !/^\d+$/.test(data[name]))
+    .map((name) => ({ pointer: `${prefix}/${name}`, detail: 'must be a number of decimal digits only' }))
 }
 
 /** Checks values that came another way than as a whole body, such as the lines of a file; empty when one is valid. */
@@ -83,15 +106,42 @@ function pointerOf(error: ErrorObject): string {
   return typeof name === 'string' ? `${error.instancePath}/${pointerPart(name)}` : error.instancePath
 }
 
+/** Never a regular expression: whoever wrote the value may not read them. */
 function detailOf(error: ErrorObject): string {
-  if (error.keyword === 'required') return 'is required'
-  if (error.keyword === 'additionalProperties') return 'is not a known field'
+  const words = sentences[error.keyword]
+  if (words !== undefined) return words(error.params['limit'] as number)
   const values: unknown = error.params['allowedValues']
   if (Array.isArray(values)) return `must be one of ${values.join(', ')}`
+  if (error.keyword === 'additionalProperties') {
+    const areNamed = error.parentSchema !== undefined && 'patternProperties' in error.parentSchema
+    return areNamed ? 'is a name that is not accepted' : 'is not a known field'
+  }
   if (error.keyword === 'const') return `must be ${String(error.params['allowedValue'])}`
-  if (error.keyword === 'pattern') return `must match ${String(error.params['pattern'])}`
-  if (error.keyword === 'not') return 'must not be this value'
+  if (error.keyword === 'type' && error.params['type'] === 'integer') return 'must be a whole number'
+  if (error.keyword === 'pattern') return formOf(error.parentSchema)
   return error.message ?? 'is not valid'
+}
+
+const several = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
+
+const sentences: Readonly<Record<string, (limit: number) => string>> = {
+  required: () => 'is required',
+  not: () => 'must not be this value',
+  minLength: (limit) => (limit === 1 ? 'must not be empty' : `must have at least ${limit} characters`),
+  maxLength: (limit) => `must have at most ${several(limit, 'character')}`,
+  minItems: (limit) => `must have at least ${several(limit, 'item')}`,
+  maxItems: (limit) => `must have at most ${several(limit, 'item')}`,
+  maxProperties: (limit) => `must have at most ${several(limit, 'field')}`,
+  minimum: (limit) => `must be at least ${limit}`,
+  maximum: (limit) => `must be at most ${limit}`,
+}
+
+/** What the contract says about the form of a text, and its example. */
+function formOf(schema: object = {}): string {
+  const { description, examples }: { description?: unknown; examples?: unknown } = schema
+  if (typeof description !== 'string') return 'does not have the form it must have'
+  const example = Array.isArray(examples) ? `, such as ${String(examples[0])}` : ''
+  return `must be ${description.charAt(0).toLowerCase()}${description.slice(1)}${example}`
 }
 
 /** Replaces the errors of each union, innermost first, by those of the alternative with the fewest. */

@@ -52,11 +52,11 @@ function isBlank(text: Buffer): boolean {
 function readJsonLine({ number, text }: Line): ProductLine {
   if (text === undefined) return { line: number, reason: TOO_LONG }
   try {
-    return checked(number, parseStrictJson(text))
+    return checked(number, parseStrictJson(text), fieldOf)
   } catch (error) {
     if (!(error instanceof ProblemError)) throw error
-    const errors = error.errors?.map(sentence).join('; ')
-    return { line: number, reason: shortened(errors ?? error.detail?.replace('The body', 'The line') ?? '') }
+    const detail = error.detail?.replace('The body', 'The line') ?? ''
+    return { line: number, reason: reasonOf(error.errors ?? [], fieldOf) || shortened(detail) }
   }
 }
 
@@ -88,9 +88,9 @@ function decoded({ number, text }: Line): CsvLine {
   }
 }
 
-/** An empty line is one empty field. */
+/** An empty line is one empty field; spreadsheets write one of commas only. */
 function isEmpty(fields: Fields): boolean {
-  return Array.isArray(fields) && fields.length === 1 && fields[0] === ''
+  return Array.isArray(fields) && fields.every((field: string) => field.trim() === '')
 }
 
 function headerOf(names: Fields): readonly Column[] {
@@ -116,7 +116,7 @@ function readRecord(line: number, fields: Fields, header: readonly Column[]): Pr
   if ('wrong' in fields) return { line, reason: fields.wrong }
   if (fields.some((field) => field.includes('\0'))) return { line, reason: 'The line has the character U+0000.' }
   if (fields.length !== header.length) {
-    return { line, reason: `There are ${fields.length} fields, not ${header.length}.` }
+    return { line, reason: `The line has ${fields.length} of the ${header.length} columns.` }
   }
   const cells = Object.fromEntries(header.map((name, index) => [name, fields[index] ?? ''])) as Partial<
     Record<Column, string>
@@ -124,17 +124,21 @@ function readRecord(line: number, fields: Fields, header: readonly Column[]): Pr
   const { sku, name, description, amount = '', currency, stock = '', category = '', tags = '', attributes = '' } = cells
   const { lowStockThreshold = '' } = cells
   try {
-    return checked(line, {
-      sku,
-      name,
-      price: { amount: numberOf(amount), currency },
-      ...(description === undefined ? {} : { description }),
-      ...(stock === '' ? {} : { stock: numberOf(stock) }),
-      lowStockThreshold: lowStockThreshold === '' ? null : numberOf(lowStockThreshold),
-      category: category === '' ? null : category,
-      tags: tags.startsWith('[') ? parseStrictJson(Buffer.from(tags)) : tags.split(';').filter((tag) => tag !== ''),
-      attributes: attributes === '' ? {} : parseStrictJson(Buffer.from(attributes)),
-    })
+    return checked(
+      line,
+      {
+        sku,
+        name,
+        price: { amount: numberOf(amount), currency },
+        ...(description === undefined ? {} : { description }),
+        ...(stock === '' ? {} : { stock: numberOf(stock) }),
+        lowStockThreshold: lowStockThreshold === '' ? null : numberOf(lowStockThreshold),
+        category: category === '' ? null : category,
+        tags: tags.startsWith('[') ? parseStrictJson(Buffer.from(tags)) : tags.split(';').filter((tag) => tag !== ''),
+        attributes: attributes === '' ? {} : parseStrictJson(Buffer.from(attributes)),
+      },
+      columnOf,
+    )
   } catch (error) {
     if (error instanceof ProblemError) return { line, reason: 'Tags or attributes are not valid JSON.' }
     throw error
@@ -146,17 +150,30 @@ function numberOf(text: string): number | string {
   return /^-?\d{1,15}$/.test(text) ? Number(text) : text
 }
 
-function checked(line: number, value: unknown): ProductLine {
+function checked(line: number, value: unknown, nameOf: (pointer: string) => string): ProductLine {
   const product = value as ImportedProduct
   const wrong = errorsOf(value)
   const errors = wrong.length > 0 ? wrong : unusableNames(product)
-  if (errors.length > 0) return { line, reason: shortened(errors.map(sentence).join('; ')) }
-  if (!isCurrency(product.price.currency)) return { line, reason: '/price/currency must be an ISO 4217 code' }
+  if (errors.length > 0) return { line, reason: reasonOf(errors, nameOf) }
+  if (!isCurrency(product.price.currency))
+    return { line, reason: `${nameOf('/price/currency')} must be an ISO 4217 code` }
   return { line, product }
 }
 
-function sentence({ pointer, detail }: FieldError): string {
-  return `${pointer === '' ? 'the line' : pointer} ${detail}`
+function reasonOf(errors: readonly FieldError[], nameOf: (pointer: string) => string): string {
+  return shortened(
+    errors.map(({ pointer, detail }) => `${pointer === '' ? 'The line' : nameOf(pointer)} ${detail}`).join('; '),
+  )
+}
+
+/** `/price/amount` as people write it: `price.amount`. */
+function fieldOf(pointer: string): string {
+  return pointer.slice(1).replaceAll('/', '.').replaceAll('~1', '/').replaceAll('~0', '~')
+}
+
+/** The columns of a price stand by themselves. */
+function columnOf(pointer: string): string {
+  return fieldOf(pointer).replace(/^price\./, '')
 }
 
 function shortened(reason: string): string {

@@ -54,13 +54,13 @@ describe('importing NDJSON', () => {
     expect([status, body]).toMatchObject([200, { lines: 11, created: 2, changed: 0, refused: 9, stoppedAt: null }])
     expect(body.errors.map((error) => [error.line, error.reason])).toEqual([
       [2, expect.stringContaining('not valid JSON')],
-      [4, expect.stringContaining('/sku must match')],
-      [5, '/price/currency must be an ISO 4217 code'],
-      [6, expect.stringContaining('/price/amount must be')],
-      [7, '/colour is not a known field'],
-      [8, '/description must not contain the character U+0000'],
+      [4, 'sku must be letters, digits, `.`, `-` and `_`, the first a letter or a digit'],
+      [5, 'price.currency must be an ISO 4217 code'],
+      [6, 'price.amount must be at least 0'],
+      [7, 'colour is not a known field'],
+      [8, 'description must not contain the character U+0000'],
       [9, expect.stringContaining('at most 131072 bytes')],
-      [10, expect.stringContaining('/name must have')],
+      [10, expect.stringContaining('name must have')],
       [12, expect.stringContaining('not UTF-8')],
     ])
     expect(await bySku('GOOD-1')).toMatchObject({ stock: 3, tags: ['x'], version: 1 })
@@ -156,6 +156,33 @@ describe('importing CSV', () => {
     const { body } = await send(Buffer.concat(text), 'text/csv')
     expect(body.errors.map((error) => error.line)).toEqual([2, 5, 21, 23, 26])
     expect(body).toMatchObject({ lines: 25, created: 20, refused: 5 })
+  })
+
+  test('a line with nothing in it is none, and what is wrong with others is said by their columns', async () => {
+    const text = [
+      'sku,name,amount,currency,tags',
+      '',
+      '   ',
+      ',,,,',
+      'a b,Cup,0x10,eur,',
+      'WORDS-1,,1e3,XXQ,',
+      'WORDS-2,Cup,1,XXQ,',
+      'WORDS-3,Cup',
+      `WORDS-4,Cup,1,EUR,${'t'.repeat(51)}`,
+    ].join('\n')
+    const { body } = await send(text, 'text/csv')
+    expect(body).toMatchObject({ lines: 5, refused: 5 })
+    expect(body.errors.map(({ line, reason }) => `${line}: ${reason}`)).toEqual([
+      [
+        '5: sku must be letters, digits, `.`, `-` and `_`, the first a letter or a digit',
+        'amount must be a whole number',
+        'currency must be three capital letters, an ISO 4217 code, such as EUR',
+      ].join('; '),
+      '6: name must not be empty; amount must be a whole number',
+      '7: currency must be an ISO 4217 code',
+      '8: The line has 2 of the 5 columns.',
+      '9: tags.0 must have at most 50 characters',
+    ])
   })
 
   test.each(['', 'sku,name,amount', 'sku,name,amount,currency,colour', 'sku,sku,name,amount,currency', '"sku,name'])(

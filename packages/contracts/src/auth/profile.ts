@@ -1,13 +1,19 @@
 import { Type } from '../schema.ts'
 import * as problems from '../problems.ts'
 import { route } from '../route.ts'
-import { Language, Strict, Zone } from '../shapes.ts'
+import { Language, PictureKeyParams, Strict, Zone } from '../shapes.ts'
 import { MailPreferences, optionalMailKinds } from '../preferences.ts'
 import { AVATAR_BYTES_MAX, Code, DataExport, none, Password, PersonName, Profile } from './shapes.ts'
 
 /** As a form that a mail program sends; multipart ones have long boundaries. */
 const UNSUBSCRIBE_BYTES_MAX = 1_000
-const unsubscribeParams = Strict({ token: Type.String({ maxLength: 128, pattern: '^[A-Za-z0-9_.-]+$' }) })
+const unsubscribeParams = Strict({
+  token: Type.String({
+    maxLength: 128,
+    pattern: '^[A-Za-z0-9_.-]+$',
+    description: 'Letters, digits, `.`, `-` and `_`',
+  }),
+})
 
 const cropEdge = Type.Integer({ minimum: 0, maximum: 24_000_000, description: 'Pixels of the upright picture' })
 
@@ -153,7 +159,7 @@ export const profileRoutes = {
     path: '/avatar/{key}',
     access: 'anyone',
     summary: 'A profile picture by its random key; immutable',
-    params: Strict({ key: Type.String({ pattern: '^[A-Za-z0-9_-]{22}-(small|medium|large)$' }) }),
+    params: PictureKeyParams,
     responses: { 200: { content: 'image/webp' } },
   }),
 }

@@ -18,9 +18,19 @@ export const factorChanges = ['added', 'removed', 'renewed', 'used'] as const
 export const RoleName = Type.Enum(roles)
 // The rule about strength is a problem of its own, so the schema only bounds what is hashed.
 export const Password = Type.String({ minLength: 1, maxLength: PASSWORD_CHARACTERS_MAX })
-export const Code = Type.String({ pattern: '^[0-9]{6}$' })
-export const MailedToken = Type.String({ minLength: 43, maxLength: 43, pattern: '^[A-Za-z0-9_-]{43}$' })
-export const RefreshToken = Type.String({ minLength: 43, maxLength: 128, pattern: '^[A-Za-z0-9_.-]+$' })
+export const Code = Type.String({ pattern: '^[0-9]{6}$', description: 'Six digits' })
+export const MailedToken = Type.String({
+  minLength: 43,
+  maxLength: 43,
+  pattern: '^[A-Za-z0-9_-]{43}$',
+  description: 'Letters, digits, `-` and `_`',
+})
+export const RefreshToken = Type.String({
+  minLength: 43,
+  maxLength: 128,
+  pattern: '^[A-Za-z0-9_.-]+$',
+  description: 'Letters, digits, `.`, `-` and `_`',
+})
 export const NAME_CHARACTERS_MAX = 100
 export const PersonName = Type.String({ minLength: 1, maxLength: NAME_CHARACTERS_MAX })
 
@@ -59,7 +69,12 @@ export type SignedIn = Static<typeof SignedIn>
 export const MFA_LIFETIME_MINUTES = 5
 export const RECOVERY_CODES = 10
 /** With or without the dash and in either case, as people type it. */
-export const RecoveryCode = Type.String({ minLength: 10, maxLength: 20, pattern: '^[A-Za-z0-9 -]+$' })
+export const RecoveryCode = Type.String({
+  minLength: 10,
+  maxLength: 20,
+  pattern: '^[A-Za-z0-9 -]+$',
+  description: 'Letters, digits, spaces and `-`',
+})
 
 const secondFactorMethods = ['totp', 'passkey', 'recovery-code'] as const
 export type SecondFactorMethod = (typeof secondFactorMethods)[number]
@@ -101,7 +116,8 @@ export type Passkey = Static<typeof Passkey>
 /** For `navigator.credentials`, as WebAuthn level 3 writes it in JSON. */
 export const PasskeyOptions = Type.Object({ options: Type.Unknown() })
 
-const Base64Url = (maxLength: number) => Type.String({ minLength: 1, maxLength, pattern: '^[A-Za-z0-9_-]+$' })
+const Base64Url = (maxLength: number) =>
+  Type.String({ minLength: 1, maxLength, pattern: '^[A-Za-z0-9_-]+$', description: 'Text in base64url' })
 const credential = {
   id: Base64Url(1_400),
   rawId: Base64Url(1_400),
@@ -135,9 +151,12 @@ export const PasskeyAssertion = Strict({
 })
 export type PasskeyAssertion = Static<typeof PasskeyAssertion>
 
-const PROVIDER_ID = '^[a-z][a-z0-9-]{0,31}$'
-export const Provider = Type.Object({ id: Type.String({ pattern: PROVIDER_ID }), name: Type.String() })
-export const ProviderParams = Strict({ provider: Type.String({ pattern: PROVIDER_ID }) })
+const ProviderId = Type.String({
+  pattern: '^[a-z][a-z0-9-]{0,31}$',
+  description: 'At most 32 lower-case letters, digits and `-`, the first a letter',
+})
+export const Provider = Type.Object({ id: ProviderId, name: Type.String() })
+export const ProviderParams = Strict({ provider: ProviderId })
 /** What a provider adds to the address that it sends the browser back to (OpenID Connect Core 3.1.2.5, RFC 9207). */
 export const ProviderAnswer = Strict({
   state: Type.String({ minLength: 1, maxLength: 128 }),

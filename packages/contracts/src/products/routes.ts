@@ -1,7 +1,7 @@
 import { Type } from '../schema.ts'
 import * as problems from '../problems.ts'
 import { route } from '../route.ts'
-import { Id, IdParams, Key, Page, STOCK_MAX, Strict, pageQuery } from '../shapes.ts'
+import { Id, IdParams, Key, Page, PictureKeyParams, STOCK_MAX, Strict, pageQuery } from '../shapes.ts'
 import {
   Category,
   IDS_MAX,
@@ -176,7 +176,7 @@ export const productsRoutes = {
     path: '/picture/{key}',
     access: 'anyone',
     summary: 'A picture of a product by its random key; immutable',
-    params: Strict({ key: Type.String({ pattern: '^[A-Za-z0-9_-]{22}-(small|medium|large)$' }) }),
+    params: PictureKeyParams,
     responses: { 200: { content: 'image/webp' } },
   }),
   readHistory: route({

@@ -2,7 +2,12 @@ import type { Static } from 'typebox'
 import { Type } from '../schema.ts'
 import { Id, Money, Page, STOCK_MAX, Strict, Time } from '../shapes.ts'
 
-const Sku = Type.String({ minLength: 1, maxLength: 64, pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$' })
+const Sku = Type.String({
+  minLength: 1,
+  maxLength: 64,
+  pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$',
+  description: 'Letters, digits, `.`, `-` and `_`, the first a letter or a digit',
+})
 const Attribute = Type.Union([Type.String({ maxLength: 500 }), Type.Number(), Type.Boolean()])
 export const Category = Type.String({ minLength: 1, maxLength: 100 })
 export const Tag = Type.String({ minLength: 1, maxLength: 50 })
