@@ -52,6 +52,8 @@ class Coalescer<Payload, Row> {
   /** Conflict keys of the batches that are under way. */
   readonly #busy = new Set<string>()
   #sending = 0
+  /** Of those that wait, how many shared a key with a batch under way when they were last looked at. */
+  #heldBack = 0
   #isScheduled = false
   #recovering = 0
 
@@ -63,7 +65,8 @@ class Coalescer<Payload, Row> {
   call(call: QueuedCallDraft<Payload>): Promise<Row> {
     return new Promise<Row>((resolve, reject) => {
       this.#queue.add({ ...call, resolve, reject })
-      if (this.#queue.size >= SHARE_CALLS_MIN && this.#sending < BATCHES_UNDER_WAY_MAX) void this.#sendAll()
+      const isShareFull = this.#queue.size - this.#heldBack >= SHARE_CALLS_MIN
+      if (isShareFull && this.#sending < BATCHES_UNDER_WAY_MAX) void this.#sendAll()
       else this.#schedule()
     })
   }
@@ -83,6 +86,7 @@ class Coalescer<Payload, Row> {
     while (this.#queue.size > 0) {
       const share = Math.max(SHARE_CALLS_MIN, Math.ceil(this.#queue.size / BATCHES_UNDER_WAY_MAX))
       const batch = this.#queue.take(this.#busy, share)
+      this.#heldBack = batch.length < share ? this.#queue.size : 0
       // All that wait share a key with a batch under way; who waits for that one goes on with them.
       if (batch.length === 0) break
       if (this.#queue.size > 0) this.#schedule()
