@@ -45,13 +45,13 @@ export const Quantity = Type.Integer({ minimum: 1, maximum: QUANTITY_MAX })
 
 /**
  * One plain address. Quoted local parts and address literals are valid (RFC 5321) and refused all the same: nobody signs up
- * with one, and they are where header injection lives.
+ * with one, and they are where header injection lives. What stands before the `@` has at most 64 characters, or no mail goes there.
  */
 export const Email = Type.String({
   format: 'email',
   maxLength: 254,
-  pattern: '^[^\\s"(),:;<>\\[\\]\\\\]+$',
-  description: 'One plain address',
+  pattern: '^[^\\s"(),:;<>@\\[\\]\\\\]{1,64}@[^\\s"(),:;<>@\\[\\]\\\\]+$',
+  description: 'One plain address, of at most 64 characters before the `@`',
 })
 
 /** One that somebody can choose. */

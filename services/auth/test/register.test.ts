@@ -164,6 +164,8 @@ describe('registering', () => {
     expect(answer.status).toBe(400)
     const pointers = new Set(answer.body.errors.map(({ pointer }: { pointer: string }) => pointer))
     expect(pointers).toEqual(new Set(['/email', '/surplus']))
+    const long = await auth.call(authRoutes.register, { body: form(`${'a'.repeat(65)}@example.com`) })
+    expect(long.body).toMatchObject({ status: 400, errors: [{ pointer: '/email' }] })
     const zone = await auth.call(authRoutes.register, { body: { ...form('zone@example.com'), zone: 'Mars/Olympus' } })
     expect(zone.body).toMatchObject({ status: 400, errors: [{ pointer: '/zone' }] })
     const name = await auth.call(authRoutes.register, { body: { ...form('name@example.com'), name: 'A\r\nBcc: x' } })

@@ -1,10 +1,11 @@
 import type { OidcProvider } from '@saas/config'
-import { ProblemError, problems, type Language, type ProviderAnswer } from '@saas/contracts'
-import type { Logger } from '@saas/http'
+import { Email, ProblemError, problems, type Language, type ProviderAnswer } from '@saas/contracts'
+import { valueChecker, type Logger } from '@saas/http'
 import type { Configuration } from 'openid-client'
 import { languageOfTag } from '../wanted-language.ts'
 
 const TIMEOUT_SECONDS = 5
+const wrongInAddress = valueChecker(Email)
 
 /** What one sign-in at a provider is held together by. */
 export interface Exchange {
@@ -17,6 +18,7 @@ export interface Exchange {
 export interface ProvidedIdentity {
   readonly issuer: string
   readonly subject: string
+  /** None when they have one that no account here can have. */
   readonly email: string | null
   readonly isEmailVerified: boolean
   readonly name: string | null
@@ -79,7 +81,7 @@ export class ProviderClient {
       return {
         issuer: claims.iss,
         subject: claims.sub,
-        email: typeof email === 'string' ? email : null,
+        email: typeof email === 'string' && wrongInAddress(email).length === 0 ? email : null,
         isEmailVerified: email_verified === true,
         name: typeof name === 'string' ? name : null,
         language: typeof locale === 'string' ? languageOfTag(locale) : undefined,
