@@ -123,13 +123,15 @@ export class Audit {
   }
 
   /**
-   * Writes a failed sign-in down, at most one a minute for an address that was tried and a place it was tried from. It is
+   * Writes a failed sign-in down, at most one a minute for an address that was tried, a place it was tried from, and how. It is
    * the same work whether the address has an account or not.
    */
   async recordFailure(emailKey: string, accountId: string | undefined, client: Client, by: string): Promise<void> {
     const now = this.#clock.now()
     const minute = String(Math.floor(now.getTime() / FAILURE_WINDOW_MS))
-    const onceKey = hmac(this.#keys.lookup, 'failed sign-in', emailKey, client.network, minute).toString('base64url')
+    const onceKey = hmac(this.#keys.lookup, 'failed sign-in', emailKey, client.network, minute, by).toString(
+      'base64url',
+    )
     const values = [this.idAt(now), now, 'sign-in-failed', accountId ?? null, null, client.network, client.device]
     await this.#database.write(insertEntry, [...values, JSON.stringify({ by }), onceKey])
   }

@@ -94,7 +94,7 @@ export async function startAuth(
   const parts = { authenticators, recoveryCodes, passkeys, identities, secondFactors, changes }
   const factors = new Factors({ ...basics, ...parts, throttle })
   const dataExports = new DataExports({ ...basics, accounts, audit, factors, sessions, throttle })
-  const pendingSignIns = new PendingSignIns({ ...basics, secondFactors, sessions, throttle })
+  const pendingSignIns = new PendingSignIns({ ...basics, audit, secondFactors, sessions, throttle })
   const plain = new PlainSignIn({ ...basics, audit, sessions, throttle })
 
   const app = createApp({
@@ -138,6 +138,7 @@ export async function startAuth(
       pendingSignIns,
       providerSignIn: new ProviderSignIn({
         ...basics,
+        audit,
         secrets,
         throttle,
         departures: new Departures({ ...basics, publicUrl: config.publicUrl }),

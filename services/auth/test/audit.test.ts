@@ -1,7 +1,15 @@
 import { authRoutes, type AuditEntry, type QueryOf } from '@saas/contracts'
 import type { TestService } from '@saas/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { administrator, newUser, PASSWORD, signIn, startedAuth, type SignedInUser } from './harness.ts'
+import {
+  administrator,
+  administratorWithFactor,
+  newUser,
+  PASSWORD,
+  signIn,
+  startedAuth,
+  type SignedInUser,
+} from './harness.ts'
 
 let auth: TestService
 let admin: SignedInUser
@@ -62,6 +70,16 @@ describe('the audit log', () => {
     await auth.call(authRoutes.login, { body: { email, password: 'a guess that is wrong' } })
     expect(await about()).toEqual(['sign-in-failed', 'sign-in-failed', 'sign-in'])
     expect(JSON.stringify(failures)).not.toContain(stranger)
+  })
+
+  test('tells guesses at the second factor from those at the password of the same minute', async () => {
+    await administratorWithFactor(auth, email)
+    const guess = async (body: { email: string; password: string }) => await auth.call(authRoutes.login, { body })
+    await guess({ email, password: 'a guess that is wrong' })
+    const { mfaToken } = (await guess({ email, password: PASSWORD })).body
+    for (const code of ['000000', '000001']) await auth.call(authRoutes.passSecondFactor, { body: { mfaToken, code } })
+    const failures = await entries({ accountId: user.userId, action: 'sign-in-failed' })
+    expect(failures.map(({ detail }) => detail)).toEqual([{ by: 'second-factor' }, { by: 'password' }])
   })
 
   test('names the account whose mailed code is guessed, as it does for passwords', async () => {

@@ -90,6 +90,14 @@ describe('signing in with a provider', () => {
     expect((await auth.call(authRoutes.getProfile, { as: userOf(arrived.body).as })).body.language).toBe(language)
   })
 
+  test.each(['"Ada L" <ada@example.com>', 'ada', `${'a'.repeat(65)}@example.com`, 'ada@example.com, eve@example.com'])(
+    'makes no account for an address that nobody could register: %s',
+    async (email) => {
+      const answer = await arrive(await travelled(person(email)))
+      expect(answer.body.type).toBe('/problems/identity-not-linked')
+    },
+  )
+
   test('opens the customer’s account that has proven the same address, and tells its owner', async () => {
     const email = someone()
     const { userId } = await newUser(auth, email)
@@ -98,6 +106,13 @@ describe('signing in with a provider', () => {
     const told = await eventsTo(auth, authEvents.factorChanged, email)
     expect(told.map(({ data }) => `${data.factor} ${data.change} ${data.label}`)).toEqual([
       'identity added The trusted one',
+    ])
+    const written = await auth.database.query(
+      `select by_id as "byId", detail from audit_entry where account_id = $1 and action = 'factor-added'`,
+      [userId],
+    )
+    expect(written).toEqual([
+      { byId: userId, detail: { factor: 'identity', change: 'added', label: 'The trusted one' } },
     ])
   })
 

@@ -3,7 +3,8 @@ import { sql, type Bus, type Database, type Transaction } from '@saas/state'
 import type { Clock } from '@saas/config'
 import { randomBytes } from 'node:crypto'
 import { emit } from '../account-events.ts'
-import { accountColumns, type Account } from '../accounts.ts'
+import { accountColumns, emailKeyOf, type Account } from '../accounts.ts'
+import type { Audit } from '../audit.ts'
 import type { Client } from '../client.ts'
 import { sha256 } from '../derived-keys.ts'
 import type { OpenSession, Sessions } from '../sessions.ts'
@@ -47,6 +48,7 @@ export class PendingSignIns {
   readonly #database: Database
   readonly #bus: Pick<Bus, 'nudge'>
   readonly #clock: Clock
+  readonly #audit: Audit
   readonly #secondFactors: SecondFactors
   readonly #sessions: Sessions
   readonly #throttle: Throttle
@@ -55,6 +57,7 @@ export class PendingSignIns {
     readonly database: Database
     readonly bus: Pick<Bus, 'nudge'>
     readonly clock: Clock
+    readonly audit: Audit
     readonly secondFactors: SecondFactors
     readonly sessions: Sessions
     readonly throttle: Throttle
@@ -62,6 +65,7 @@ export class PendingSignIns {
     this.#database = options.database
     this.#bus = options.bus
     this.#clock = options.clock
+    this.#audit = options.audit
     this.#secondFactors = options.secondFactors
     this.#sessions = options.sessions
     this.#throttle = options.throttle
@@ -86,21 +90,26 @@ export class PendingSignIns {
   async pass(mfaToken: string, proof: FactorProof, client: Client, traceParent: string): Promise<OpenSession> {
     const accountId = await this.accountOf(mfaToken)
     const attempt = await this.#throttle.take('second-factor', accountId, client.network)
-    const opened = await this.#database.transaction(async (tx) => {
+    const outcome = await this.#database.transaction(async (tx) => {
       const now = this.#clock.now()
       const [account] = await tx.query(lockAccount, [accountId, sha256(mfaToken), now])
       if (account === undefined) throw ended()
       const emissions = await this.#secondFactors.prove(tx, account, proof, 'second-factor', now)
       // Nothing is used up by a wrong proof: the owner may type again.
-      if (emissions === undefined) throw new ProblemError(problems.wrongCredentials)
+      if (emissions === undefined) return { guessedOf: account }
       if ((await tx.query(usePending, [sha256(mfaToken)])).length === 0) throw ended()
       await this.#throttle.forgive(tx, attempt)
       await this.#throttle.forgiveAccount(tx, 'reauthenticate', account.id)
       if (emissions.length > 0) await emit(tx, account.id, emissions, traceParent)
       return await this.#sessions.open(tx, account, client, traceParent, { passedSecondFactor: true })
     })
+    if ('guessedOf' in outcome) {
+      // Whoever comes this far has passed the first factor: of all guesses these are the ones to look at.
+      await this.#audit.recordFailure(emailKeyOf(outcome.guessedOf.email), accountId, client, 'second-factor')
+      throw new ProblemError(problems.wrongCredentials)
+    }
     this.#bus.nudge()
-    return opened
+    return outcome
   }
 
   /** Whose sign-in it is. @throws {ProblemError} `wrong-token` */

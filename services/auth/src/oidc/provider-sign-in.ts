@@ -5,6 +5,7 @@ import type { Bus, Database, Transaction } from '@saas/state'
 import { emit, userChanged } from '../account-events.ts'
 import type { Account } from '../accounts.ts'
 import { proveAddress } from '../address-proof.ts'
+import type { Audit } from '../audit.ts'
 import type { Client } from '../client.ts'
 import { factorChanged } from '../factors/second-factors.ts'
 import type { Caller, FactorChanges } from '../factors/factor-changes.ts'
@@ -26,6 +27,7 @@ export class ProviderSignIn {
   readonly #database: Database
   readonly #bus: Pick<Bus, 'nudge'>
   readonly #clock: Clock
+  readonly #audit: Audit
   readonly #secrets: MailedSecrets
   readonly #throttle: Throttle
   readonly #departures: Departures
@@ -38,6 +40,7 @@ export class ProviderSignIn {
     readonly database: Database
     readonly bus: Pick<Bus, 'nudge'>
     readonly clock: Clock
+    readonly audit: Audit
     readonly logger: Logger
     readonly secrets: MailedSecrets
     readonly throttle: Throttle
@@ -51,6 +54,7 @@ export class ProviderSignIn {
     this.#database = options.database
     this.#bus = options.bus
     this.#clock = options.clock
+    this.#audit = options.audit
     this.#secrets = options.secrets
     this.#throttle = options.throttle
     this.#departures = options.departures
@@ -146,6 +150,8 @@ export class ProviderSignIn {
     const isLinked = await this.#identities.link(tx, account.id, provider, identity, now)
     if (!isLinked) throw new ProblemError(problems.identityTaken)
     const change = { factor: 'identity', change: 'added', label: this.#nameOf(provider) } as const
+    const { id: accountId } = account
+    await this.#audit.record(tx, { action: 'factor-added', accountId, byId: accountId, client, detail: change })
     const isNews = present?.verifiedAt instanceof Date
     await emit(tx, account.id, [isNews ? factorChanged(account, change, now) : userChanged(account)], traceParent)
     return account
