@@ -118,6 +118,24 @@ describe('accounts and the office in a real browser', () => {
     await page.getByText('You have not ordered anything yet.').waitFor()
   })
 
+  test('logging out is not said to be done when the shop did not hear of it', async () => {
+    const { credentials } = await newCustomer(stage.shop, 'Olga Offline')
+    await using visitor = await Visitor.arrive(stage)
+    const { page } = visitor
+    await visitor.logIn(credentials)
+    await page.route('**/auth/logout', async (route) => await route.fulfill({ status: 503, body: '' }))
+    await visitor.openFromMenu('Account')
+    const leave = page.getByRole('main').getByRole('button', { name: 'Log out', exact: true })
+    await leave.click()
+    await page.getByText('You stay signed in').waitFor()
+    await page.reload()
+    await page.getByRole('button', { name: 'Your menu' }).waitFor()
+    await page.unroute('**/auth/logout')
+    await leave.click()
+    await visitor.seeHeading('Log in')
+    expect(await page.context().cookies()).toEqual([])
+  })
+
   test('two managers: the later one is told and loses nothing', async () => {
     const id = await newProduct(stage.shop, stage.manager, { sku: 'VASE-1', name: 'Old vase', stock: 5, amount: 3000 })
     await using visitor = await Visitor.arrive(stage)
