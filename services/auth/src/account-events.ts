@@ -1,6 +1,7 @@
 import type { DataOf, Event, Language } from '@saas/contracts'
 import { authEvents } from '@saas/contracts'
 import { sql, type Transaction } from '@saas/state'
+import { randomBytes } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
 import type { Account } from './accounts.ts'
 
@@ -43,6 +44,11 @@ export async function emit(
     data,
   }))
   await tx.query(insertEvents, [accountId, rows.length, JSON.stringify(rows), traceParent])
+}
+
+/** Of what no request began. */
+export function newTraceParent(): string {
+  return `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`
 }
 
 /** What every event about an account says of whom it concerns. */

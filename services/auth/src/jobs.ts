@@ -6,6 +6,7 @@ import { pruneAuth } from './housekeeping.ts'
 import { REFUSALS_TOLD_EVERY_MS, type RefusalLog } from './refusal-log.ts'
 import { REVOCATIONS_READ_EVERY_MS, type Revocations } from './revocations.ts'
 import type { SigningKeys } from './signing-keys.ts'
+import type { UnprovenAccounts } from './unproven-accounts.ts'
 
 const MINUTE_MS = 60_000
 
@@ -18,8 +19,9 @@ export function authJobs(parts: {
   readonly refusals: RefusalLog
   readonly revocations: Revocations
   readonly signingKeys: SigningKeys
+  readonly unprovenAccounts: UnprovenAccounts
 }): { readonly revocations: Repeating; readonly others: readonly Repeating[] } {
-  const { database, clock, logger, avatars, refusals, revocations, signingKeys } = parts
+  const { database, clock, logger, avatars, refusals, revocations, signingKeys, unprovenAccounts } = parts
   return {
     // By the machine's own clock: how fast revocations spread is no rule of the shop.
     revocations: new Repeating({
@@ -44,7 +46,10 @@ export function authJobs(parts: {
         everyMs: 15 * MINUTE_MS,
         clock,
         logger,
-        run: () => pruneAuth(database, clock),
+        run: async () => {
+          await pruneAuth(database, clock)
+          await unprovenAccounts.forget()
+        },
       }),
     ],
   }

@@ -54,6 +54,7 @@ import { Sessions } from './sessions.ts'
 import { SignIn } from './sign-in.ts'
 import { SigningKeys } from './signing-keys.ts'
 import { Throttle } from './throttle.ts'
+import { UnprovenAccounts } from './unproven-accounts.ts'
 
 export async function startAuth(
   config: AuthConfig,
@@ -178,7 +179,8 @@ export async function startAuth(
   registerRoutes(app, operatorRoutes('auth'), operatorHandlers(state.operator))
   if (config.edge === 'envoy') serveEnvoy(app, gate)
 
-  const jobs = authJobs({ ...basics, avatars, refusals, revocations, signingKeys })
+  const unprovenAccounts = new UnprovenAccounts(basics)
+  const jobs = authJobs({ ...basics, avatars, refusals, revocations, signingKeys, unprovenAccounts })
   for (const job of [jobs.revocations, ...jobs.others]) stack.use(job).start()
   stack.use(bus.subscribe([authEvents.sessionRevoked, authEvents.userChanged], () => jobs.revocations.nudge()))
   dataExports.follow()

@@ -1,6 +1,5 @@
-import { randomBytes } from 'node:crypto'
 import { sql, type Database } from '@saas/state'
-import { emit, userChanged } from './account-events.ts'
+import { emit, newTraceParent, userChanged } from './account-events.ts'
 import { accountColumns, type Account } from './accounts.ts'
 
 const ACCOUNTS_PER_TRANSACTION = 200
@@ -22,7 +21,7 @@ const selectAccounts = sql<Account>(
  * outbox seven. Returns how many that were; the relay of the running service publishes them.
  */
 export async function republishUsers(database: Database): Promise<number> {
-  const traceParent = `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`
+  const traceParent = newTraceParent()
   let count = 0
   for (let after = FIRST_ID; ;) {
     const accounts = await database.transaction(async (tx) => {

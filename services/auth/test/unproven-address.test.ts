@@ -1,7 +1,7 @@
 import { authEvents, authRoutes } from '@saas/contracts'
-import type { TestService } from '@saas/testing'
+import { eventually, type TestService } from '@saas/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { eventsTo, mailedSecret, PASSWORD, signIn, startedAuth, tokenOf, userOf } from './harness.ts'
+import { eventsTo, mailedSecret, PASSWORD, registered, signIn, startedAuth, tokenOf, userOf } from './harness.ts'
 
 const SQUATTED = 'the squatter was here 1'
 
@@ -36,6 +36,41 @@ const keptRegistrations = async (): Promise<number> => {
   )
   return rows.length
 }
+
+test('an address that nobody proves is forgotten after thirty days, by everybody, and can be registered anew', async () => {
+  await using old = await startedAuth()
+  const day = 86_400_000
+  const left = async () =>
+    (await old.database.query<{ email: string }>('select email from account order by email')).map(({ email }) => email)
+  const registers = async (address: string) =>
+    await old.call(authRoutes.register, { body: { email: address, password: PASSWORD, name: 'Ada' } })
+  await registered(old, 'proven@example.com')
+  for (const name of ['never', 'manager', 'shut', 'again']) {
+    await registers(`${name}@example.com`)
+    await mailedSecret(old, authEvents.verificationRequested, `${name}@example.com`)
+  }
+  const [{ id } = { id: '' }] = await old.database.query<{ id: string }>(
+    `select id from account where email = 'never@example.com'`,
+  )
+  await old.database.query(`update account set roles = '{manager}' where email = 'manager@example.com'`)
+  await old.database.query(`update account set disabled_at = now() where email = 'shut@example.com'`)
+  const all = await left()
+  old.clock.advance(29 * day)
+  await registers('again@example.com')
+  await mailedSecret(old, authEvents.verificationRequested, 'again@example.com', 2)
+  await eventually(async () => (await old.database.query('select from registration')).length === 1)
+  expect(await left()).toEqual(all)
+  old.clock.advance(2 * day)
+  await eventually(async () => !(await left()).includes('never@example.com'))
+  expect(await left()).toEqual(all.filter((address) => address !== 'never@example.com'))
+  const events = await old.database.query<{ subject: string }>(
+    'select subject from outbox where aggregate_id = $1 order by aggregate_version',
+    [id],
+  )
+  expect(events.at(-1)?.subject).toBe(authEvents.userDeleted.subject)
+  expect((await registers('never@example.com')).status).toBe(202)
+  await mailedSecret(old, authEvents.verificationRequested, 'never@example.com', 2)
+})
 
 describe('a stranger who registers an address has no password alive once its owner', () => {
   test.each(['before', 'after'])('proves a registration of their own that came %s it', async (when) => {
