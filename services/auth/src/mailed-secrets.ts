@@ -81,6 +81,8 @@ const upsertEmailChange = sql(
 
 const deleteCodes = sql('auth.delete_mailed_codes', 'delete from mailed_code where address_hash = $1')
 
+const deleteTokens = sql('auth.delete_mailed_tokens', 'delete from mailed_token where account_id = $1')
+
 const deleteVerifications = sql(
   'auth.delete_verifications',
   `with voided as (
@@ -225,6 +227,13 @@ export class MailedSecrets {
   /** Once an address is proven, nothing that was mailed to prove it is any good, and no other registration of it. */
   async voidVerifications(tx: Transaction, account: Account): Promise<void> {
     await tx.query(deleteVerifications, [account.id, this.#addressHash(account.email)])
+  }
+
+  /** Once a password is set, nothing that was mailed before opens the account: who read it then may be the reason for the new one. */
+  async voidAll(tx: Transaction, account: Account): Promise<void> {
+    await this.voidVerifications(tx, account)
+    await this.voidCodes(tx, account.email)
+    await tx.query(deleteTokens, [account.id])
   }
 
   async #newToken(

@@ -24,7 +24,7 @@ const setPassword = sql<Account>(
    returning ${accountColumns}`,
 )
 
-/** Changing a password, by knowing the old one or by a mailed link. Either ends every other session. */
+/** Changing a password, by knowing the old one or by a mailed link. Either ends every other session and voids what was mailed before. */
 export class Passwords {
   readonly #database: Database
   readonly #bus: Pick<Bus, 'nudge'>
@@ -114,7 +114,7 @@ export class Passwords {
     await this.#audit.record(tx, { action: 'password-changed', accountId: account.id, ...who, client })
     await endAndRevokeSessions(tx, account.id, kept === undefined ? {} : { but: kept }, 'password-changed', now)
     await revokeOlderTokens(tx, account, kept, now)
-    await this.#secrets.voidVerifications(tx, account)
+    await this.#secrets.voidAll(tx, account)
     const changed = emission(authEvents.passwordChanged, { ...recipientOf(account), changedAt: now.toISOString() })
     await emit(tx, account.id, [userChanged(account), changed, sessionRevoked(account.id, null)], traceParent)
   }

@@ -95,6 +95,20 @@ describe('a forgotten password', () => {
     expect(await reset(second)).toBe(400)
   })
 
+  test.each(['changed', 'reset'])('that is %s voids the codes and links that were mailed before', async (how) => {
+    const email = someone()
+    const { as } = await newUser(auth, email)
+    await auth.call(authRoutes.requestLoginCode, { body: { email } })
+    const { code = '' } = await mailedSecret(auth, authEvents.loginCodeRequested, email)
+    const token = await forgot(email)
+    const body = { currentPassword: PASSWORD, newPassword: NEW_PASSWORD }
+    const change = async () => (await auth.call(authRoutes.changePassword, { body, as })).status
+    expect(await (how === 'reset' ? reset(token) : change())).toBe(204)
+    expect((await auth.call(authRoutes.login, { body: { email, code } })).status).toBe(401)
+    expect(await reset(token, 'the thief’s own lantern 7')).toBe(400)
+    await signIn(auth, email, {}, NEW_PASSWORD)
+  })
+
   test('lets the owner in while strangers guess, and proves an unproven address', async () => {
     const email = someone()
     await auth.call(authRoutes.register, { body: { email, password: PASSWORD, name: 'Ada' } })
