@@ -118,6 +118,7 @@ function detailOf(error: ErrorObject): string {
   }
   if (error.keyword === 'const') return `must be ${String(error.params['allowedValue'])}`
   if (error.keyword === 'type' && error.params['type'] === 'integer') return 'must be a whole number'
+  if (error.keyword === 'format') return forms[String(error.params['format'])] ?? 'does not have the form it must have'
   if (error.keyword === 'pattern') return formOf(error.parentSchema)
   return error.message ?? 'is not valid'
 }
@@ -134,6 +135,12 @@ const sentences: Readonly<Record<string, (limit: number) => string>> = {
   maxProperties: (limit) => `must have at most ${several(limit, 'field')}`,
   minimum: (limit) => `must be at least ${limit}`,
   maximum: (limit) => `must be at most ${limit}`,
+}
+
+const forms: Readonly<Record<string, string>> = {
+  'date-time': 'must be a time with its zone, such as 2026-11-23T10:15:00Z',
+  uuid: 'must be a UUID',
+  email: 'must be an email address',
 }
 
 /** What the contract says about the form of a text, and its example. */

@@ -96,6 +96,16 @@ test.each([
   expect(response.json<Problem>().errors?.map((error) => error.pointer)).toEqual([pointer])
 })
 
+test.each([
+  ['at=yesterday', 'must be a time with its zone, such as 2026-11-23T10:15:00Z'],
+  ['limit=0x10', 'must be a number of decimal digits only'],
+  ['limit=101', 'must be at most 100'],
+])('what is wrong with %s is said in words', async (query, detail) => {
+  const { app } = sampleApp()
+  const response = await app.fastify.inject(`/look?${query}`)
+  expect(response.json<Problem>().errors?.map((error) => error.detail)).toEqual([detail])
+})
+
 test('of a union the alternative that was meant is explained', async () => {
   expect((await post('{"who":{"email":"a@b"}}')).problem.errors).toEqual([
     { pointer: '/who/code', detail: 'is required' },
