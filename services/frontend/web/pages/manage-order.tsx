@@ -4,11 +4,12 @@ import { Icon } from '../components/icon.tsx'
 import { OrderLines, OrderProgress } from '../components/order-parts.tsx'
 import { StatusBadge } from '../components/order-status.tsx'
 import { Page, SignedInOnly } from '../components/page.tsx'
-import { Failure, Loading } from '../components/states.tsx'
+import { Loading } from '../components/states.tsx'
 import { dateTime } from '../formats.ts'
 import { texts } from '../language.ts'
 import { useLoaded } from '../loaded.ts'
 import { linkTo, place } from '../router.ts'
+import { FailedPage } from './failed.tsx'
 
 export function ManageOrderPage() {
   return (
@@ -29,7 +30,7 @@ function AnyOrder({ id }: { id: string }) {
     [id],
   )
   if (loaded.value.state === 'loading') return <Loading />
-  if (loaded.value.state === 'failed') return <Failure error={loaded.value.error} retry={reload} />
+  if (loaded.value.state === 'failed') return <FailedPage error={loaded.value.error} retry={reload} />
   const order = loaded.value.value
   return (
     <Page title={words.title(dateTime(order.createdAt))} kind="office">

@@ -3,12 +3,13 @@ import { call } from '../client.ts'
 import { Field, Form, entry } from '../components/form.tsx'
 import { Icon } from '../components/icon.tsx'
 import { Page, SignedInOnly } from '../components/page.tsx'
-import { Failure, Loading } from '../components/states.tsx'
+import { Loading } from '../components/states.tsx'
 import { texts } from '../language.ts'
 import { useLoaded } from '../loaded.ts'
 import { say } from '../notices.ts'
 import { productOf } from '../product-entries.ts'
 import { go, linkTo, place } from '../router.ts'
+import { FailedPage } from './failed.tsx'
 import { EditProduct, type Versioned } from './manage-product-edit.tsx'
 import { ProductFields } from './manage-product-fields.tsx'
 
@@ -35,7 +36,7 @@ async function readProduct(id: string, signal?: AbortSignal): Promise<Versioned>
 function ExistingProduct({ id }: { id: string }) {
   const { loaded, reload } = useLoaded(async (signal) => await readProduct(id, signal), [id])
   if (loaded.value.state === 'loading') return <Loading />
-  if (loaded.value.state === 'failed') return <Failure error={loaded.value.error} retry={reload} />
+  if (loaded.value.state === 'failed') return <FailedPage error={loaded.value.error} retry={reload} />
   return <EditProduct first={loaded.value.value} read={async () => await readProduct(id)} />
 }
 

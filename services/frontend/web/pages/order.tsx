@@ -7,13 +7,14 @@ import { OrderLines, OrderProgress } from '../components/order-parts.tsx'
 import { StatusBadge } from '../components/order-status.tsx'
 import { Page, SignedInOnly } from '../components/page.tsx'
 import { AskingButton } from '../components/question.tsx'
-import { Failure, Loading } from '../components/states.tsx'
+import { Loading } from '../components/states.tsx'
 import { dateTime } from '../formats.ts'
 import { texts } from '../language.ts'
 import { useLoaded } from '../loaded.ts'
 import { say, sayTrouble } from '../notices.ts'
 import { watchOrder } from '../order-watch.ts'
 import { go, linkTo, place } from '../router.ts'
+import { FailedPage } from './failed.tsx'
 
 export function OrderPage() {
   return (
@@ -29,7 +30,7 @@ function OrderById({ id }: { id: string }) {
     [id],
   )
   if (loaded.value.state === 'loading') return <Loading />
-  if (loaded.value.state === 'failed') return <Failure error={loaded.value.error} retry={reload} />
+  if (loaded.value.state === 'failed') return <FailedPage error={loaded.value.error} retry={reload} />
   return <OrderView first={loaded.value.value} />
 }
 

@@ -5,12 +5,13 @@ import { Gallery } from '../components/gallery.tsx'
 import { Icon } from '../components/icon.tsx'
 import { Page } from '../components/page.tsx'
 import { Quantity } from '../components/quantity.tsx'
-import { Empty, Failure, Loading } from '../components/states.tsx'
+import { Empty, Loading } from '../components/states.tsx'
 import { count, money } from '../formats.ts'
 import { texts } from '../language.ts'
 import { useLoaded } from '../loaded.ts'
 import { say, sayTrouble } from '../notices.ts'
 import { linkTo, place } from '../router.ts'
+import { FailedPage } from './failed.tsx'
 
 /** Read through the public list, so that visitors see it without an account. */
 export function ProductPage() {
@@ -19,7 +20,7 @@ export function ProductPage() {
   const { shop, product: words } = texts.value
   const current = loaded.value
   if (current.state === 'loading') return <Loading />
-  if (current.state === 'failed') return <Failure error={current.error} retry={reload} />
+  if (current.state === 'failed') return <FailedPage error={current.error} retry={reload} />
   if (current.value === undefined) {
     return (
       <Page title={words.gone}>

@@ -24,6 +24,7 @@ export const frame: typeof english = {
     inDoubt: 'Wir können deine Sitzung gerade nicht prüfen und versuchen es weiter. Stöbern geht solange.',
     passkeyDeclined: 'Es wurde kein Passkey benutzt. Versuche es noch einmal oder wähle einen anderen Weg.',
     unexpected: 'Etwas ist schiefgegangen.',
+    page: 'Diese Seite konnte nicht geladen werden',
     fix: 'Einige Angaben passen noch nicht.',
   },
   nav: {

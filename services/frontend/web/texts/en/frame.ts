@@ -21,6 +21,7 @@ export const frame = {
     inDoubt: 'We cannot check your session right now and keep trying. Browsing works meanwhile.',
     passkeyDeclined: 'No passkey was used. Try again, or choose another way.',
     unexpected: 'Something went wrong.',
+    page: 'This page could not be loaded',
     fix: 'Some entries need another look.',
   },
   nav: {
