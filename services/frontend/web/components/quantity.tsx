@@ -6,9 +6,11 @@ import { Icon } from './icon.tsx'
 export function Quantity(props: { value: number; label: string; disabled?: boolean; change: (value: number) => void }) {
   const { value, label, disabled = false, change } = props
   const { more, fewer } = texts.value.basket
-  const typed = (input: HTMLInputElement): void => {
-    const wanted = Number(input.value)
-    if (Number.isInteger(wanted) && wanted >= 1 && wanted <= QUANTITY_MAX) change(wanted)
+  const take = (input: HTMLInputElement): void => {
+    const typed = input.value.trim()
+    // Anything else that JavaScript reads as a number, such as 1e1, was a slip.
+    const wanted = /^\d+$/.test(typed) ? Number(typed) : 0
+    if (wanted >= 1 && wanted <= QUANTITY_MAX) change(wanted)
     else input.value = String(value)
   }
   return (
@@ -22,7 +24,7 @@ export function Quantity(props: { value: number; label: string; disabled?: boole
         aria-label={label}
         value={String(value)}
         disabled={disabled}
-        onChange={(event) => typed(event.currentTarget)}
+        onChange={(event) => take(event.currentTarget)}
       />
       <button
         type="button"
