@@ -86,6 +86,9 @@ test('managers find everybody’s orders, and what became of price and stock', a
   await visitor.photograph('34-all-orders')
   await page.getByLabel('Status').selectOption('cancelled')
   await page.getByText('There are no such orders.').waitFor()
+  await page.getByLabel('From', { exact: true }).fill('2026-03-02')
+  await page.getByLabel('To', { exact: true }).fill('2026-03-01')
+  await page.getByText('The last day is before the first.').waitFor()
   await page.getByRole('link', { name: 'Show all' }).click()
   await page
     .getByRole('row', { name: /Low stool/ })

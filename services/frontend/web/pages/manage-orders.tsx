@@ -34,9 +34,12 @@ function Orders() {
   const { query, path } = place.value
   const status = orderStates.find((known) => known === query.get('status'))
   const customer = ID.test(query.get('customer') ?? '') ? (query.get('customer') ?? undefined) : undefined
+  const [from, to] = [startOf(query.get('from')), startOf(query.get('to'), 1)]
+  const isNever = from !== undefined && to !== undefined && from >= to
   const { list, more, reload } = useList<Order>(
     async (cursor, signal) => {
-      const filters = { status, customer, from: startOf(query.get('from')), to: startOf(query.get('to'), 1) }
+      if (isNever) return { items: [], next: null }
+      const filters = { status, customer, from, to }
       return (await call(ordersRoutes.listAllOrders, { query: { ...filters, limit: PAGE_ITEMS, cursor }, signal })).body
     },
     [path],
@@ -44,7 +47,12 @@ function Orders() {
   return (
     <Page title={office.orders} kind="office">
       <Filters customer={customer} />
-      <ListFrame list={list.value} more={more} reload={reload} empty={<Empty title={office.noOrders} />}>
+      <ListFrame
+        list={list.value}
+        more={more}
+        reload={reload}
+        empty={<Empty title={isNever ? office.endsBeforeItBegins : office.noOrders} />}
+      >
         <Table heads={[office.placed, office.customer, office.articles, office.total, office.status]}>
           {list.value.items.map(({ id, customerId = '', createdAt, lines, total, status: state }) => (
             <Row key={id} head={<a href={linkTo('manageOrder', { id })}>{dateTime(createdAt)}</a>}>

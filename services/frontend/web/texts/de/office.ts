@@ -29,6 +29,7 @@ export const office: typeof english = {
   office: {
     orders: 'Alle Bestellungen',
     noOrders: 'Solche Bestellungen gibt es nicht.',
+    endsBeforeItBegins: 'Der letzte Tag liegt vor dem ersten.',
     placed: 'Aufgegeben',
     customer: 'Kundschaft',
     customerHint: 'Kundennummer',
@@ -92,7 +93,7 @@ export const office: typeof english = {
     import: 'Importieren',
     progress: 'Bisher gesendet',
     report: (created, changed, unchanged, refused) =>
-      `${created} angelegt, ${changed} geändert, ${unchanged} unverändert, ${refused} fehlerhafte Zeilen.`,
+      `${created} angelegt, ${changed} geändert, ${unchanged} unverändert; fehlerhafte Zeilen: ${refused}.`,
     stopped: (line) => `Zu viele Zeilen waren fehlerhaft: Nach Zeile ${line} wurde nichts mehr importiert.`,
     moreErrors: (errors) => `Und ${errors} weitere.`,
     line: 'Zeile',

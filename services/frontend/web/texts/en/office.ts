@@ -27,6 +27,7 @@ export const office = {
   office: {
     orders: 'All orders',
     noOrders: 'There are no such orders.',
+    endsBeforeItBegins: 'The last day is before the first.',
     placed: 'Placed',
     customer: 'Customer',
     customerHint: 'Customer’s id',
@@ -90,7 +91,7 @@ export const office = {
     import: 'Import',
     progress: 'Sent so far',
     report: (created: string, changed: string, unchanged: string, refused: string) =>
-      `${created} created, ${changed} changed, ${unchanged} as they were, ${refused} bad lines.`,
+      `${created} created, ${changed} changed, ${unchanged} as they were; bad lines: ${refused}.`,
     stopped: (line: string) => `There were too many bad lines: nothing after line ${line} was imported.`,
     moreErrors: (errors: string) => `And ${errors} more.`,
     line: 'Line',
