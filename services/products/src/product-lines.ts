@@ -73,7 +73,7 @@ async function* readCsv(lines: AsyncIterable<Line[]>): AsyncGenerator<ProductLin
   }
   for await (const some of lines) yield some.flatMap((line) => readAll(records.add(decoded(line))))
   yield readAll(records.end())
-  if (header === undefined) throw wrongHeader('is missing')
+  if (header === undefined) throw wrongHeader(`there is none; the columns are ${columns.join(',')}`)
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
