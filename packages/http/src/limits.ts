@@ -26,6 +26,8 @@ export const CHECK_TIMEOUT_MS = 2_000
 
 /** While stopping: how long an idle connection may still bring a request, which is answered with `Connection: close`. */
 export const IDLE_GRACE_MS = 500
+/** While stopping: how long connections that the kernel has are still taken, before the port closes. */
+export const TAKING_MAX_MS = 1_000
 /** While stopping: how long a request may still run. Kubernetes kills after 30 seconds. */
 export const STOP_DEADLINE_MS = 25_000
 

@@ -4,7 +4,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { Server as NetServer, type AddressInfo, type Socket } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import type { App } from './app.ts'
-import { IDLE_GRACE_MS, STOP_DEADLINE_MS } from './limits.ts'
+import { IDLE_GRACE_MS, STOP_DEADLINE_MS, TAKING_MAX_MS } from './limits.ts'
 import { createOperationsServer } from './operations-server.ts'
 
 /** Where a service listens; port 0 takes a free one. */
@@ -61,8 +61,7 @@ export async function listen(app: App, options: ListenOptions): Promise<RunningA
 
 async function stop(app: App, operations: Server, connections: Connections): Promise<void> {
   app.logger.info('service stops')
-  // What the kernel accepted while we were busy becomes a connection first; closing the port would reset it.
-  await setImmediate()
+  await connections.taken()
   // http.Server's own close would also close idle connections, under a request that is on its way.
   NetServer.prototype.close.call(app.fastify.server)
   // Only now: an answer that says `Connection: close` makes its client connect again, in the moment in which the port closes.
@@ -80,6 +79,8 @@ async function stop(app: App, operations: Server, connections: Connections): Pro
 }
 
 interface Connections {
+  /** Resolves when none waits any more that the kernel accepted while we were busy: closing the port would reset it. */
+  taken(): Promise<void>
   /** Resolves when there are none left, or the signal is aborted. */
   closed(until: AbortSignal): Promise<void>
   closeIdle(): void
@@ -91,8 +92,10 @@ interface Connections {
 function trackConnections(server: Server): Connections {
   const running = new Map<Socket, number>()
   let isClosing = false
+  let count = 0
   let wake = (): void => {}
   server.on('connection', (socket: Socket) => {
+    count += 1
     running.set(socket, 0)
     socket.once('close', () => {
       running.delete(socket)
@@ -111,6 +114,16 @@ function trackConnections(server: Server): Connections {
     })
   })
   return {
+    taken: async () => {
+      const until = performance.now() + TAKING_MAX_MS
+      // Node takes one a turn. What calls us may stand behind the part of its turn in which that happens.
+      let quietTurns = 0
+      while (quietTurns < 2 && performance.now() < until) {
+        const before = count
+        await setImmediate()
+        quietTurns = count === before ? quietTurns + 1 : 0
+      }
+    },
     closed: async (until) => {
       if (running.size === 0 || until.aborted) return
       const { promise, resolve } = Promise.withResolvers<void>()

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { Agent, request, type IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { expect, test, vi } from 'vitest'
 import { listen, type RunningApp } from '../src/index.ts'
 import { sampleApp } from './sample.ts'
@@ -58,6 +59,20 @@ test('a stop under load loses no request that was sent', async () => {
   await Promise.all(clients)
   agent.destroy()
   expect(outcomes).toMatchObject({ refused: 16, lost: 0 })
+})
+
+test('connections that the kernel accepted while the service was busy are answered, all of them', async () => {
+  const running = await listen(sampleApp().app, anyPort)
+  const { port } = new URL(running.url)
+  const clients = Array.from({ length: 50 }, () => connect(Number(port), '127.0.0.1'))
+  const answers = clients.map(async (client) => {
+    client.write('GET /look HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n')
+    return (await text(client)).split('\r\n', 1)[0]
+  })
+  // All connect in one turn, and the service takes them one a turn.
+  await once(clients[0] as Socket, 'connect')
+  await running.close()
+  expect(new Set(await Promise.all(answers))).toEqual(new Set(['HTTP/1.1 200 OK']))
 })
 
 test('an event stream ends when the service stops', async () => {
