@@ -114,7 +114,7 @@ test('managers find everybody’s orders, and what became of price and stock', a
   await page.getByText('Enter a number other than 0.').waitFor()
 })
 
-test('a word that is longer than a phone is wide does not widen the page', async () => {
+test('a word that is longer than a phone is wide does not widen a page', async () => {
   const name = 'Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichenhalterung'
   const id = await newProduct(stage.shop, stage.manager, { sku: 'LONG-1', name, stock: 1, amount: 100 })
   await using visitor = await Visitor.arrive(stage)
@@ -126,6 +126,13 @@ test('a word that is longer than a phone is wide does not widen the page', async
   await page.goto(`/manage/products/${id}`)
   await visitor.seeHeading(`Edit ${name}`)
   await visitor.photograph('38-edit-long-name')
+  const category = `${name}${name}`.slice(0, 100)
+  await page.getByLabel('Category').fill(category)
+  await page.getByRole('button', { name: 'Save' }).click()
+  await page.getByText('Saved', { exact: true }).waitFor()
+  await page.goto(`/?category=${category}`)
+  await page.getByRole('button', { name: category }).waitFor()
+  await visitor.photograph('40-long-category')
   await page.goto('/manage/files')
   const file = { name: 'wrong.csv', mimeType: 'text/csv', buffer: Buffer.from('SKU;Name;Preis\n1;2;3\n') }
   await page.locator('input[type=file]').setInputFiles(file)

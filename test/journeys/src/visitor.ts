@@ -7,6 +7,7 @@ import type { Stage } from './stage.ts'
 
 const STEP_TIMEOUT_MS = 30_000
 const desktop = { width: 1280, height: 860 }
+const tablet = { width: 768, height: 1024 }
 const phone = { width: 360, height: 780 }
 const artefacts = join(cloneDirectory, 'artefacts/journeys')
 
@@ -75,15 +76,15 @@ export class Visitor implements AsyncDisposable {
     await this.page.getByRole('heading', { level: 1, name }).waitFor()
   }
 
-  /** Keeps the page as it looks on a phone and on a desktop, and sees that nothing sticks out of it. */
+  /** Keeps the page as it looks on a phone and on a desktop, and sees that nothing sticks out of it, nor on a tablet. */
   async photograph(name: string): Promise<void> {
     await mkdir(artefacts, { recursive: true })
     await this.page.evaluate('document.fonts.ready')
-    for (const [size, viewport] of [['phone', phone] as const, ['desktop', desktop] as const]) {
+    for (const [size, viewport] of Object.entries({ phone, tablet, desktop })) {
       await this.page.setViewportSize(viewport)
       await this.page.evaluate('scrollTo(0, 0)')
       const path = join(artefacts, `${name}-${size}.png`)
-      await this.page.screenshot({ path, fullPage: true, animations: 'disabled' })
+      if (viewport !== tablet) await this.page.screenshot({ path, fullPage: true, animations: 'disabled' })
       const overflow = await this.page.evaluate('document.documentElement.scrollWidth - innerWidth')
       if (Number(overflow) > 0) throw new Error(`${name} is ${String(overflow)} px wider than a ${size}.`)
     }
