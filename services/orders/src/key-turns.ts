@@ -12,11 +12,13 @@ export interface KeyedCall {
   readonly fingerprint: string
 }
 
-interface Attempt<Call> {
+interface Attempt<Call, Made> {
   readonly call: Call
   /** Why it made nothing; `undefined` when there is something under the key now. Never rejects. */
   readonly failure: Promise<{ readonly error: unknown } | undefined>
   waiting: number
+  /** What is under the key, once somebody who waited asked. */
+  made: Promise<Made> | undefined
 }
 
 /**
@@ -26,26 +28,28 @@ interface Attempt<Call> {
  *
  * This is about cost only, and about this process: that a key makes one thing is for the statement to guarantee.
  */
-export class KeyTurns<Call extends KeyedCall> {
-  readonly #underWay = new Map<string, Attempt<Call>>()
+export class KeyTurns<Call extends KeyedCall, Made> {
+  readonly #underWay = new Map<string, Attempt<Call, Made>>()
+  readonly #find: (call: Call) => Promise<Made>
+
+  /** `find` reads what a call has made; all who waited for it share one reading. */
+  constructor(find: (call: Call) => Promise<Made>) {
+    this.#find = find
+  }
 
   /**
-   * `send`s the call, or answers it by `replay` once an `earlier` one has made something.
+   * `send`s the call, or answers it by `replay` with what another has made meanwhile.
    *
    * @throws whatever `send` or `replay` throws. @throws {Overloaded} when too many wait under this key.
    */
-  async take<Answer>(
-    call: Call,
-    send: () => Promise<Answer>,
-    replay: (earlier: Call) => Promise<Answer>,
-  ): Promise<Answer> {
+  async take<Answer>(call: Call, send: () => Promise<Answer>, replay: (made: Made) => Answer): Promise<Answer> {
     const id = `${call.userId} ${call.key}`
     let ahead = this.#underWay.get(id)
     for (let waits = 1; ahead !== undefined; waits += 1) {
       if (ahead.waiting === WAITING_MAX) throw new Overloaded('Too many calls wait for one key')
       ahead.waiting += 1
       const failure = await ahead.failure
-      if (failure === undefined) return await replay(ahead.call)
+      if (failure === undefined) return replay(await (ahead.made ??= this.#find(ahead.call)))
       // The first one waited for may have looked at the cart before this call filled it.
       if (waits > 1 && isAbout(failure.error, ahead.call, call)) throw failure.error
       ahead = this.#underWay.get(id)
@@ -55,7 +59,7 @@ export class KeyTurns<Call extends KeyedCall> {
 
   async #send<Answer>(id: string, call: Call, send: () => Promise<Answer>): Promise<Answer> {
     const { promise, resolve } = Promise.withResolvers<{ error: unknown } | undefined>()
-    this.#underWay.set(id, { call, failure: promise, waiting: 0 })
+    this.#underWay.set(id, { call, failure: promise, waiting: 0, made: undefined })
     const end = (failure: { error: unknown } | undefined) => {
       this.#underWay.delete(id)
       resolve(failure)

@@ -59,7 +59,7 @@ export class Orders {
   readonly #context: OrdersContext
   readonly #ids = new OrderIds()
   readonly #placing: CoalescedWrite<PlaceOrderCall, PlaceOrderRow>
-  readonly #keyTurns = new KeyTurns<PlaceOrderCall & KeyedCall>()
+  readonly #keyTurns: KeyTurns<PlaceOrderCall & KeyedCall, KnownOrderRow>
   readonly #placed: CoalescedRead<KnownOrderRow>
   readonly #orders: CoalescedRead<OrderRow>
   readonly #anyOrders: CoalescedRead<OrderRow>
@@ -70,6 +70,7 @@ export class Orders {
     this.#context = context
     this.#placing = database.coalescedWrite(placing)
     this.#placed = database.coalescedRead({ statement: findPlaced, keyOfRow: ({ asked }) => asked })
+    this.#keyTurns = new KeyTurns((call) => this.#orderOf(call))
     this.#orders = database.coalescedRead({ statement: readOrders, keyOfRow: ownKey })
     this.#anyOrders = database.coalescedRead({ statement: readAnyOrders, keyOfRow: ({ order_id }) => order_id })
     this.#states = database.coalescedRead({ statement: readStates, keyOfRow: ownKey })
@@ -102,7 +103,7 @@ export class Orders {
     const send = async () => await this.#send(call)
     const { key } = call
     if (key === undefined) return await send()
-    return await this.#keyTurns.take({ ...call, key }, send, async (earlier) => await this.#replay(call, earlier))
+    return await this.#keyTurns.take({ ...call, key }, send, (row) => ({ ...orderUnderKey(row, call), replayed: true }))
   }
 
   async #send(call: PlaceOrderCall): Promise<Placed> {
@@ -120,11 +121,10 @@ export class Orders {
     return { ...orderUnderKey(row, call), replayed }
   }
 
-  /** The order that the key of this call and of an `earlier` one has; those that wait for the same one ask as one. */
-  async #replay(call: PlaceOrderCall, earlier: PlaceOrderCall): Promise<Placed> {
-    const row = await this.#placed.load(askFor(earlier))
+  async #orderOf(call: PlaceOrderCall): Promise<KnownOrderRow> {
+    const row = await this.#placed.load(askFor(call))
     if (row === undefined) throw new Error('The order that a key made is not there')
-    return { ...orderUnderKey(row, call), replayed: true }
+    return row
   }
 
   /** @throws {ProblemError} `not-found` for an order that is not there, and alike for another user's. */
