@@ -123,11 +123,12 @@ export class Child implements AsyncDisposable {
     let failure: string | undefined
     const ended = new Promise<void>((resolve) => {
       running.once('error', (error) => {
-        failure = error.message
+        failure ??= error.message
         resolve()
       })
       running.once('exit', (code, signal) => {
-        failure = signal === null ? `it ended with exit code ${code}` : `it was ended by ${signal}`
+        // One that we end because it is late has failed before.
+        failure ??= signal === null ? `it ended with exit code ${code}` : `it was ended by ${signal}`
         resolve()
       })
     })

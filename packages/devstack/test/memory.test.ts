@@ -30,6 +30,22 @@ test('a folder in memory goes with the next start when its run or its clone has 
   expect(gone).toBe(memoryFolderOf(join(run, 'postgres'), memory))
 })
 
+test('a folder in memory stays while a server works on it, though its run cannot be seen from here', () => {
+  const run = join(clone, 'elsewhere')
+  mkdirSync(run)
+  const [served, dead] = ['served', 'dead'].map((name) =>
+    makeMemoryFolder(join(run, name), { memory, freeBytesMin: 0 }),
+  )
+  for (const [folder = '', pid] of [[served, process.pid] as const, [dead, 0x7fff_ffff] as const]) {
+    mkdirSync(join(folder, 'data'))
+    writeFileSync(join(folder, 'data/postmaster.pid'), `${pid}\n/data\n`)
+  }
+  rmSync(run, { recursive: true })
+
+  makeMemoryFolder(join(clone, 'another'), { memory, freeBytesMin: 0 })
+  expect([served, dead].map((folder = '') => existsSync(folder))).toEqual([true, false])
+})
+
 test('without room in memory, or without such a folder, data stays where it belongs', () => {
   expect(makeMemoryFolder(clone, { memory, freeBytesMin: Number.MAX_SAFE_INTEGER })).toBeUndefined()
   expect(makeMemoryFolder(clone, { memory: join(memory, 'missing'), freeBytesMin: 0 })).toBeUndefined()

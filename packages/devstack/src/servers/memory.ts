@@ -52,9 +52,20 @@ function removeForsaken(memory: string): void {
 
 function isForsaken(folder: string): boolean {
   try {
-    return !existsSync(dirname(readFileSync(join(folder, NOTE), 'utf8')))
+    return !existsSync(dirname(readFileSync(join(folder, NOTE), 'utf8'))) && !isServed(folder)
   } catch {
     // Another user's, or being made or removed at this moment.
     return false
+  }
+}
+
+/** Whether a server works on the folder. Of a run in another root only the memory may be seen, and not its folder. */
+function isServed(folder: string): boolean {
+  const lock = join(folder, 'data', 'postmaster.pid')
+  if (!existsSync(lock)) return false
+  try {
+    return process.kill(Number.parseInt(readFileSync(lock, 'utf8'), 10), 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
   }
 }
