@@ -79,7 +79,7 @@ export class SignIn {
   ): Promise<OpenSession | SecondFactorDue> {
     const { attempt, candidate } = await takeSignInAttempt(this.#throttle, email, client.network)
     const isRight = await this.#hashing.verify(candidate?.passwordHash, password)
-    if (!isRight || candidate === undefined) return await this.#fail(email, candidate?.account, client, 'password')
+    if (!isRight || candidate === undefined) return await this.#fail(email, client, 'password')
     const { account } = candidate
     if (account.disabledAt !== null) throw new ProblemError(problems.accountDisabled)
     if (account.verifiedAt === null) return await this.#sendVerification(candidate, client, traceParent)
@@ -105,16 +105,16 @@ export class SignIn {
     const attempt = await this.#throttle.take('prove', emailKeyOf(email), client.network)
     const purpose = registrationId === undefined ? 'sign-in' : 'verify'
     const proof = await this.#secrets.tryCode(email, purpose, code, registrationId)
-    // Looked for after a wrong code too, so that the audit log names the account whose code is guessed, as it does for passwords.
-    const account = await this.#accounts.byEmail(email)
-    if (proof === undefined || account === undefined) return await this.#fail(email, account, client, 'code')
+    // Not looked for after a wrong code: whether there is an account would show in the time it takes.
+    const account = proof === undefined ? undefined : await this.#accounts.byEmail(email)
+    if (proof === undefined || account === undefined) return await this.#fail(email, client, 'code')
     if (account.disabledAt !== null) throw new ProblemError(problems.accountDisabled)
     const proven = account.verifiedAt === null ? await this.#prove(account, proof, traceParent) : account
     return await this.#open(proven, attempt, client, traceParent, undefined)
   }
 
-  async #fail(email: string, account: Account | undefined, client: Client, by: string): Promise<never> {
-    await this.#audit.recordFailure(emailKeyOf(email), account?.id, client, by)
+  async #fail(email: string, client: Client, by: string): Promise<never> {
+    await this.#audit.recordFailure(emailKeyOf(email), client, by)
     throw new ProblemError(problems.wrongCredentials)
   }
 

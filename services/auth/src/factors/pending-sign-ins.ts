@@ -105,7 +105,7 @@ export class PendingSignIns {
     })
     if ('guessedOf' in outcome) {
       // Whoever comes this far has passed the first factor: of all guesses these are the ones to look at.
-      await this.#audit.recordFailure(emailKeyOf(outcome.guessedOf.email), accountId, client, 'second-factor')
+      await this.#audit.recordFailure(emailKeyOf(outcome.guessedOf.email), client, 'second-factor')
       throw new ProblemError(problems.wrongCredentials)
     }
     this.#bus.nudge()
