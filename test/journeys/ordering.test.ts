@@ -265,7 +265,7 @@ describe('ordering in a real browser', () => {
       for (const path of paths) {
         await visitor.page.goto(path)
         await visitor.seeHeading('There is no such page')
-        expect(await visitor.page.title()).toBe('There is no such page · saas')
+        await eventually(async () => expect(await visitor.page.title()).toBe('There is no such page · saas'))
       }
     }
     await tell(credentials, ['/p/x', '/my/orders/x', `/my/orders/${nobodys}`])
@@ -291,7 +291,7 @@ describe('ordering in a real browser', () => {
     await page.unrouteAll()
     await page.getByRole('button', { name: 'Try again' }).click()
     await visitor.seeHeading('Tin box')
-    expect(await page.title()).toBe('Tin box · saas')
+    await eventually(async () => expect(await page.title()).toBe('Tin box · saas'))
   })
 
   test('the keyboard alone is enough to order', async () => {
