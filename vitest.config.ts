@@ -39,7 +39,7 @@ const longest = [
   'test/journeys/accounts.test.ts',
   'test/journeys/account-life.test.ts',
   'services/notifications/test/scheduled-mails.test.ts',
-  'packages/state/test/coalescer.test.ts',
+  'packages/state/test/coalescer-failures.test.ts',
   'test/charts/backup.test.ts',
   'test/edge/other-proxies.test.ts',
   'packages/state/test/replicated.test.ts',
