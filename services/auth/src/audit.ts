@@ -13,9 +13,8 @@ const SEQUENCE_END = 2 ** 31
 
 const insertEntry = sql(
   'auth.insert_audit_entry',
-  `insert into audit_entry (id, at, action, account_id, by_id, network, device, detail, once_key)
-   values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-   on conflict (once_key) do nothing`,
+  `insert into audit_entry (id, at, action, account_id, by_id, network, device, detail)
+   values ($1, $2, $3, $4, $5, $6, $7, $8)`,
 )
 
 // The account is found by the statement that writes the entry: read before, the row of a known address took 10 to 20 µs more than none, which a
@@ -127,7 +126,6 @@ export class Audit {
       byId ?? null,
       ...where,
       JSON.stringify(detail),
-      null,
     ])
   }
 
