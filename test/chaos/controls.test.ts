@@ -346,6 +346,12 @@ test('every promise has a control', () => {
   expect(Object.keys(checkers).filter((promise) => !controlled.has(promise))).toEqual([])
 })
 
+test('the promises that are described as checked here are those that are', () => {
+  const [, described = ''] = readFileSync(join(cloneDirectory, 'docs/promises.md'), 'utf8').split(/^## /m)
+  const names = [...described.matchAll(/^\| ([A-Z]\d+) \|/gm)].map(([, name]) => name)
+  expect(new Set(names)).toEqual(new Set(Object.keys(checkers)))
+})
+
 // The longer proofs take these lines out: one that was rewritten since would only be noticed there.
 test('every line of the code that a proof takes out or shortens is there', () => {
   const mutations = [...guards.flatMap((guard) => guard.mutations), ...impatience, ...shortMemory]

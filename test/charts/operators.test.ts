@@ -113,7 +113,7 @@ describe.each(modes)('%s', (mode) => {
   })
 })
 
-test('pgo makes the cluster of the source design', () => {
+test('pgo makes a cluster of three servers behind a pooler, with one user and one database a service', () => {
   const { spec } = named(plain.pgo, 'PostgresCluster', 'shop-postgres') as unknown as { spec: Record<string, unknown> }
   expect(spec).toMatchObject({
     instances: [{ replicas: 3 }],

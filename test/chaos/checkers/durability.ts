@@ -264,7 +264,6 @@ const backlogDrains: Checker = async (evidence) => [
   )),
 ]
 
-/** PROMISES, "Durability". */
 export const durability: Checkers = {
   D1: acknowledgedIsStored,
   D2: refusedOrWhole,

@@ -11,7 +11,7 @@ export { INJECTED_HEADER, readStream } from './stream.ts'
 
 const SHOWN_MAX = 5
 
-/** Every promise that is checked, by its name. */
+/** Every promise that is checked here, by the name that `docs/promises.md` gives it. */
 export const checkers: Checkers = {
   ...durability,
   ...orderCheckers,

@@ -59,7 +59,6 @@ async function rowsOfEvents(orders: Parameters<typeof rowsOf>[0]): Promise<Set<s
   return new Set(rows?.map(({ key }) => key))
 }
 
-/** PROMISES, "Notifications". */
 export const notificationCheckers: Checkers = {
   N1: everyMail,
   N2: fewCopies,

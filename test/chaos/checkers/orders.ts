@@ -93,7 +93,6 @@ const nothingPending: Checker = async ({ databases: { orders } }) =>
     `select order_id, deadline_at from orders where status = 'pending' and deadline_at < now() - interval '5 seconds'`,
   )
 
-/** PROMISES, "Orders". */
 export const orderCheckers: Checkers = {
   O1: oneOrderAKey,
   O2: oneOrderACart,

@@ -112,7 +112,7 @@ const edgesFollowed: Checker = async ({ databases: { notifications } }) =>
     }),
   )
 
-/** PROMISES, "schedules": of daily ones, whose occurrences can be counted without our own code. */
+/** Of daily schedules, whose occurrences can be counted without our own code. */
 export const scheduleCheckers: Checkers = {
   C1: oneFiring,
   C2: policyFollowed,

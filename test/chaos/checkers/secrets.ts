@@ -32,5 +32,4 @@ const noSecretAnywhere: Checker = async (evidence) => {
   )
 }
 
-/** PROMISES, "Identity". */
 export const secretCheckers: Checkers = { A12: noSecretAnywhere }

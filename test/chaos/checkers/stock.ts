@@ -87,7 +87,6 @@ const heldAsDecided: Checker = async ({ databases: { orders, products } }) => {
   })
 }
 
-/** PROMISES, "Stock". */
 export const stockCheckers: Checkers = {
   S1: neverNegative,
   S2: ledgerAddsUp,

@@ -118,7 +118,7 @@ async function injected({ stack, ledger }: Strike, subject: string, type: string
   })
 }
 
-/** PROMISES, "Faults". Each is mended when it resolves. */
+/** What may go wrong. Each is mended when it resolves. */
 export const faults: Readonly<Record<string, Fault>> = {
   'answers of Postgres are lost after the commit': async (strike) => {
     const wire = strike.stack.wires(anyService(strike)).Postgres

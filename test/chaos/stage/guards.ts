@@ -40,6 +40,24 @@ const withoutInbox: Mutation = {
   to: 'messages.filter(({ id }) => unseen.has(id) || true)',
 }
 
+/** Breaks two promises: the effect comes twice, and units are held that no order has. */
+const reservingTwice = {
+  mutations: [
+    withoutInbox,
+    { file: batch, from: "if (reservation !== undefined && reservation.state !== 'reserved') return", to: '' },
+  ],
+  statements: ['drop index stock_movement_of_order'],
+}
+
+/** Breaks two promises: stock falls below zero, and more is confirmed than there was. */
+const sellingTooMuch = {
+  mutations: [{ file: batch, from: 'available ?? 0) < line.quantity', to: 'available ?? 0) < -1_000 * line.quantity' }],
+  statements: [
+    'alter table product drop constraint product_available_not_negative',
+    'alter table stock_movement drop constraint stock_movement_available_after_not_negative',
+  ],
+}
+
 /** Each was seen to turn its promise red under load; the test does it again. */
 export const guards: readonly Guard[] = [
   {
@@ -78,21 +96,13 @@ export const guards: readonly Guard[] = [
   {
     promise: 'D5',
     without: 'the inbox and the state of a reservation',
-    mutations: [
-      withoutInbox,
-      { file: batch, from: "if (reservation !== undefined && reservation.state !== 'reserved') return", to: '' },
-    ],
-    statements: ['drop index stock_movement_of_order'],
+    ...reservingTwice,
     provocation: 'nothing',
   },
   {
     promise: 'S4',
     without: 'the state of a reservation and the inbox',
-    mutations: [
-      withoutInbox,
-      { file: batch, from: "if (reservation !== undefined && reservation.state !== 'reserved') return", to: '' },
-    ],
-    statements: ['drop index stock_movement_of_order'],
+    ...reservingTwice,
     provocation: 'nothing',
   },
   {
@@ -181,25 +191,13 @@ export const guards: readonly Guard[] = [
   {
     promise: 'S1',
     without: 'the refusal of what is not there',
-    mutations: [
-      { file: batch, from: 'available ?? 0) < line.quantity', to: 'available ?? 0) < -1_000 * line.quantity' },
-    ],
-    statements: [
-      'alter table product drop constraint product_available_not_negative',
-      'alter table stock_movement drop constraint stock_movement_available_after_not_negative',
-    ],
+    ...sellingTooMuch,
     provocation: 'nothing',
   },
   {
     promise: 'S3',
     without: 'the refusal of what is sold out',
-    mutations: [
-      { file: batch, from: 'available ?? 0) < line.quantity', to: 'available ?? 0) < -1_000 * line.quantity' },
-    ],
-    statements: [
-      'alter table product drop constraint product_available_not_negative',
-      'alter table stock_movement drop constraint stock_movement_available_after_not_negative',
-    ],
+    ...sellingTooMuch,
     provocation: 'nothing',
   },
   {
