@@ -1,19 +1,19 @@
 import { problem, type Problem } from './problem.ts'
 
-// What any route can answer.
+// What is about no service in particular.
 
 export const invalidRequest = problem({
   name: 'invalid-request',
   title: 'The request is not valid',
   status: 400,
   explanation:
-    'A part of the request does not have the documented form. `errors` lists each place by JSON pointer with what is wrong there. Nothing was changed.',
+    'A part of the request does not have the documented form. `errors` lists each place by JSON pointer with what is wrong there. Nothing was changed: mend those places and send it again.',
 })
 export const malformedBody = problem({
   name: 'malformed-body',
   title: 'The body cannot be read',
   status: 400,
-  explanation: 'The body is not valid JSON, or was cut off. Nothing was changed.',
+  explanation: 'The body is not valid JSON in UTF-8, or was cut off. Nothing was changed: send it whole.',
 })
 export const notSignedIn = problem({
   name: 'not-signed-in',
@@ -26,25 +26,28 @@ export const forbidden = problem({
   name: 'forbidden',
   title: 'You may not do this',
   status: 403,
-  explanation: 'Your account does not have the role this route needs, or the request did not come through the edge.',
+  explanation:
+    'Your account does not have the role this route needs: an administrator can give it. The same is answered to a request that did not come through the edge, and to one from another site with the cookie of this one.',
 })
 export const notFound = problem({
   name: 'not-found',
   title: 'There is no such thing',
   status: 404,
-  explanation: 'It does not exist, or it is not yours to see; the two are answered alike on purpose.',
+  explanation:
+    'It does not exist, or it is not yours to see; the two are answered alike on purpose. Check the path, and whom you are signed in as.',
 })
 export const methodNotAllowed = problem({
   name: 'method-not-allowed',
   title: 'The method is not allowed here',
   status: 405,
-  explanation: 'The path exists, but not with this method. `Allow` lists those that do.',
+  explanation: 'The path exists, but not with this method. `Allow` lists those that do: use one of them.',
 })
 export const bodyTooLarge = problem({
   name: 'body-too-large',
   title: 'The body is too large',
   status: 413,
-  explanation: 'The body is longer than the route accepts. Nothing was changed.',
+  explanation:
+    'The body is longer than the route accepts. Nothing was changed. Send less: JSON may have 128 KiB, a file as much as the API description says.',
 })
 export const unsupportedMediaType = problem({
   name: 'unsupported-media-type',
@@ -63,7 +66,7 @@ export const internalError = problem({
   title: 'Something went wrong on our side',
   status: 500,
   explanation:
-    'The request failed for a reason that is not yours. The log has the cause under the request id in `instance`.',
+    'The request failed for a reason that is not yours. Try again later; if it stays, tell whoever runs the shop the `instance`, under which the log has the cause.',
 })
 export const dependencyUnavailable = problem({
   name: 'dependency-unavailable',
@@ -91,14 +94,15 @@ export const wrongCredentials = problem({
   name: 'wrong-credentials',
   title: 'The email, password or code is not right',
   status: 401,
-  explanation: 'No account signs in with what was sent. Which part is wrong is not said, on purpose.',
+  explanation:
+    'No account signs in with what was sent. Which part is wrong is not said, on purpose. Correct it, have a code mailed to sign in with, or set a new password.',
 })
 export const addressNotVerified = problem({
   name: 'address-not-verified',
   title: 'The address is not verified yet',
   status: 403,
   explanation:
-    'The password is right, but nobody has proven the address yet. A new link and code were mailed to it, unless one was sent a moment ago.',
+    'The password is right, but nobody has proven the address yet. A new link and code were mailed to it, unless one was sent a moment ago: open the link or type the code.',
 })
 export const accountDisabled = problem({
   name: 'account-disabled',
@@ -143,7 +147,7 @@ export const identityTaken = problem({
   name: 'identity-taken',
   title: 'This account at the provider is linked to another account',
   status: 409,
-  explanation: 'Unlink it there first.',
+  explanation: 'Sign in to that account and unlink it there first.',
 })
 export const wrongToken = problem({
   name: 'wrong-token',
@@ -169,7 +173,8 @@ export const imageNotAccepted = problem({
   name: 'image-not-accepted',
   title: 'The picture cannot be used',
   status: 422,
-  explanation: 'Send a whole PNG, JPEG, WebP or GIF file of at most 2 MB and 24 million pixels.',
+  explanation:
+    'Send a whole PNG, JPEG, WebP or GIF file of at most 24 million pixels and 16,384 in width and height. What the route says of its size holds too. A picture that takes too much memory to decode can be sent as a plain JPEG or with fewer pixels.',
 })
 export const bootstrapClosed = problem({
   name: 'bootstrap-closed',
@@ -196,7 +201,8 @@ export const stockTooLow = problem({
   name: 'stock-too-low',
   title: 'There is not so much in stock',
   status: 409,
-  explanation: 'The change would make the stock negative. Nothing was changed.',
+  explanation:
+    'The change would make the stock negative. Nothing was changed. Read the product again and take no more than there is.',
 })
 
 // orders
@@ -205,14 +211,15 @@ export const cartEmpty = problem({
   name: 'cart-empty',
   title: 'There is nothing to order',
   status: 422,
-  explanation: 'The cart is empty and the request names no lines.',
+  explanation:
+    'The cart is empty and the request names no lines. An order empties the cart: look whether there is one already, else put something in.',
 })
 export const productNotForSale = problem({
   name: 'product-not-for-sale',
   title: 'A product is not for sale',
   status: 422,
   explanation:
-    'A line names a product that does not exist or was taken out of the catalogue. `errors` points at the line.',
+    'A line names a product that does not exist or was taken out of the catalogue. `errors` points at the line: leave it out.',
 })
 export const mixedCurrencies = problem({
   name: 'mixed-currencies',
@@ -224,7 +231,8 @@ export const idempotencyKeyMissing = problem({
   name: 'idempotency-key-missing',
   title: 'Send an Idempotency-Key',
   status: 400,
-  explanation: 'An order with explicit lines needs a key of your making, so that a repeated request makes one order.',
+  explanation:
+    'An order with explicit lines needs a key of your making in the header `Idempotency-Key`, so that a repeated request makes one order. Make one an attempt, and repeat it with the attempt.',
 })
 export const idempotencyKeyReused = problem({
   name: 'idempotency-key-reused',
@@ -236,13 +244,14 @@ export const orderNotCancellable = problem({
   name: 'order-not-cancellable',
   title: 'The order can no longer be cancelled',
   status: 409,
-  explanation: 'It was rejected, so there is nothing to cancel. Cancelling an order twice is no error.',
+  explanation:
+    'It was rejected, so there is nothing to cancel and nothing to do. Cancelling an order twice is no error.',
 })
 export const cartFull = problem({
   name: 'cart-full',
   title: 'The cart is full',
   status: 422,
-  explanation: 'A cart holds at most 100 different products.',
+  explanation: 'A cart holds at most 100 different products. Order what is in it, or take something out.',
 })
 export const totalTooLarge = problem({
   name: 'total-too-large',
@@ -272,11 +281,12 @@ export const scheduleEnded = problem({
   name: 'schedule-ended',
   title: 'It is too late for that',
   status: 409,
-  explanation: 'The schedule was due already, or was cancelled. Mails that it made are sent.',
+  explanation:
+    'The schedule was due already, or was cancelled. Mails that it made are sent. Make another schedule under another id.',
 })
 
-/** Every problem there is; each has a page. */
-export const problems: readonly Problem[] = [
+/** What any route can answer, whatever it says of its own problems. */
+export const problemsOfAnyRoute: readonly Problem[] = [
   invalidRequest,
   malformedBody,
   notSignedIn,
@@ -285,9 +295,14 @@ export const problems: readonly Problem[] = [
   methodNotAllowed,
   bodyTooLarge,
   unsupportedMediaType,
-  tooManyRequests,
   internalError,
   dependencyUnavailable,
+]
+
+/** Every problem there is; each has a page. */
+export const problems: readonly Problem[] = [
+  ...problemsOfAnyRoute,
+  tooManyRequests,
   preconditionRequired,
   versionChanged,
   wrongCredentials,
