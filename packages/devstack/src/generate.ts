@@ -7,6 +7,7 @@ import { edgeLocations, edgeRequestHeaders, edgeRoutes } from '@saas/contracts/e
 import { openapi } from '@saas/contracts/openapi'
 import { chartReadme } from './generate/chart-readme.ts'
 import { chartSchema } from './generate/chart-schema.ts'
+import { decisionIndex, DECISIONS } from './generate/decision-index.ts'
 import { environmentExample } from './generate/environment.ts'
 import { LANGUAGES, languagesModule } from './generate/languages.ts'
 import { migrationList } from './generate/migration-list.ts'
@@ -47,6 +48,7 @@ const targets: readonly Target[] = [
     path: `charts/${chart}/README.md`,
     content: (present: string) => chartReadme(chart, present),
   })),
+  { path: `${DECISIONS}/README.md`, content: decisionIndex },
   { path: `${PROBLEM_PAGES}/README.md`, content: problemIndex },
   ...allProblems.map((problem) => ({
     path: `${PROBLEM_PAGES}/${problem.name}.md`,

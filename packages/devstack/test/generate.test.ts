@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { expect, test } from 'vitest'
 import { allProblems, languages } from '@saas/contracts'
+import { decisionIndex } from '../src/generate/decision-index.ts'
 import { languagesModule } from '../src/generate/languages.ts'
 import { problemIndex, problemPage } from '../src/generate/problem-pages.ts'
 import { serviceReadme } from '../src/generate/service-readme.ts'
@@ -27,6 +28,25 @@ test('every problem has a page that says what to do, and stands in the list', ()
   for (const problem of allProblems) {
     expect(index).toContain(`(${problem.name}.md)`)
     expect(problemPage(problem)).toContain(problem.explanation)
+    expect(problemPage(problem)).toMatch(/Any route can answer it|^- `[A-Z]+ \//m)
+  }
+})
+
+test('a decision stands under the topic that people put it below, by the title of its page, and a new one at the end', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'decisions-'))
+  try {
+    await writeFile(join(directory, '0001-first.md'), '# 1. First\n')
+    await writeFile(join(directory, '0002-second.md'), '# 2. Second\n')
+    const present = '# Decisions\n\n## Topic\n\n- [9. Gone](0009-gone.md)\n- [Old title](0001-first.md)\n'
+    const index = decisionIndex(present, directory)
+    expect(index).toBe(
+      '# Decisions\n\n## Topic\n\n- [1. First](0001-first.md)\n\n## Not sorted in yet\n\n- [2. Second](0002-second.md)\n',
+    )
+    expect(decisionIndex(index, directory)).toBe(index)
+    await writeFile(join(directory, '0003-third.md'), '# 4. Third\n')
+    expect(() => decisionIndex(index, directory)).toThrow(/0003-third.md has to begin with/)
+  } finally {
+    await rm(directory, { recursive: true })
   }
 })
 

@@ -1,0 +1,77 @@
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
+import { basename, dirname, join, normalize } from 'node:path'
+import { expect, test } from 'vitest'
+import { cloneDirectory } from '../src/locations.ts'
+
+/** Commands of pnpm itself that our documents name. */
+const OF_PNPM = new Set(['exec', 'sbom'])
+const TEST_FILE = /^[\w./-]+\.test\.ts$/
+
+const inClone = (path: string): string => join(cloneDirectory, path)
+const files = globSync('{*,.github/**/*,charts/**/*,docker/**/*,docs/**/*,packages/**/*,services/**/*,test/**/*}', {
+  cwd: cloneDirectory,
+  exclude: (name) => ['node_modules', 'dist', '.git', '.devstack'].includes(basename(name)),
+})
+const documents = new Map(
+  files.filter((path) => path.endsWith('.md')).map((path) => [path, readFileSync(inClone(path), 'utf8')]),
+)
+const { scripts } = JSON.parse(readFileSync(inClone('package.json'), 'utf8')) as { scripts: Record<string, string> }
+
+/** What each document says that `find` is not content with. */
+function wrong(find: (document: string, text: string) => readonly string[]): string[] {
+  return [...documents].flatMap(([path, text]) => find(path, text).map((what) => `${path}: ${what}`))
+}
+
+/** The anchors of a document, as the usual hosts make them of its headings. */
+function anchorsOf(text: string): Set<string> {
+  const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1'),
+  )
+  return new Set(
+    headings.map((heading) =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+        .trim()
+        .replaceAll(/\s/g, '-'),
+    ),
+  )
+}
+
+test('every link of a document leads to a file, and to a heading of it', () => {
+  const broken = wrong((document, text) =>
+    [...text.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)]
+      .map(([, link = '']) => link)
+      .filter((link) => {
+        const [path = '', anchor] = link.split('#')
+        const target = path === '' ? document : normalize(join(dirname(document), path))
+        if (!existsSync(inClone(target))) return true
+        if (anchor === undefined || !statSync(inClone(target)).isFile()) return false
+        return !anchorsOf(documents.get(target) ?? '').has(anchor)
+      }),
+  )
+  expect(broken).toEqual([])
+})
+
+test('every command that a document gives to pnpm is one', () => {
+  const unknown = wrong((_document, text) =>
+    [...text.matchAll(/\bpnpm(?:@[\d.]+)? ([a-z]+(?::[a-z]+)?)\b/g)]
+      .map(([, command = '']) => command)
+      .filter((command) => !(command in scripts) && !OF_PNPM.has(command)),
+  )
+  expect(unknown).toEqual([])
+})
+
+test('every test and every folder that a document names is there', () => {
+  const names = new Set(files.map((path) => basename(path)))
+  const missing = wrong((document, text) =>
+    [...text.matchAll(/`([^`\n]+)`/g)]
+      .map(([, name = '']) => name)
+      .filter((name) => {
+        const isHere = existsSync(inClone(name)) || existsSync(inClone(join(dirname(document), name)))
+        if (TEST_FILE.test(name)) return !(isHere || (!name.includes('/') && names.has(name)))
+        return /^(?:charts|docker|docs|packages|services|test)\/[\w./-]+$/.test(name) && !isHere
+      }),
+  )
+  expect(missing).toEqual([])
+})
