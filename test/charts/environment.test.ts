@@ -1,15 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { readConfig } from '@saas/config'
+import { readConfig, variablesOf } from '@saas/config'
 import { serviceNames } from '@saas/contracts'
 import { cloneDirectory } from '@saas/devstack'
 import { signInternalToken, verifyInternalToken } from '@saas/http'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { authVariables } from '../../services/auth/src/config.ts'
-import { frontendVariables } from '../../services/frontend/src/config.ts'
-import { notificationsVariables } from '../../services/notifications/src/config.ts'
-import { ordersVariables } from '../../services/orders/src/config.ts'
-import { productsVariables } from '../../services/products/src/config.ts'
 import { refusal, rendered, type Rendered } from './helm.ts'
 import { environmentOf, named, secretValues } from './objects.ts'
 
@@ -19,20 +14,12 @@ beforeAll(async () => {
   objects = await rendered()
 })
 
-const variables = {
-  auth: authVariables,
-  products: productsVariables,
-  orders: ordersVariables,
-  notifications: notificationsVariables,
-  frontend: frontendVariables,
-}
-
 /** Set only by whoever wants it, from a Secret: `<service>.secretEnvironment`. */
 const fromSecretsOnly = new Set(['OIDC_PROVIDERS'])
 
 describe.each(serviceNames)('%s', (service) => {
   test('finds all that it reads in the environment of its pods', () => {
-    expect(() => readConfig(variables[service], environmentOf(objects, `shop-${service}`))).not.toThrow()
+    expect(() => readConfig(variablesOf[service], environmentOf(objects, `shop-${service}`))).not.toThrow()
   })
 
   test('knows no setting that the values cannot reach', () => {
@@ -44,17 +31,17 @@ describe.each(serviceNames)('%s', (service) => {
       ...Object.keys(schema.properties.environment.properties),
       ...fromSecretsOnly,
     ])
-    expect(Object.values(variables[service]).filter(({ name }) => !reachable.has(name))).toEqual([])
+    expect(Object.values(variablesOf[service]).filter(({ name }) => !reachable.has(name))).toEqual([])
   })
 })
 
 test('keys that two parts share are the same in both, and nothing else is', () => {
-  const auth = readConfig(authVariables, environmentOf(objects, 'shop-auth'))
+  const auth = readConfig(variablesOf.auth, environmentOf(objects, 'shop-auth'))
   for (const service of ['products', 'orders', 'notifications'] as const) {
-    const { internalTokenKeys } = readConfig(variables[service], environmentOf(objects, `shop-${service}`))
+    const { internalTokenKeys } = readConfig(variablesOf[service], environmentOf(objects, `shop-${service}`))
     expect(auth.internalTokenKeysByService.get(service)).toEqual(internalTokenKeys)
   }
-  const { mailSecretKey } = readConfig(notificationsVariables, environmentOf(objects, 'shop-notifications'))
+  const { mailSecretKey } = readConfig(variablesOf.notifications, environmentOf(objects, 'shop-notifications'))
   expect(mailSecretKey).toEqual(auth.mailSecretKey)
   const values = Object.values(secretValues(objects)).flatMap((secret) =>
     Object.entries(secret).flatMap(([key, value]) => (key.endsWith('-accepted') ? [] : [value])),
@@ -73,8 +60,8 @@ test('a key of internal tokens is replaced in three steps, between any two of wh
     steps.map(async (generations) => rendered({ set: { 'global.secrets.generations': generations } })),
   )
   const configs = renders.map((render) => ({
-    auth: readConfig(authVariables, environmentOf(render, 'shop-auth')),
-    orders: readConfig(ordersVariables, environmentOf(render, 'shop-orders')),
+    auth: readConfig(variablesOf.auth, environmentOf(render, 'shop-auth')),
+    orders: readConfig(variablesOf.orders, environmentOf(render, 'shop-orders')),
   }))
   const now = new Date()
   const claims = {
@@ -114,8 +101,8 @@ test.each(['key-encryption-key', 'mail-secret-key'] as const)(
     )
     const hex = (key: Uint8Array = new Uint8Array()) => Buffer.from(key).toString('hex')
     const steps = renders.map((render) => {
-      const auth = readConfig(authVariables, environmentOf(render, 'shop-auth'))
-      const mail = readConfig(notificationsVariables, environmentOf(render, 'shop-notifications'))
+      const auth = readConfig(variablesOf.auth, environmentOf(render, 'shop-auth'))
+      const mail = readConfig(variablesOf.notifications, environmentOf(render, 'shop-notifications'))
       expect([mail.mailSecretKey, mail.mailSecretKeyAccepted]).toEqual([auth.mailSecretKey, auth.mailSecretKeyAccepted])
       return name === 'mail-secret-key'
         ? [hex(auth.mailSecretKey), hex(auth.mailSecretKeyAccepted)]

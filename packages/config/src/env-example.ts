@@ -3,7 +3,7 @@ import type { Variables } from './read-config.ts'
 /**
  * The text of `.env.example`: each variable once, under the first group that has it, with its description.
  *
- * A variable with a default is commented out, so that copying the file changes nothing.
+ * A variable with a default is commented out, with the default, so that copying the file changes nothing.
  */
 export function envExample(groups: Readonly<Record<string, Variables>>): string {
   const seen = new Set<string>()
@@ -13,7 +13,7 @@ export function envExample(groups: Readonly<Record<string, Variables>>): string 
     for (const variable of Object.values(variables)) {
       if (seen.has(variable.name)) continue
       seen.add(variable.name)
-      const assignment = `${variable.name}=${quoted(variable.example)}`
+      const assignment = `${variable.name}=${quoted(variable.default ?? variable.example ?? '')}`
       lines.push(`# ${variable.description}.`, variable.default === undefined ? assignment : `# ${assignment}`)
     }
     if (lines.length > 0) sections.push([`## ${title}`, ...lines].join('\n'))

@@ -25,17 +25,14 @@ export const common = {
   listenPort: integer('LISTEN_PORT', 0, PORT_MAX, {
     description: 'Port of the service; 0 takes a free one',
     default: '3000',
-    example: '3000',
   }),
   opsPort: integer('OPS_PORT', 0, PORT_MAX, {
     description: 'Port of health, readiness and metrics; 0 takes a free one',
     default: '9000',
-    example: '9000',
   }),
   listenHost: text('LISTEN_HOST', {
     description: 'Address both ports are bound to',
     default: '127.0.0.1',
-    example: '127.0.0.1',
   }),
   publicUrl: url('PUBLIC_URL', ['http', 'https'], {
     description: 'Where people reach the shop, without a trailing slash',
@@ -44,21 +41,17 @@ export const common = {
   logLevel: oneOf('LOG_LEVEL', ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
     description: 'The least severe log line that is written',
     default: 'info',
-    example: 'info',
   }),
   connTimeoutSeconds: integer('CONN_TIMEOUT', 1, 300, {
     description: 'Seconds a call to Postgres, NATS or the object store may take',
     default: '10',
-    example: '10',
   }),
   otlpEndpoint: optionalUrl('OTEL_EXPORTER_OTLP_ENDPOINT', ['http', 'https'], {
     description: 'Where spans of requests and messages are sent by OTLP over HTTP; unset for nowhere',
-    example: '',
   }),
   traceShare: share('OTEL_TRACES_SAMPLER_ARG', {
     description: 'Share of traces that are kept, 0 to 1; the same for every service',
     default: '1',
-    example: '1',
   }),
 }
 
@@ -86,7 +79,6 @@ export const bus = {
   natsStreamReplicas: integer('NATS_STREAM_REPLICAS', 1, 5, {
     description: 'Copies of each message when this service creates the stream',
     default: '1',
-    example: '1',
   }),
 }
 
@@ -105,8 +97,8 @@ export const objectStore = {
     description: 'S3-compatible object store',
     example: 'http://localhost:9100',
   }),
-  s3Region: text('S3_REGION', { description: 'Region of the bucket', default: 'us-east-1', example: 'us-east-1' }),
-  s3Bucket: text('S3_BUCKET', { description: 'Bucket for pictures', default: 'saas', example: 'saas' }),
+  s3Region: text('S3_REGION', { description: 'Region of the bucket', default: 'us-east-1' }),
+  s3Bucket: text('S3_BUCKET', { description: 'Bucket for pictures', default: 'saas' }),
   s3AccessKey: text('S3_ACCESS_KEY', {
     description: 'Access key id of the object store',
     secret: true,
@@ -121,7 +113,6 @@ export const objectStore = {
     description:
       'Memory that decoding one picture may take, in MiB, besides what the service itself has; one that takes more is refused',
     default: '160',
-    example: '160',
   }),
 }
 
@@ -140,24 +131,20 @@ export const auth = {
   keyEncryptionKeyAccepted: optionalBase64urlKey('KEY_ENCRYPTION_KEY_ACCEPTED', KEY_BYTES, {
     description: 'Opens what KEY_ENCRYPTION_KEY does not, while that is being replaced',
     secret: true,
-    example: '',
   }),
   bootstrapToken: optionalText('BOOTSTRAP_TOKEN', {
     description: 'Makes the first admin, once; leave it unset afterwards',
     secret: true,
-    example: '',
   }),
   oidcProviders: json('OIDC_PROVIDERS', readOidcProviders, {
     description:
       'OpenID providers as JSON: [{"id","name","issuer","clientId","clientSecret","trustEmail"?}]; their redirect URI is PUBLIC_URL/oidc/<id>',
     secret: true,
     default: '[]',
-    example: '[]',
   }),
   edge: oneOf('EDGE', ['nginx', 'envoy', 'traefik', 'caddy'], {
     description: 'The proxy in front, which decides where the original request is read from',
     default: 'nginx',
-    example: 'nginx',
   }),
   // Without a default: guessed too low, all clients are one; too high, each may say who it is.
   trustedHops: integer('TRUSTED_HOPS', 0, 10, {
@@ -176,7 +163,6 @@ export const mailSecret = {
   mailSecretKeyAccepted: optionalBase64urlKey('MAIL_SECRET_KEY_ACCEPTED', KEY_BYTES, {
     description: 'Opens what MAIL_SECRET_KEY does not, while that is being replaced',
     secret: true,
-    example: '',
   }),
 }
 
@@ -190,21 +176,30 @@ export const smtp = {
   mailFrom: text('MAIL_FROM', {
     description: 'Sender of every mail',
     default: 'Shop <shop@example.com>',
-    example: 'Shop <shop@example.com>',
   }),
   shopZone: zone('SHOP_ZONE', {
     description: 'IANA time zone of the shop: when its days begin, for reports',
     default: 'UTC',
-    example: 'Europe/Berlin',
   }),
   quietHours: text('QUIET_HOURS', {
     description: 'When mails that nobody waits for are held back, by the clock of their reader; `off` for never',
     default: '22:00-07:00',
-    example: '22:00-07:00',
   }),
   cartReminderHours: integer('CART_REMINDER_HOURS', 1, 720, {
     description: 'How long a cart lies still until its owner is reminded of it',
     default: '24',
-    example: '24',
   }),
+}
+
+const { databaseUrl } = database
+
+/** What each service reads; the other role of its database is for its migrations alone. */
+export const variablesOf = {
+  /** The key of auth's own internal tokens stands in INTERNAL_TOKEN_KEYS too. */
+  auth: { ...common, databaseUrl, ...bus, ...objectStore, ...auth, ...mailSecret },
+  products: { ...common, databaseUrl, ...bus, ...internalToken, ...objectStore },
+  orders: { ...common, databaseUrl, ...bus, ...internalToken },
+  notifications: { ...common, databaseUrl, ...bus, ...internalToken, ...mailSecret, ...smtp },
+  /** Nothing but its ports: everything else it asks through the edge, from the browser. */
+  frontend: common,
 }

@@ -12,17 +12,17 @@ export interface Variable<T> {
   readonly default?: string
   /** Set when the value must be neither printed nor written into `.env.example` as it is. */
   readonly secret?: boolean
-  /** What `.env.example` shows. */
-  readonly example: string
+  /** What `.env.example` shows of a variable that must be set. */
+  readonly example?: string
 }
 
-/** What is common to all constructors below. */
-export interface VariableOptions {
+interface Description {
   readonly description: string
-  readonly default?: string
   readonly secret?: boolean
-  readonly example: string
 }
+
+/** What is common to all constructors below. A variable has a default, or must be set and has an example. */
+type VariableOptions = Description & ({ readonly default: string } | { readonly example: string })
 
 const TEXT_LENGTH_MAX = 4096
 
@@ -41,7 +41,7 @@ function parseText(value: string): string {
 }
 
 /** Text that may be unset: then the value is `undefined`. */
-export function optionalText(name: string, options: Omit<VariableOptions, 'default'>): Variable<string | undefined> {
+export function optionalText(name: string, options: Description): Variable<string | undefined> {
   return variable(name, { ...options, default: '' }, (value) => (value === '' ? undefined : parseText(value)))
 }
 
@@ -87,7 +87,7 @@ export function url(name: string, protocols: readonly string[], options: Variabl
 export function optionalUrl(
   name: string,
   protocols: readonly string[],
-  options: Omit<VariableOptions, 'default'>,
+  options: Description,
 ): Variable<string | undefined> {
   return variable(name, { ...options, default: '' }, (value) => (value === '' ? undefined : parseUrl(value, protocols)))
 }
@@ -109,11 +109,6 @@ export function urlList(
   return variable(name, options, (value) => splitList(value).map((item) => parseUrl(item, protocols)))
 }
 
-/** One or more comma-separated words. */
-export function list(name: string, options: VariableOptions): Variable<readonly string[]> {
-  return variable(name, options, splitList)
-}
-
 /** Exactly `bytes` random bytes in base64url without padding (RFC 4648 section 5). */
 export function base64urlKey(name: string, bytes: number, options: VariableOptions): Variable<Uint8Array> {
   return variable(name, options, (value) => parseKey(value, bytes))
@@ -123,7 +118,7 @@ export function base64urlKey(name: string, bytes: number, options: VariableOptio
 export function optionalBase64urlKey(
   name: string,
   bytes: number,
-  options: Omit<VariableOptions, 'default'>,
+  options: Description,
 ): Variable<Uint8Array | undefined> {
   return variable(name, { ...options, default: '' }, (value) => (value === '' ? undefined : parseKey(value, bytes)))
 }

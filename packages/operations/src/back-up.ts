@@ -15,11 +15,10 @@ const variables = {
     secret: true,
     example: 'postgres://backup:password@localhost:5432/postgres',
   }),
-  keep: integer('BACKUP_KEEP', 1, 1_000, { description: 'How many backups are kept', default: '7', example: '7' }),
+  keep: integer('BACKUP_KEEP', 1, 1_000, { description: 'How many backups are kept', default: '7' }),
   partMebibytes: integer('BACKUP_PART_MEBIBYTES', 1, 64, {
     description: 'Size of an object; two are in memory at a time',
     default: '16',
-    example: '16',
   }),
 }
 

@@ -1,1 +1,1 @@
-export { runOperation, operations, type Operation } from './run-operation.ts'
+export { runOperation } from './run-operation.ts'

@@ -9,14 +9,13 @@ const STEP_MS = 500
 
 const variables = {
   endpoint: url('S3_ENDPOINT', ['http', 'https'], { description: 'The object store', example: 'http://store:9000' }),
-  region: text('S3_REGION', { description: 'Its region', default: 'us-east-1', example: 'us-east-1' }),
+  region: text('S3_REGION', { description: 'Its region', default: 'us-east-1' }),
   rootAccessKey: text('ROOT_ACCESS_KEY', { description: 'Its administrator', secret: true, example: 'administrator' }),
   rootSecretKey: text('ROOT_SECRET_KEY', { description: 'And the password', secret: true, example: 'password' }),
   users: text('BUCKET_USERS', { description: 'Names, separated by spaces', example: 'auth products' }),
   waitSeconds: integer('WAIT_SECONDS', 0, 3_600, {
     description: 'How long to wait for the store',
     default: '240',
-    example: '240',
   }),
 }
 

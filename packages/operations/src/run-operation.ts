@@ -2,7 +2,7 @@ import { ConfigError } from '@saas/config'
 import { OperationFailed } from './operation-failed.ts'
 
 /** What can be run, each with what it reads from its environment. Loaded when it is asked for. */
-export const operations = {
+const operations = {
   'object-store-keys': async (environment: NodeJS.ProcessEnv, report: (line: string) => void) => {
     const { provideKeys } = await import('./object-store-keys.ts')
     await provideKeys(environment, report)
@@ -20,7 +20,7 @@ export const operations = {
     await restore(environment, report)
   },
 } as const
-export type Operation = keyof typeof operations
+type Operation = keyof typeof operations
 
 /**
  * Runs the operation that the program's first argument names, with its environment. Ends the program with 1 and a sentence when

@@ -1,10 +1,8 @@
-import { auth, bus, common, ConfigError, database, mailSecret, objectStore, type Config } from '@saas/config'
+import { ConfigError, variablesOf, type Config } from '@saas/config'
 import { statefulServices } from '@saas/contracts'
 
-const { databaseUrl } = database
-
-/** What auth reads. The key of its own internal tokens stands in INTERNAL_TOKEN_KEYS too. */
-export const authVariables = { ...common, databaseUrl, ...bus, ...objectStore, ...auth, ...mailSecret }
+/** What the service reads from its environment. */
+export const authVariables = variablesOf.auth
 export type AuthConfig = Config<typeof authVariables>
 
 /** @throws {ConfigError} when a service has no key: every request for it would be refused. */

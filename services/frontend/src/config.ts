@@ -1,5 +1,5 @@
-import { common, type Config } from '@saas/config'
+import { variablesOf, type Config } from '@saas/config'
 
-/** The front end needs nothing but its own ports: everything else it asks through the edge, from the browser. */
-export const frontendVariables = { ...common }
+/** What the service reads from its environment. */
+export const frontendVariables = variablesOf.frontend
 export type FrontendConfig = Config<typeof frontendVariables>

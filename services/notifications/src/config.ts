@@ -1,8 +1,5 @@
-import { bus, common, database, internalToken, mailSecret, smtp, type Config } from '@saas/config'
+import { variablesOf, type Config } from '@saas/config'
 
-const { databaseUrl } = database
-
-/** What the service reads; only its migrations know the other role. */
-export const notificationsVariables = { ...common, databaseUrl, ...bus, ...internalToken, ...mailSecret, ...smtp }
-
+/** What the service reads from its environment. */
+export const notificationsVariables = variablesOf.notifications
 export type NotificationsConfig = Config<typeof notificationsVariables>

@@ -1,7 +1,5 @@
-import { bus, common, database, internalToken, type Config } from '@saas/config'
-
-const { databaseUrl } = database
+import { variablesOf, type Config } from '@saas/config'
 
 /** What the service reads from its environment. */
-export const ordersVariables = { ...common, databaseUrl, ...bus, ...internalToken }
+export const ordersVariables = variablesOf.orders
 export type OrdersConfig = Config<typeof ordersVariables>

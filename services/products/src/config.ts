@@ -1,8 +1,5 @@
-import { bus, common, database, internalToken, objectStore, type Config } from '@saas/config'
+import { variablesOf, type Config } from '@saas/config'
 
-const { databaseUrl } = database
-
-/** What the service reads; only its migrations know the other role. */
-export const productsVariables = { ...common, databaseUrl, ...bus, ...internalToken, ...objectStore }
-
+/** What the service reads from its environment. */
+export const productsVariables = variablesOf.products
 export type ProductsConfig = Config<typeof productsVariables>

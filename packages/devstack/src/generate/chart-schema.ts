@@ -1,20 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { auth, bus, common, database, internalToken, mailSecret, objectStore, smtp, type Variables } from '@saas/config'
+import { variablesOf, type Variables } from '@saas/config'
 import type { ServiceName } from '@saas/contracts'
 import { cloneDirectory } from '../locations.ts'
 
 const SHARED_SCHEMA = 'charts/lib/service.schema.json'
 const ENVIRONMENT_TEMPLATE = 'charts/lib/templates/_environment.tpl'
-
-/** What each service reads. */
-const variablesOf: Readonly<Record<ServiceName, Variables>> = {
-  auth: { ...common, ...bus, ...auth, ...mailSecret, ...objectStore, databaseUrl: database.databaseUrl },
-  products: { ...common, ...bus, ...internalToken, ...objectStore, databaseUrl: database.databaseUrl },
-  orders: { ...common, ...bus, ...internalToken, databaseUrl: database.databaseUrl },
-  notifications: { ...common, ...bus, ...internalToken, ...mailSecret, ...smtp, databaseUrl: database.databaseUrl },
-  frontend: common,
-}
 
 /** Settings of Node and of what people put around it, which no service reads itself. */
 const settingsOfNode: Readonly<Record<string, string>> = {
@@ -33,7 +24,7 @@ export function chartSchema(service: ServiceName): string {
   }
   const template = readFileSync(join(cloneDirectory, ENVIRONMENT_TEMPLATE), 'utf8')
   const type = ['string', 'number', 'boolean', 'null']
-  const settings = Object.values(variablesOf[service])
+  const settings = Object.values<Variables[string]>(variablesOf[service])
     .filter(({ name, secret }) => secret !== true && !new RegExp(`^${name}:`, 'm').test(template))
     .map(({ name, description }) => [name, { description, type }] as const)
   const ofNode = Object.entries(settingsOfNode).map(([name, description]) => [name, { description, type }] as const)
