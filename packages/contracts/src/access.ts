@@ -4,7 +4,7 @@
  */
 export type Access = 'anyone' | 'user' | Permission | 'internal'
 
-export const permissions = ['products:write', 'orders:read', 'admin'] as const
+const permissions = ['products:write', 'orders:read', 'admin'] as const
 export type Permission = (typeof permissions)[number]
 
 export const roles = ['customer', 'manager', 'admin'] as const

@@ -1,6 +1,6 @@
-import { problem, type Problem } from './problem.ts'
+import { problem } from './problem.ts'
 
-// What is about no service in particular.
+// Each constant here is a kind of error and has a page. First, what is about no service in particular.
 
 export const invalidRequest = problem({
   name: 'invalid-request',
@@ -35,12 +35,6 @@ export const notFound = problem({
   status: 404,
   explanation:
     'It does not exist, or it is not yours to see; the two are answered alike on purpose. Check the path, and whom you are signed in as.',
-})
-export const methodNotAllowed = problem({
-  name: 'method-not-allowed',
-  title: 'The method is not allowed here',
-  status: 405,
-  explanation: 'The path exists, but not with this method. `Allow` lists those that do: use one of them.',
 })
 export const bodyTooLarge = problem({
   name: 'body-too-large',
@@ -284,53 +278,3 @@ export const scheduleEnded = problem({
   explanation:
     'The schedule was due already, or was cancelled. Mails that it made are sent. Make another schedule under another id.',
 })
-
-/** What any route can answer, whatever it says of its own problems. */
-export const problemsOfAnyRoute: readonly Problem[] = [
-  invalidRequest,
-  malformedBody,
-  notSignedIn,
-  forbidden,
-  notFound,
-  methodNotAllowed,
-  bodyTooLarge,
-  unsupportedMediaType,
-  internalError,
-  dependencyUnavailable,
-]
-
-/** Every problem there is; each has a page. */
-export const problems: readonly Problem[] = [
-  ...problemsOfAnyRoute,
-  tooManyRequests,
-  preconditionRequired,
-  versionChanged,
-  wrongCredentials,
-  addressNotVerified,
-  accountDisabled,
-  secondFactorRequired,
-  reauthenticationRequired,
-  passkeyNotAccepted,
-  providerRefused,
-  identityNotLinked,
-  identityTaken,
-  wrongToken,
-  addressTaken,
-  weakPassword,
-  imageNotAccepted,
-  bootstrapClosed,
-  lastAdministrator,
-  skuTaken,
-  stockTooLow,
-  cartEmpty,
-  productNotForSale,
-  mixedCurrencies,
-  idempotencyKeyMissing,
-  idempotencyKeyReused,
-  orderNotCancellable,
-  cartFull,
-  totalTooLarge,
-  mailNotResendable,
-  scheduleTaken,
-  scheduleEnded,
-]

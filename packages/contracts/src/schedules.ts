@@ -19,14 +19,14 @@ import {
 } from './shapes.ts'
 
 /** What becomes of occurrences that nobody fired in time: the last one, all of them, or none. */
-export const catchUpPolicies = ['once', 'all', 'skip'] as const
+const catchUpPolicies = ['once', 'all', 'skip'] as const
 export type CatchUp = (typeof catchUpPolicies)[number]
 
 /** The most occurrences that `all` fires after an outage; older ones are left out. */
 export const CATCH_UP_MAX = 100
-export const SCHEDULED_USERS_MAX = 1_000
+const SCHEDULED_USERS_MAX = 1_000
 
-export const scheduleStates = ['active', 'paused', 'cancelled', 'done'] as const
+const scheduleStates = ['active', 'paused', 'cancelled', 'done'] as const
 export const scheduledKinds = ['daily-sales', 'new-products', 'announcement'] as const
 export type ScheduledKind = (typeof scheduledKinds)[number]
 

@@ -25,10 +25,10 @@ export const AMOUNT_MAX = 1_000_000_000_000
 export const QUANTITY_MAX = 10_000
 export const STOCK_MAX = 1_000_000_000
 export const LINES_MAX = 100
-export const PAGE_ITEMS_MAX = 100
+const PAGE_ITEMS_MAX = 100
 export const PAGE_ITEMS_DEFAULT = 24
 
-export const Currency = Type.String({
+const Currency = Type.String({
   pattern: '^[A-Z]{3}$',
   description: 'Three capital letters, an ISO 4217 code',
   examples: ['EUR'],

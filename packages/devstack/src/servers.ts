@@ -18,7 +18,7 @@ interface ServersByName {
 }
 export type ServerName = keyof ServersByName
 
-export const serverNames: readonly ServerName[] = ['postgres', 'nats', 'objectStore', 'mailbox']
+const serverNames: readonly ServerName[] = ['postgres', 'nats', 'objectStore', 'mailbox']
 
 /** Passwords of the servers. Data folders remember them, so a folder that is used again needs the same ones. */
 export interface ServerSecrets {

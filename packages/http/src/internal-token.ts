@@ -18,7 +18,7 @@ export interface InternalTokenClaims extends Identity {
 }
 
 /** Why a token was refused; a word for the log, never for the client. */
-export type InternalTokenRefusal = 'malformed' | 'header' | 'signature' | 'issuer' | 'audience' | 'expired'
+type InternalTokenRefusal = 'malformed' | 'header' | 'signature' | 'issuer' | 'audience' | 'expired'
 
 export type InternalTokenVerdict = { readonly claims: InternalTokenClaims } | { readonly refused: InternalTokenRefusal }
 

@@ -1,6 +1,6 @@
 export { replicatedTestBus, testBus, type TestBus } from './bus.ts'
-export { cloneDatabase, type CloneOptions, type TestDatabase } from './database.ts'
-export { eventually, type EventuallyOptions } from './eventually.ts'
+export { cloneDatabase, type TestDatabase } from './database.ts'
+export { eventually } from './eventually.ts'
 export { FakeClock } from './fake-clock.ts'
 export {
   accessToken,
@@ -13,14 +13,13 @@ export {
   type SigningKey,
   type Written,
 } from './forgery.ts'
-export type { TestServers } from './global-setup.ts'
-export { internalTokenKey, signedIn, type Caller } from './identity.ts'
-export { testLog, type LogLine, type TestLog } from './log.ts'
-export { readMailsAt, testMailbox, type Mail, type MailReader, type TestMailbox } from './mailbox.ts'
+export { internalTokenKey, signedIn } from './identity.ts'
+export { testLog, type TestLog } from './log.ts'
+export { readMailsAt, testMailbox, type MailReader } from './mailbox.ts'
 export { testObjectStore, type TestObjectStore } from './object-store.ts'
 export { testPostgres, type TestPostgres } from './postgres.ts'
 export { testProxy, type TestProxy } from './proxy.ts'
-export { testPooler, type TestPooler } from './pooler.ts'
+export { testPooler } from './pooler.ts'
 export { newDirectory, sharedServers } from './servers.ts'
 export {
   startService,
@@ -28,6 +27,5 @@ export {
   type CallAnswer,
   type CallOptions,
   type ServiceParts,
-  type TestConfig,
   type TestService,
 } from './service.ts'

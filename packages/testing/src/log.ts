@@ -2,7 +2,7 @@ import type { ServiceName } from '@saas/contracts'
 import { createLogger, type Logger } from '@saas/http'
 
 /** One line of a log, parsed. */
-export type LogLine = Readonly<Record<string, unknown>> & { readonly level: string; readonly message: string }
+type LogLine = Readonly<Record<string, unknown>> & { readonly level: string; readonly message: string }
 
 /** A service's real logger, with its redaction, that writes into memory. */
 export interface TestLog {

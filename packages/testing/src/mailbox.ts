@@ -4,7 +4,7 @@ import { eventually, type EventuallyOptions } from './eventually.ts'
 import { newDirectory } from './servers.ts'
 
 /** A mail as it arrived. */
-export interface Mail {
+interface Mail {
   readonly id: string
   readonly messageId: string
   readonly from: string

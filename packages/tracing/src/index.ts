@@ -1,1 +1,1 @@
-export { startTracing, type Span, type SpanOptions, type Tracing, type TracingOptions } from './tracing.ts'
+export { startTracing, type Span, type Tracing } from './tracing.ts'

@@ -35,7 +35,7 @@ export const NAME_CHARACTERS_MAX = 100
 export const PersonName = Type.String({ minLength: 1, maxLength: NAME_CHARACTERS_MAX })
 
 /** Paths of the three sizes, or null while the user has no picture. */
-export const Avatar = Type.Union([
+const Avatar = Type.Union([
   Type.Object({ small: Type.String(), medium: Type.String(), large: Type.String() }),
   Type.Null(),
 ])

@@ -1,6 +1,6 @@
 /** RFC 6238 with what every authenticator app understands: SHA-1, six digits, steps of thirty seconds. */
-export const TOTP_STEP_SECONDS = 30
-export const TOTP_DIGITS = 6
+const TOTP_STEP_SECONDS = 30
+const TOTP_DIGITS = 6
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 const BITS_A_CHARACTER = 5

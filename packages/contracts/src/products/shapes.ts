@@ -137,7 +137,7 @@ export const ProductFacets = Type.Object({
 })
 export type ProductFacets = Static<typeof ProductFacets>
 
-export const stockMovements = ['initial', 'change', 'reservation', 'release'] as const
+const stockMovements = ['initial', 'change', 'reservation', 'release'] as const
 export type StockMovement = (typeof stockMovements)[number]
 
 /** Who did it, when, and by which route or message. An order's movements have no user. */

@@ -9,7 +9,7 @@ export interface Sbom {
   readonly dependencies: { readonly ref: string; dependsOn?: string[] }[]
 }
 
-export interface SbomComponent {
+interface SbomComponent {
   readonly type: string
   readonly name: string
   readonly version: string

@@ -7,7 +7,6 @@ export const problems: typeof english = {
     'not-signed-in': 'Melde dich zuerst an',
     forbidden: 'Das darfst du nicht',
     'not-found': 'Das gibt es nicht',
-    'method-not-allowed': 'Die Methode ist hier nicht erlaubt',
     'body-too-large': 'Der Inhalt ist zu groß',
     'unsupported-media-type': 'Dieser Dateityp geht nicht',
     'too-many-requests': 'Zu viele Anfragen',
