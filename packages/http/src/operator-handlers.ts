@@ -5,7 +5,7 @@ import type { Handlers } from './call.ts'
 export interface OperatorState {
   /** Newest first; `next` is the cursor of the following page. A cursor that cannot be read is an `invalid-request`. */
   listDeadLetters(page: {
-    readonly limit: number
+    readonly limit: number | undefined
     readonly cursor: string | undefined
   }): Promise<{ readonly items: readonly DeadLetter[]; readonly next: string | null }>
   /** Applies it again, or resolves to `undefined` when there is none with this id. */
@@ -19,7 +19,7 @@ type OperatorRoutes = ReturnType<typeof operatorRoutes<'auth' | 'products' | 'or
 export function operatorHandlers(state: OperatorState): Handlers<OperatorRoutes> {
   return {
     listDeadLetters: async ({ query }) => {
-      const page = await state.listDeadLetters({ limit: query.limit ?? 24, cursor: query.cursor })
+      const page = await state.listDeadLetters({ limit: query.limit, cursor: query.cursor })
       return { status: 200, body: { items: [...page.items], next: page.next } }
     },
     replayDeadLetter: async ({ params }) => {

@@ -3,6 +3,7 @@ import { Ajv, type ValidateFunction } from 'ajv'
 import formats from 'ajv-formats'
 import { allEvents, type DataOf, type Event } from '@saas/contracts'
 import { FromNewerVersion, Unprocessable } from './errors.ts'
+import { isUuid } from './id-page.ts'
 import type { Message, MessageOf } from './message.ts'
 
 /** A row of the outbox on its way to the stream. */
@@ -24,7 +25,6 @@ export interface IncomingMessage {
   readonly headers?: MsgHdrs | undefined
 }
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const VERSION = /^[1-9]\d{0,15}$/
 const REASON_ERRORS_MAX = 3
 
@@ -68,7 +68,7 @@ export function decode(events: readonly Event[], message: IncomingMessage): Mess
   const type = header('ce-type')
   if (isNewer(type, event.type)) throw new FromNewerVersion(`ce-type is not ${event.type}`)
   if (type !== event.type) throw new Unprocessable(`ce-type is not ${event.type}`)
-  if (!UUID.test(id)) throw new Unprocessable('ce-id is not a UUID')
+  if (!isUuid(id)) throw new Unprocessable('ce-id is not a UUID')
   if (!VERSION.test(version)) throw new Unprocessable('ce-aggregateversion is not a positive number')
   if (header('ce-subject') === '') throw new Unprocessable('ce-subject is missing')
   if (Number.isNaN(time.getTime())) throw new Unprocessable('ce-time is not a time')

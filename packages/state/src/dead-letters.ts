@@ -7,10 +7,9 @@ import type { Consumer } from './consumer.ts'
 import type { Database, Transaction } from './database.ts'
 import { ProblemError, problems } from '@saas/contracts'
 import { FROM_NEWER_VERSION, Unprocessable } from './errors.ts'
+import { IdPage, isUuid } from './id-page.ts'
 import { sql } from './statement.ts'
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
-const FIRST_PAGE = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 const REASON_LENGTH_MAX = 1_000
 const ADOPTED_PAGE_MAX = 100
 const NIL_ID = '00000000-0000-0000-0000-000000000000'
@@ -108,7 +107,7 @@ export async function insertDeadLetter(
 /** A message without a usable id gets one made of what it holds, so that it too is kept once. */
 function messageId(headers: Readonly<Record<string, string>>, { subject, data }: IncomingMessage): string {
   const id = headers['ce-id'] ?? ''
-  if (UUID.test(id)) return id
+  if (isUuid(id)) return id
   const hash = createHash('sha256').update(subject).update('\0').update(data).digest('hex')
   return `${hash.slice(0, 8)}-${hash.slice(8, 12)}-8${hash.slice(13, 16)}-8${hash.slice(17, 20)}-${hash.slice(20, 32)}`
 }
@@ -124,18 +123,12 @@ export class DeadLetters {
   }
 
   /** A page, newest first. `cursor` is the `next` of the page before. */
-  async list({ limit, cursor }: { limit: number; cursor?: string | undefined }): Promise<{
+  async list(query: { limit?: number | undefined; cursor?: string | undefined }): Promise<{
     items: DeadLetter[]
     next: string | null
   }> {
-    if (cursor !== undefined && !UUID.test(cursor)) {
-      throw new ProblemError(problems.invalidRequest, {
-        errors: [{ pointer: '/query/cursor', detail: 'is not a cursor of this list' }],
-      })
-    }
-    const rows = await this.#database.read(selectPage, [cursor ?? FIRST_PAGE, limit + 1])
-    const items = rows.slice(0, limit)
-    return { items: items.map(toDeadLetter), next: rows.length > limit ? (items.at(-1)?.id ?? null) : null }
+    const page = new IdPage(query)
+    return page.of(await this.#database.read(selectPage, [page.before, page.rowsMax]), toDeadLetter)
   }
 
   /**

@@ -3,6 +3,7 @@ export { CoalescedRead, CoalescedWrite, type CoalescedReadOptions, type Coalesce
 export { Database, type Transaction } from './database.ts'
 export { forgetDeadLetters } from './dead-letters.ts'
 export { DatabaseUnavailable, Overloaded, sqlState, Unprocessable } from './errors.ts'
+export { IdPage, isUuid } from './id-page.ts'
 export { firstIdAt } from './id-time.ts'
 export type { MessageOf } from './message.ts'
 export { MIGRATION_LOCK, runMigrations } from './migrations.ts'

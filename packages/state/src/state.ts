@@ -33,7 +33,7 @@ export interface StateContext {
 
 /** What an operator may see and do. */
 export interface StateOperator {
-  listDeadLetters(page: { limit: number; cursor: string | undefined }): ReturnType<DeadLetters['list']>
+  listDeadLetters(page: { limit: number | undefined; cursor: string | undefined }): ReturnType<DeadLetters['list']>
   replayDeadLetter(id: string): ReturnType<DeadLetters['replay']>
   lag(): ReturnType<Bus['lag']>
 }

@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { ProblemError, problems, type Role, type User } from '@saas/contracts'
+import { PAGE_ITEMS_DEFAULT, ProblemError, problems, type Role, type User } from '@saas/contracts'
 import { sql, type Bus, type Database, type Transaction } from '@saas/state'
 import type { Clock } from '@saas/config'
 import type { Logger } from '@saas/http'
@@ -14,8 +14,6 @@ import { refuseWeakPassword } from './password-rules.ts'
 import type { Revocations } from './revocations.ts'
 import { endAndRevokeSessions, revokeOlderTokens } from './session-end.ts'
 import type { Throttle } from './throttle.ts'
-
-const ITEMS_DEFAULT = 24
 
 const selectUsers = sql<Account>(
   'auth.users',
@@ -115,7 +113,7 @@ export class Administration {
     readonly cursor?: string
     readonly q?: string
   }): Promise<{ items: User[]; next: string | null }> {
-    const limit = page.limit ?? ITEMS_DEFAULT
+    const limit = page.limit ?? PAGE_ITEMS_DEFAULT
     const after = page.cursor === undefined ? null : readCursor(page.cursor)
     const rows = await this.#database.read(selectUsers, [after, page.q?.toLowerCase() ?? null, limit + 1])
     const items = rows.slice(0, limit).map(userOf)

@@ -1,11 +1,10 @@
-import { ProblemError, problems, type AuditAction, type AuditEntry } from '@saas/contracts'
-import { sql, type Database, type Transaction } from '@saas/state'
+import type { AuditAction, AuditEntry } from '@saas/contracts'
+import { IdPage, sql, type Database, type Transaction } from '@saas/state'
 import type { Clock } from '@saas/config'
 import { v7 as uuidv7 } from 'uuid'
 import type { Client } from './client.ts'
 import { hmac, type DerivedKeys } from './derived-keys.ts'
 
-const ITEMS_DEFAULT = 24
 const FAILURE_WINDOW_MS = 60_000
 const SIGN_INS_MAX = 1_000
 const CHANGES_MAX = 1_000
@@ -37,7 +36,7 @@ const selectEntries = sql<EntryRow>(
    from audit_entry as entry
    left join account as concerned on concerned.id = entry.account_id
    left join account as author on author.id = entry.by_id
-   where ($1::uuid is null or entry.id < $1)
+   where entry.id < $1
      and ($2::text is null or entry.action = $2)
      and ($3::uuid is null or entry.account_id = $3)
      and ($4::uuid is null or entry.by_id = $4)
@@ -145,18 +144,17 @@ export class Audit {
 
   /** Newest first. */
   async list(filter: AuditFilter): Promise<{ items: AuditEntry[]; next: string | null }> {
-    const limit = filter.limit ?? ITEMS_DEFAULT
+    const page = new IdPage(filter)
     const rows = await this.#database.read(selectEntries, [
-      filter.cursor === undefined ? null : readCursor(filter.cursor),
+      page.before,
       filter.action ?? null,
       filter.accountId ?? null,
       filter.byId ?? null,
       filter.from ?? null,
       filter.until ?? null,
-      limit + 1,
+      page.rowsMax,
     ])
-    const items = rows.slice(0, limit).map((row) => Object.assign({}, row, { at: row.at.toISOString() }))
-    return { items, next: rows.length > limit ? (items.at(-1)?.id ?? null) : null }
+    return page.of(rows, (row) => ({ ...row, at: row.at.toISOString() }))
   }
 
   /** The id of an entry: by the service's clock, and counted within it, so that pages are in the order in which a replica wrote. */
@@ -176,11 +174,4 @@ export class Audit {
     const rows = await this.#database.read(selectChanges, [accountId])
     return rows.map(({ at, ...change }) => Object.assign({ at: at.toISOString() }, change))
   }
-}
-
-function readCursor(cursor: string): string {
-  if (/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(cursor)) return cursor
-  throw new ProblemError(problems.invalidRequest, {
-    errors: [{ pointer: '/query/cursor', detail: 'must be the `next` of an earlier answer' }],
-  })
 }

@@ -1,10 +1,6 @@
 import { problems, ProblemError, type Mail, type QueryOf, type notificationsRoutes } from '@saas/contracts'
-import { sql, type Database } from '@saas/state'
+import { IdPage, sql, type Database } from '@saas/state'
 import { GIVE_UP_AFTER_MS } from './backoff.ts'
-
-const PAGE_MAILS_DEFAULT = 24
-const FIRST_PAGE = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 interface MailRow {
   id: string
@@ -80,24 +76,14 @@ export class MailList {
   }
 
   /** Newest first. @throws {ProblemError} `invalid-request` when the cursor is not one of ours. */
-  async list({
-    limit = PAGE_MAILS_DEFAULT,
-    cursor,
-    status,
-    email,
-  }: ListQuery): Promise<{ items: Mail[]; next: string | null }> {
-    if (cursor !== undefined && !UUID.test(cursor)) {
-      throw new ProblemError(problems.invalidRequest, {
-        errors: [{ pointer: '/query/cursor', detail: 'is not a cursor of this list' }],
-      })
-    }
-    const page = [cursor ?? FIRST_PAGE, status ?? null, limit + 1]
+  async list({ status, email, ...query }: ListQuery): Promise<{ items: Mail[]; next: string | null }> {
+    const page = new IdPage(query)
+    const values = [page.before, status ?? null, page.rowsMax]
     const rows =
       email === undefined
-        ? await this.#database.read(selectMails, page)
-        : await this.#database.read(selectMailsByEmail, [...page, email])
-    const items = rows.slice(0, limit).map(mailOf)
-    return { items, next: rows.length > limit ? (items.at(-1)?.id ?? null) : null }
+        ? await this.#database.read(selectMails, values)
+        : await this.#database.read(selectMailsByEmail, [...values, email])
+    return page.of(rows, mailOf)
   }
 
   /**

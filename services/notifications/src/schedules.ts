@@ -6,13 +6,9 @@ import {
   type Schedule,
   type notificationsRoutes,
 } from '@saas/contracts'
-import { sql, type Database, type Transaction } from '@saas/state'
+import { IdPage, sql, type Database, type Transaction } from '@saas/state'
 import { endOf, nextOccurrence, timingErrors } from './occurrences.ts'
 import { addMissingZones, insertScheduleRow, timingOf, type NewScheduleRow, type TimingRow } from './schedule-rows.ts'
-
-const PAGE_SCHEDULES_DEFAULT = 24
-const FIRST_PAGE = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 interface ScheduleRow extends TimingRow {
   readonly id: string
@@ -87,18 +83,11 @@ export class Schedules {
   }
 
   /** Newest first. @throws {ProblemError} `invalid-request` when the cursor is not one of ours. */
-  async list({
-    limit = PAGE_SCHEDULES_DEFAULT,
-    cursor,
-  }: QueryOf<typeof notificationsRoutes.listSchedules>): Promise<{ items: Schedule[]; next: string | null }> {
-    if (cursor !== undefined && !UUID.test(cursor)) {
-      throw new ProblemError(problems.invalidRequest, {
-        errors: [{ pointer: '/query/cursor', detail: 'is not a cursor of this list' }],
-      })
-    }
-    const rows = await this.#database.read(selectSchedules, [cursor ?? FIRST_PAGE, limit + 1])
-    const items = rows.slice(0, limit).map(scheduleOf)
-    return { items, next: rows.length > limit ? (items.at(-1)?.id ?? null) : null }
+  async list(
+    query: QueryOf<typeof notificationsRoutes.listSchedules>,
+  ): Promise<{ items: Schedule[]; next: string | null }> {
+    const page = new IdPage(query)
+    return page.of(await this.#database.read(selectSchedules, [page.before, page.rowsMax]), scheduleOf)
   }
 
   /** @throws {ProblemError} `not-found` */

@@ -1,6 +1,5 @@
 import { ProblemError, problems } from '@saas/contracts'
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+import { isUuid } from '@saas/state'
 
 /**
  * The cursor of the page after `lastId`. It carries what makes the list that list, its filters included, because a place
@@ -16,7 +15,7 @@ export function readCursor(list: readonly (string | null)[], cursor: string): st
   if (Array.isArray(parts)) {
     const lastId: unknown = parts.at(-1)
     const isOfList = JSON.stringify(parts.slice(0, -1)) === JSON.stringify(list)
-    if (isOfList && typeof lastId === 'string' && UUID.test(lastId)) return lastId
+    if (isOfList && typeof lastId === 'string' && isUuid(lastId)) return lastId
   }
   throw new ProblemError(problems.invalidRequest, {
     errors: [{ pointer: '/query/cursor', detail: 'is not the cursor of a page of this list' }],

@@ -1,4 +1,5 @@
 import { problems, ProblemError } from '@saas/contracts'
+import { isUuid } from '@saas/state'
 import { createHash } from 'node:crypto'
 
 /** Where a page ended: the sorting key of its last item, and the item's id, which breaks ties. */
@@ -6,8 +7,6 @@ export interface Position {
   readonly key: string | number | null
   readonly id: string
 }
-
-const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /**
  * An opaque cursor for the page after `position` of one list. `list` is whatever makes it that list: its filters and
@@ -30,7 +29,7 @@ const isOfKind: Readonly<Record<KeyKind, (key: unknown) => boolean>> = {
 /** @throws {ProblemError} `invalid-request` unless it is a cursor of this list with a key of this kind. */
 export function decodeCursor(list: unknown, cursor: string, kind: KeyKind): Position {
   const [digest, key, id] = parse(cursor)
-  if (digest !== digestOf(list) || !isOfKind[kind](key) || typeof id !== 'string' || !UUID.test(id)) {
+  if (digest !== digestOf(list) || !isOfKind[kind](key) || typeof id !== 'string' || !isUuid(id)) {
     throw new ProblemError(problems.invalidRequest, {
       errors: [{ pointer: '/query/cursor', detail: 'is not a cursor of this list' }],
     })

@@ -1,6 +1,6 @@
 import { IDS_MAX, PAGE_ITEMS_DEFAULT, problems, ProblemError, type Product } from '@saas/contracts'
 import { etag } from '@saas/http'
-import { sql, type Database } from '@saas/state'
+import { isUuid, sql, type Database } from '@saas/state'
 import { createHash } from 'node:crypto'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 import { filterNames, listStatement, sorts, type ListQuery, type Sort } from './list-statement.ts'
@@ -14,7 +14,6 @@ export interface ProductPage {
   readonly etag: string
 }
 
-const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const TAG_LENGTH = 22
 
 const readByIds = sql<ProductRow>(
@@ -44,7 +43,7 @@ export class ProductList {
     if (other !== undefined) throw refuse(other, 'cannot be combined with ids')
     const ids = [...new Set(list.toLowerCase().split(','))]
     if (ids.length > IDS_MAX) throw refuse('ids', `must be at most ${IDS_MAX} ids`)
-    if (!ids.every((id) => UUID.test(id))) throw refuse('ids', 'must be ids, comma-separated')
+    if (!ids.every((id) => isUuid(id))) throw refuse('ids', 'must be ids, comma-separated')
     const rows = await this.#database.read(readByIds, [ids])
     const byId = new Map(rows.map((row) => [row.id, row]))
     return { items: ids.map((id) => byId.get(id)).filter((row) => row !== undefined), next: null }
