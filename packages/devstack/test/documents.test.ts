@@ -62,7 +62,7 @@ test('every command that a document gives to pnpm is one', () => {
   expect(unknown).toEqual([])
 })
 
-test('every test and every folder that a document names is there', () => {
+test('every file and every folder that a document names is there', () => {
   const names = new Set(files.map((path) => basename(path)))
   const missing = wrong((document, text) =>
     [...text.matchAll(/`([^`\n]+)`/g)]
@@ -70,7 +70,10 @@ test('every test and every folder that a document names is there', () => {
       .filter((name) => {
         const isHere = existsSync(inClone(name)) || existsSync(inClone(join(dirname(document), name)))
         if (TEST_FILE.test(name)) return !(isHere || (!name.includes('/') && names.has(name)))
-        return /^(?:charts|docker|docs|packages|services|test)\/[\w./-]+$/.test(name) && !isHere
+        if (!/^[\w-]+(?:\/[\w.-]+)+$/.test(name)) return false
+        // Of a path that begins in the clone or beside the document, the rest has to be there too.
+        const [first = ''] = name.split('/')
+        return [first, join(dirname(document), first)].some((folder) => existsSync(inClone(folder))) && !isHere
       }),
   )
   expect(missing).toEqual([])
