@@ -1,5 +1,6 @@
 import { ProblemError, type ServiceName } from '@saas/contracts'
 import { pino, stdSerializers, symbols, type DestinationStream, type Logger } from 'pino'
+import { HeldLines } from './held-lines.ts'
 
 export type { Logger } from 'pino'
 
@@ -31,10 +32,6 @@ const SECRET_FIELDS = new Set([
 ])
 const REDACTION_DEPTH = 4
 const REDACTED = '[redacted]'
-const LINES_HELD_BYTES = 32_768
-/** One write takes what is held and the line that made it too much; pino wants it to be told. */
-const WRITE_BYTES_MAX = 2 * LINES_HELD_BYTES
-const LINES_HELD_MS = 100
 
 /**
  * The service's logger: one JSON object a line, the time in RFC 3339, the message a constant sentence, secrets
@@ -53,7 +50,7 @@ export function createLogger(service: ServiceName, level: string, destination?: 
     },
     serializers: { err: serializeError },
   }
-  return pino(options, destination ?? standardOutput())
+  return pino(options, destination ?? new HeldLines())
 }
 
 let stampedAtMs = 0
@@ -97,18 +94,6 @@ export function logServed(logger: Logger, line: RequestLine): void {
   output.write(
     `{"level":"info"${timestamp()}${fields},"route":"${route}","method":"${method}","status":${status},"durationMs":${durationMs},"traceParent":"${traceParent}"${user},"message":"request served"}\n`,
   )
-}
-
-/**
- * Lines go out together, at the latest after LINES_HELD_MS: a write for each took 20 µs of every request, and one for twelve still 2. A fatal line and the
- * end of the process write at once what is held; only SIGKILL can lose it.
- */
-function standardOutput(): DestinationStream {
-  const output = pino.destination({ dest: 1, minLength: LINES_HELD_BYTES, maxWrite: WRITE_BYTES_MAX, sync: true })
-  // Not `flushSync`, which syncs the file too.
-  setInterval(() => output.flush(), LINES_HELD_MS).unref()
-  process.on('exit', () => output.flushSync())
-  return output
 }
 
 /** The value itself when there is nothing to hide in it, else a copy without the secrets. */

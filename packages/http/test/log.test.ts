@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { createLogger } from '../src/index.ts'
 import { sampleApp, tokenFor, userId } from './sample.ts'
@@ -52,3 +55,20 @@ test('secrets are redacted by name at any level', () => {
   expect(lines.join('')).not.toContain(secret)
   expect(lines.join('')).toContain('[redacted]')
 })
+
+test.each(['exits', 'killed'])(
+  'no line is lost or out of order when the process %s after its last or fatal one',
+  async (end) => {
+    const program = fileURLToPath(import.meta.resolve('./lines-main.ts'))
+    const child = spawn(process.execPath, [program, end], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const lines = (await text(child.stdout))
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+    expect(lines.slice(0, 5_000).map(({ n }) => n)).toEqual(Array.from({ length: 5_000 }, (_, n) => n))
+    expect(lines.slice(5_000).map(({ message }) => message)).toEqual(
+      end === 'killed' ? ['long', 'last', 'over'] : ['long', 'last'],
+    )
+    expect(lines[5_000]?.['text']).toHaveLength(100_000)
+  },
+)

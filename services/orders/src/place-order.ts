@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { AMOUNT_MAX, ProblemError, problems, ordersEvents, type FieldError } from '@saas/contracts'
 import { sql, type CoalescedWriteOptions } from '@saas/state'
 import { orderColumns, type OrderRow, type PlacedLine } from './order-row.ts'
@@ -258,9 +258,7 @@ export function askFor({ userId, orderId, key }: PlaceOrderCall): string {
 /** Which body a key was used for: the route and the lines, however the JSON was written. */
 export function fingerprintOf(lines: readonly AskedLine[] | undefined): string {
   const canonical = lines?.map(({ productId, quantity }) => [productId, quantity]) ?? 'cart'
-  return createHash('sha256')
-    .update(JSON.stringify(['orders.placeOrder', canonical]))
-    .digest('base64url')
+  return hash('sha256', JSON.stringify(['orders.placeOrder', canonical]), 'base64url')
 }
 
 /**
