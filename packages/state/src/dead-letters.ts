@@ -1,6 +1,6 @@
+import { newId } from '@saas/config'
 import { headers as emptyHeaders, type MsgHdrs } from '@nats-io/transport-node'
 import { createHash } from 'node:crypto'
-import { v7 as uuidv7 } from 'uuid'
 import type { DeadLetter } from '@saas/contracts'
 import type { IncomingMessage } from './codec.ts'
 import type { Consumer } from './consumer.ts'
@@ -94,7 +94,7 @@ export async function insertDeadLetter(
 ): Promise<void> {
   const headers = Object.fromEntries([...(message.headers ?? [])].map(([name, values]) => [name, values.at(-1) ?? '']))
   await database.write(insertRow, [
-    uuidv7(),
+    newId(),
     consumer,
     messageId(headers, message),
     message.subject.replaceAll('\0', ''),

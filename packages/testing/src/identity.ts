@@ -1,7 +1,7 @@
+import { newId } from '@saas/config'
 import { createHash } from 'node:crypto'
 import type { Route, ServiceName } from '@saas/contracts'
 import { INTERNAL_TOKEN_HEADER, signInternalToken, type Identity } from '@saas/http'
-import { v7 as uuidv7 } from 'uuid'
 
 /** Who calls, in a test. Without a user id it is somebody new. */
 export interface Caller {
@@ -22,9 +22,9 @@ export function signedIn(route: Pick<Route, 'id' | 'service'>, caller: Caller = 
   const claims = {
     audience: route.service,
     routeId: route.id,
-    userId: caller.userId ?? uuidv7(),
+    userId: caller.userId ?? newId(),
     roles: caller.roles ?? ['customer'],
-    sessionId: caller.sessionId ?? uuidv7(),
+    sessionId: caller.sessionId ?? newId(),
   }
   return {
     [INTERNAL_TOKEN_HEADER]: signInternalToken(claims, internalTokenKey(route.service), caller.now ?? new Date()),

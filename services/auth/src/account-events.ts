@@ -1,8 +1,8 @@
+import { newId } from '@saas/config'
 import type { DataOf, Event, Language } from '@saas/contracts'
 import { authEvents } from '@saas/contracts'
 import { sql, type Transaction } from '@saas/state'
 import { randomBytes } from 'node:crypto'
-import { v7 as uuidv7 } from 'uuid'
 import type { Account } from './accounts.ts'
 
 /** An event that is about to be written, its data checked by the contract's type. */
@@ -38,7 +38,7 @@ export async function emit(
 ): Promise<void> {
   const rows = emissions.map(({ event, data }, index) => ({
     n: index + 1,
-    id: uuidv7(),
+    id: newId(),
     aggregate: event.aggregate,
     subject: event.subject,
     data,

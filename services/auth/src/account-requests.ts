@@ -1,8 +1,7 @@
 import { authEvents, type Language } from '@saas/contracts'
 import { sql, type Bus, type Database, type Transaction } from '@saas/state'
-import type { Clock } from '@saas/config'
+import { newId, type Clock } from '@saas/config'
 import { Repeating, type Logger } from '@saas/http'
-import { v7 as uuidv7 } from 'uuid'
 import { emission, emit, recipientOf, userChanged, type Emission } from './account-events.ts'
 import { accountColumns, emailKeyOf, type Account } from './accounts.ts'
 import { NO_PASSWORD } from './hashing.ts'
@@ -178,7 +177,7 @@ export class AccountRequests implements AsyncDisposable {
 
   async #write(kind: RequestKind, email: string, data: AccountRequest['data'], traceParent: string): Promise<void> {
     const now = this.#clock.now()
-    await this.#database.write(insertRequest, [uuidv7(), kind, email, JSON.stringify(data), traceParent, now])
+    await this.#database.write(insertRequest, [newId(), kind, email, JSON.stringify(data), traceParent, now])
     this.#work.nudge()
   }
 
@@ -236,7 +235,7 @@ export class AccountRequests implements AsyncDisposable {
   async #registered(tx: Transaction, { email, data }: AccountRequest): Promise<Outcome> {
     const { id, name, language, zone, passwordHash } = data as Registration
     const now = this.#clock.now()
-    const values = [uuidv7(), email, emailKeyOf(email), name, language, zone, NO_PASSWORD, now]
+    const values = [newId(), email, emailKeyOf(email), name, language, zone, NO_PASSWORD, now]
     const [account] = await tx.query(upsertAccount, values)
     if (account !== undefined) {
       const kept = await tx.query(insertRegistration, [id, account.id, name, language, zone, passwordHash, now])

@@ -1,9 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { PAGE_ITEMS_DEFAULT, ProblemError, problems, type Role, type User } from '@saas/contracts'
 import { sql, type Bus, type Database, type Transaction } from '@saas/state'
-import type { Clock } from '@saas/config'
+import { newId, type Clock } from '@saas/config'
 import type { Logger } from '@saas/http'
-import { v7 as uuidv7 } from 'uuid'
 import { emit, sessionRevoked, userChanged, type Emission } from './account-events.ts'
 import { accountColumns, emailKeyOf, usableName, userOf, type Account } from './accounts.ts'
 import { lockAdministrators, refuseLastAdministrator } from './administrators.ts'
@@ -173,7 +172,7 @@ export class Administration {
       await lockAdministrators(tx)
       await this.#refuseBootstrapped(tx.query(anyAdministrator))
       const now = this.#clock.now()
-      const values = [uuidv7(), form.email, emailKeyOf(form.email), name, passwordHash, now, client.language]
+      const values = [newId(), form.email, emailKeyOf(form.email), name, passwordHash, now, client.language]
       const [made] = await tx.query(upsertAdministrator, values)
       if (made === undefined) throw new Error('The administrator was not written')
       await endAndRevokeSessions(tx, made.id, {}, 'password-changed', now)

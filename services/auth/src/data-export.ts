@@ -8,8 +8,7 @@ import {
   type MailPreferences,
 } from '@saas/contracts'
 import { sql, type Bus, type Database, type MessageOf, type Transaction } from '@saas/state'
-import type { Clock } from '@saas/config'
-import { v7 as uuidv7 } from 'uuid'
+import { newId, type Clock } from '@saas/config'
 import { emission, emit } from './account-events.ts'
 import { profileOf, type Accounts } from './accounts.ts'
 import type { Audit } from './audit.ts'
@@ -129,7 +128,7 @@ export class DataExports {
 
   async #request(accountId: string, client: Client, traceParent: string): Promise<string> {
     await this.#throttle.take('export', accountId, client.network)
-    const exportId = uuidv7()
+    const exportId = newId()
     const requestedAt = this.#clock.now()
     await this.#database.transaction(async (tx) => {
       await tx.query(insertExport, [exportId, accountId, requestedAt])

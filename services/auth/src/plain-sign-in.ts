@@ -1,7 +1,6 @@
 import { authEvents } from '@saas/contracts'
 import { sql, type Database } from '@saas/state'
-import type { Clock } from '@saas/config'
-import { v7 as uuidv7 } from 'uuid'
+import { newId, type Clock } from '@saas/config'
 import type { Audit } from './audit.ts'
 import type { Candidate } from './candidates.ts'
 import type { Client } from './client.ts'
@@ -103,7 +102,7 @@ export class PlainSignIn {
       client.address,
       session.expiresAt,
       session.idleExpiresAt,
-      uuidv7(),
+      newId(),
       aggregate,
       subject,
       JSON.stringify(opened),

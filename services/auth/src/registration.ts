@@ -1,7 +1,6 @@
 import { ProblemError, problems, type Language } from '@saas/contracts'
 import type { Bus, Database, Transaction } from '@saas/state'
-import type { Clock } from '@saas/config'
-import { v7 as uuidv7 } from 'uuid'
+import { newId, type Clock } from '@saas/config'
 import { emit, userChanged } from './account-events.ts'
 import type { AccountRequests } from './account-requests.ts'
 import { emailKeyOf, nameOf, usableName, usableZone, type Account } from './accounts.ts'
@@ -54,7 +53,7 @@ export class Registrations {
 
   /** @throws {ProblemError} `weak-password`, `invalid-request`, `too-many-requests`; none depends on whether the address is known. */
   async register(form: RegistrationForm, client: Client, traceParent: string): Promise<void> {
-    const { email, password, language = client.language, registrationId: id = uuidv7() } = form
+    const { email, password, language = client.language, registrationId: id = newId() } = form
     const name = form.name === undefined ? nameOf(email) : usableName(form.name)
     const zone = form.zone === undefined ? null : usableZone(form.zone)
     if (password !== undefined) refuseWeakPassword(password, { email, name }, '/password')

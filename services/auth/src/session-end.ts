@@ -1,5 +1,5 @@
+import { newId } from '@saas/config'
 import { sql, type Transaction } from '@saas/state'
-import { v7 as uuidv7 } from 'uuid'
 
 /** Why a session ended. */
 export type EndReason =
@@ -45,7 +45,7 @@ export async function endAndRevokeSessions(
 ): Promise<readonly string[]> {
   const ended = await tx.query(endSessions, [accountId, which.only ?? null, which.but ?? null, now, reason])
   const ids = ended.map(({ id }) => id)
-  if (ids.length > 0) await tx.query(revokeSessions, [accountId, ids, now, ids.map(() => uuidv7())])
+  if (ids.length > 0) await tx.query(revokeSessions, [accountId, ids, now, ids.map(() => newId())])
   return ids
 }
 
@@ -56,5 +56,5 @@ export async function revokeOlderTokens(
   keptSessionId: string | undefined,
   now: Date,
 ): Promise<void> {
-  await tx.query(revokeVersions, [uuidv7(), account.id, account.securityVersion, keptSessionId ?? null, now])
+  await tx.query(revokeVersions, [newId(), account.id, account.securityVersion, keptSessionId ?? null, now])
 }

@@ -1,7 +1,6 @@
 import { authEvents, ProblemError, problems, type DataOf, type Session } from '@saas/contracts'
 import { sql, type Bus, type Database, type Transaction } from '@saas/state'
-import type { Clock } from '@saas/config'
-import { v7 as uuidv7 } from 'uuid'
+import { newId, type Clock } from '@saas/config'
 import type { AccessTokens } from './access-token.ts'
 import { emission, emit, recipientOf, sessionRevoked } from './account-events.ts'
 import { accountColumns, type Account } from './accounts.ts'
@@ -116,7 +115,7 @@ const selectSessions = sql<SessionRow>(
 /** A session that is about to be written. */
 export function newSession(now: Date): { id: string; secret: Buffer; expiresAt: Date; idleExpiresAt: Date } {
   const [expiresAt, idleExpiresAt] = [new Date(now.getTime() + LIFETIME_MS), new Date(now.getTime() + IDLE_MS)]
-  return { id: uuidv7(), secret: newSecret(), expiresAt, idleExpiresAt }
+  return { id: newId(), secret: newSecret(), expiresAt, idleExpiresAt }
 }
 
 /** What the event of a new session says. */

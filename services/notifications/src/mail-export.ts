@@ -1,6 +1,6 @@
+import { newId } from '@saas/config'
 import { EXPORT_ITEMS_MAX, exportEvents, exportParts, type authEvents } from '@saas/contracts'
 import { sql, type MessageOf, type Transaction } from '@saas/state'
-import { v7 as uuidv7 } from 'uuid'
 
 interface MailRow {
   readonly id: string
@@ -37,7 +37,7 @@ export async function exportMails(tx: Transaction, messages: readonly ExportRequ
     const mails = await tx.query(selectMails, [userId])
     const parts = exportParts(mails)
     const made = parts.map((items, index) => ({
-      id: uuidv7(),
+      id: newId(),
       version: index + 1,
       data: { exportId, userId, part: index + 1, parts: parts.length, items },
     }))

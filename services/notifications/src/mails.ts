@@ -1,3 +1,4 @@
+import { newId } from '@saas/config'
 import { setTimeout as wait } from 'node:timers/promises'
 import { v7 as uuidv7 } from 'uuid'
 import { mailKinds, optionalMailKinds, type MailKind } from '@saas/contracts'
@@ -262,7 +263,7 @@ export class Mails {
     now: Date,
     leaseEndsAt: Date,
   ): Promise<ClaimedMail[]> {
-    const lease = uuidv7()
+    const lease = newId()
     const values = [now, count, lease, leaseEndsAt, mailKinds, fullDomains, optionalMailKinds, courierId]
     const rows = await this.#database.write(claimDue, values)
     return rows.map((row) => claimedMailOf(row, lease))

@@ -1,5 +1,5 @@
+import { newId } from '@saas/config'
 import { setTimeout as wait } from 'node:timers/promises'
-import { v7 as uuidv7 } from 'uuid'
 import type { Logger } from '@saas/http'
 import { sql, type Database } from '@saas/state'
 
@@ -54,7 +54,7 @@ export interface PresenceOptions {
  * its count stood still over so many of our own counts. Nobody could count while the database was away, so after that nobody is dead.
  */
 export class Presence implements AsyncDisposable {
-  readonly id = uuidv7()
+  readonly id = newId()
   readonly #options: PresenceOptions
   readonly #beatMs: number
   readonly #silentBeatsMax: number

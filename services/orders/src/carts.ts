@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Clock } from '@saas/config'
+import { newId, type Clock } from '@saas/config'
 import {
   AMOUNT_MAX,
   LINES_MAX,
@@ -10,7 +10,6 @@ import {
   type ordersRoutes,
 } from '@saas/contracts'
 import { sql, type Bus, type CoalescedRead, type Database } from '@saas/state'
-import { v7 as uuidv7 } from 'uuid'
 import { itemsOf, sendChanged, summed } from './cart-lines.ts'
 import { distinctLines, type AskedLine } from './place-order.ts'
 
@@ -117,7 +116,7 @@ select
    * @throws {ProblemError} `product-not-for-sale` or `cart-full`.
    */
   async put({ userId, traceParent }: CartOwner, { productId, quantity }: AskedLine): Promise<Cart> {
-    const values = [userId, productId.toLowerCase(), quantity, this.#clock.now().toISOString(), uuidv7(), traceParent]
+    const values = [userId, productId.toLowerCase(), quantity, this.#clock.now().toISOString(), newId(), traceParent]
     const [row] = await this.#database.write(Carts.#put, values)
     if (row?.for_sale !== true) {
       const errors = [{ pointer: '/params/productId', detail: 'is not for sale' }]
@@ -154,7 +153,7 @@ select user_id, ${itemsOf('cart')}, false from cart where user_id = $1 and not e
 
   /** Takes a product out of the cart; one that is not in it is no error. */
   async remove({ userId, traceParent }: CartOwner, productId: string): Promise<Cart> {
-    const values = [userId, productId.toLowerCase(), this.#clock.now().toISOString(), uuidv7(), traceParent]
+    const values = [userId, productId.toLowerCase(), this.#clock.now().toISOString(), newId(), traceParent]
     const [row] = await this.#database.write(Carts.#remove, values)
     if (row?.changed === true) this.#bus.nudge()
     return toCart(row?.items ?? null)
@@ -236,7 +235,7 @@ where user_id = $1 and merge ->> 'key' = $2
     const fingerprint = mergeFingerprint(distinct)
     const merges = key === undefined ? [] : [{ key, fingerprint }]
     const asked = [JSON.stringify(distinct), this.#clock.now().toISOString(), JSON.stringify(merges), key ?? null]
-    const [row] = await this.#database.write(Carts.#merge, [userId, ...asked, uuidv7(), traceParent])
+    const [row] = await this.#database.write(Carts.#merge, [userId, ...asked, newId(), traceParent])
     if (row?.fits === true) {
       this.#bus.nudge()
       return { cart: toCart(row.items), replayed: false }

@@ -1,6 +1,6 @@
+import { newId } from '@saas/config'
 import { EXPORT_ITEMS_MAX, exportEvents, exportParts, type DataOf, type authEvents } from '@saas/contracts'
 import { forgetDeadLetters, sql, type Transaction } from '@saas/state'
-import { v7 as uuidv7 } from 'uuid'
 import { orderColumns, toOrder, type OrderRow } from './order-row.ts'
 
 // What was bought stays for the books, under an id that nobody has: no two of a person's orders can be told to be theirs
@@ -49,7 +49,7 @@ export async function exportOrders(
   const rows = await tx.query(selectOrders, [userId])
   const parts = exportParts(rows.map((row) => toOrder(row).order))
   const made = parts.map((items, index) => ({
-    id: uuidv7(),
+    id: newId(),
     version: index + 1,
     data: { exportId, userId, part: index + 1, parts: parts.length, items },
   }))

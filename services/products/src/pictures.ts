@@ -1,10 +1,9 @@
 import type { Readable } from 'node:stream'
-import type { Clock } from '@saas/config'
+import { newId, type Clock } from '@saas/config'
 import { pictureSizes, problems, ProblemError, productsEvents } from '@saas/contracts'
 import type { EntityTags, Logger } from '@saas/http'
 import { newPictureKey, PictureStore, type PictureDecoder } from '@saas/pictures'
 import { sql, type Bus, type Database, type ObjectStore, type StoredObject } from '@saas/state'
-import { v7 as uuidv7 } from 'uuid'
 import {
   columnsOf,
   productColumns,
@@ -169,7 +168,7 @@ export class Pictures {
     { traceParent }: Author,
   ): Promise<TaggedProduct> {
     const stored = picture === null ? null : JSON.stringify(picture)
-    const values = [id, n, stored, this.#clock.now(), uuidv7(), traceParent, versionsOf(ifMatch)]
+    const values = [id, n, stored, this.#clock.now(), newId(), traceParent, versionsOf(ifMatch)]
     const [row] = await this.#database.write(setPicture, values)
     if (row?.changed === true) this.#bus.nudge()
     // The picture that was replaced, or the one that has found no place.

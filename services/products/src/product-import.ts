@@ -1,4 +1,4 @@
-import type { Clock } from '@saas/config'
+import { newId, type Clock } from '@saas/config'
 import {
   IMPORT_ERRORS_MAX,
   ProblemError,
@@ -9,7 +9,6 @@ import {
   type ImportedProduct,
 } from '@saas/contracts'
 import { sql, type Bus, type Database } from '@saas/state'
-import { v7 as uuidv7 } from 'uuid'
 import { readProducts, type Format } from './product-lines.ts'
 import { productStateData } from './product-row.ts'
 import { rememberWords, type Author } from './products.ts'
@@ -177,6 +176,6 @@ export class ProductImport {
 function toRow(product: ImportedProduct): object {
   const { sku, name, description = '', price, stock = 0, category = null, tags = [], attributes = {} } = product
   const { amount, currency } = price
-  const made = { id: uuidv7(), event_id: uuidv7(), low_stock_threshold: product.lowStockThreshold ?? null }
+  const made = { id: newId(), event_id: newId(), low_stock_threshold: product.lowStockThreshold ?? null }
   return { ...made, sku, name, description, amount, currency, stock, category, tags, attributes }
 }

@@ -1,4 +1,4 @@
-import type { Clock } from '@saas/config'
+import { newId, type Clock } from '@saas/config'
 import {
   problems,
   ProblemError,
@@ -9,7 +9,6 @@ import {
 } from '@saas/contracts'
 import type { EntityTags } from '@saas/http'
 import { sql, sqlState, type Bus, type CoalescedRead, type Database } from '@saas/state'
-import { v7 as uuidv7 } from 'uuid'
 import { isCurrency } from './currency.ts'
 import {
   columnsOf,
@@ -173,7 +172,7 @@ export class Products {
     refuseUnusableNames(product)
     refuseUnknownCurrency(product.price.currency)
     const [row] = await this.#database.write(insertProduct, [
-      uuidv7(),
+      newId(),
       product.sku,
       product.name,
       product.description ?? '',
@@ -186,7 +185,7 @@ export class Products {
       this.#clock.now(),
       userId,
       productsRoutes.createProduct.id,
-      uuidv7(),
+      newId(),
       traceParent,
       product.lowStockThreshold ?? null,
     ])
@@ -218,7 +217,7 @@ export class Products {
       this.#clock.now(),
       userId,
       productsRoutes.replaceProduct.id,
-      uuidv7(),
+      newId(),
       traceParent,
       change.lowStockThreshold ?? null,
     ])
@@ -230,7 +229,7 @@ export class Products {
 
   /** The row stays, because orders and movements name it; nothing but its stock changes any more. */
   async deleteProduct(id: string, ifMatch: EntityTags, { userId, traceParent }: Author): Promise<void> {
-    const values = [id, versionsOf(ifMatch), this.#clock.now(), userId, uuidv7(), traceParent]
+    const values = [id, versionsOf(ifMatch), this.#clock.now(), userId, newId(), traceParent]
     const [row] = await this.#database.write(softDeleteProduct, values)
     if (row === undefined) throw new ProblemError(problems.notFound)
     if (!row.changed) throw new ProblemError(problems.versionChanged)

@@ -1,8 +1,7 @@
-import type { Clock } from '@saas/config'
+import { newId, type Clock } from '@saas/config'
 import { problems, ProblemError, productsEvents, productsRoutes, STOCK_MAX } from '@saas/contracts'
 import type { EntityTags } from '@saas/http'
 import { sql, sqlState, type Bus, type Database } from '@saas/state'
-import { v7 as uuidv7 } from 'uuid'
 import { columnsOf, tagged, type ProductRow, type TaggedProduct } from './product-row.ts'
 import { unusable } from './product-text.ts'
 import { versionsOf, type Author } from './products.ts'
@@ -107,7 +106,7 @@ export class Stock {
     }
     const now = this.#clock.now()
     const values = [id, delta, reason, userId, productsRoutes.changeStock.id, now, key ?? null]
-    const row = await this.#moveStock([...values, uuidv7(), now.toISOString(), traceParent, versionsOf(ifMatch)])
+    const row = await this.#moveStock([...values, newId(), now.toISOString(), traceParent, versionsOf(ifMatch)])
     if (row?.ran_low === true) this.#bus.nudge()
     if (row?.changed === true) return { ...tagged(row), replayed: false }
     const [earlier] =
