@@ -41,7 +41,7 @@ const transfer: Benchmark = {
       ratios: Object.entries(passages).map(([name, { megabytesEarly, megabytesMax }]) => ({
         name: `${name}: memory beyond that of its first ${WARM_PRODUCTS.toLocaleString('en')}`,
         value: Math.max(0, megabytesMax - megabytesEarly),
-        unit: 'MB',
+        unit: ' MB',
         aim: GROWTH_MAX_MEGABYTES,
         atMost: true,
       })),

@@ -4,9 +4,9 @@ import { previews } from '../../services/notifications/src/preview.ts'
 import { interleave, median, percentile, type Benchmark, type BenchmarkContext } from './frame/benchmark.ts'
 import { watchCores } from './frame/processor-time.ts'
 import type { Stage, StageService } from './frame/stage.ts'
-import { sendBare } from './post/bare.ts'
-import { fillStream } from './post/events.ts'
-import { Sink } from './post/sink.ts'
+import { sendBare } from './mails/bare.ts'
+import { fillStream } from './mails/events.ts'
+import { Sink } from './mails/sink.ts'
 import { sellProducts } from './shop/products.ts'
 import { until } from './shop/until.ts'
 
@@ -41,8 +41,8 @@ export const mail: Benchmark = {
       ],
       ratios: [
         { name: 'events to mails, to the bare pool', value: median(service) / median(bare), aim: 0.7 },
-        { name: 'order to mail, p50', unit: 'ms', value: percentile(latencies, 50), aim: 50, atMost: true },
-        { name: 'memory of planning', unit: 'MiB', value: planning.grownBytes / MEBIBYTE, aim: 200, atMost: true },
+        { name: 'order to mail, p50', unit: ' ms', value: percentile(latencies, 50), aim: 50, atMost: true },
+        { name: 'memory of planning', unit: ' MiB', value: planning.grownBytes / MEBIBYTE, aim: 200, atMost: true },
       ],
       notes: [
         `Both send the same ${MAILS} order mails (HTML and text, about 8 kB) over 10 connections to the same server, which runs in a process of its own, keeps nothing and, as most do, takes pipelined commands.`,
