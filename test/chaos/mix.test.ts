@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { brokenPromises, Ledger } from './checkers/index.ts'
 import { Customer } from './stage/customer.ts'
 import { newDice } from './stage/dice.ts'
-import { drained, evidenceOf, lastWords } from './stage/evidence.ts'
+import { drained, evidenceOf, lastWords, outboxesDrained } from './stage/evidence.ts'
 import { faults } from './stage/faults.ts'
 import { shopUntil, type People } from './stage/load.ts'
 import { impatience } from './stage/mutation.ts'
@@ -98,20 +98,10 @@ test(
 
     // What failed for the time being waits for its turn: here that comes at once.
     const hurry = `update mail set due_at = now() where status = 'due' and lease is null`
-    const healedAt = performance.now()
     const about = `CHAOS_SEED=${dice.seed}, ${done} errands, faults: ${told.join(', ')}`
-    await eventually(
-      async () => {
-        for (const [service, database] of Object.entries(stack.databases)) {
-          const text =
-            'select id, subject, aggregate_version, created_at from outbox where published_at is null limit 3'
-          const waiting = await database.query(text)
-          expect(waiting, `${service} ${waiting.length === 0 ? '' : lastWords(stack, service)} ${about}`).toEqual([])
-        }
-      },
-      { timeoutMs: DRAINED_WITHIN_MS },
-    )
-    ledger.backlogMs.push(performance.now() - healedAt)
+    await outboxesDrained(stack, ledger, DRAINED_WITHIN_MS).catch((error: unknown) => {
+      throw new Error(about, { cause: error })
+    })
     await stack.databases.notifications?.query(hurry)
     await drained(stack, DRAINED_WITHIN_MS).catch((error: unknown) => {
       throw new Error(`${about} ${lastWords(stack, 'notifications')}`, { cause: error })

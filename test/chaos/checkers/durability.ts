@@ -255,9 +255,11 @@ const doneOrDead: Checker = async (evidence) => {
 
 /** After each outage the outbox drained in time. */
 const backlogDrains: Checker = async (evidence) => [
-  ...evidence.ledger.backlogMs
-    .filter((ms) => ms > BACKLOG_MS_MAX)
-    .map((ms) => `An outbox took ${Math.round(ms)} ms to drain`),
+  ...evidence.ledger.drains
+    .filter(({ ms }) => ms > BACKLOG_MS_MAX)
+    .map(
+      ({ service, waiting, ms }) => `The outbox of ${service} took ${Math.round(ms)} ms to drain ${waiting} messages`,
+    ),
   ...(await everywhere(
     evidence,
     'select count(*) as pending from outbox where published_at is null having count(*) > 0',

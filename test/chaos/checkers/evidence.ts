@@ -18,6 +18,13 @@ export interface PlaceAnswer {
   readonly order?: Order | undefined
 }
 
+/** An outbox after an outage: how many messages waited in it at the end of the outage, and how long until none did. */
+export interface Drain {
+  readonly service: string
+  readonly waiting: number
+  readonly ms: number
+}
+
 /** What clients did, what they were told, and what was done to the parts: the other half of every promise. */
 export class Ledger {
   readonly placed: PlaceAnswer[] = []
@@ -34,8 +41,7 @@ export class Ledger {
   readonly cartFills = new Map<string, number>()
   /** Tokens, codes and passwords that were live: none may be found where it does not belong. */
   readonly secrets = new Set<string>()
-  /** How long the outbox took to drain after each outage. */
-  readonly backlogMs: number[] = []
+  readonly drains: Drain[] = []
   /** Ids of messages that were made up by the test. */
   readonly injected = new Set<string>()
   /** Those of them that must be found applied or dead at the end. */

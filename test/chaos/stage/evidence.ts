@@ -29,6 +29,27 @@ export function lastWords(stack: Stack, service: string): string {
     .join('\n')
 }
 
+/** Resolves when all outboxes are empty, and writes down how long each took. To be called when an outage ends. */
+export async function outboxesDrained(stack: Stack, ledger: Ledger, timeoutMs = DRAINED_WITHIN_MS): Promise<void> {
+  const endedAtMs = performance.now()
+  const drains = Object.entries(stack.databases).map(async ([service, database]) => {
+    const [{ waiting } = { waiting: 0 }] = await database.query<{ waiting: number }>(
+      'select count(*)::int as waiting from outbox where published_at is null',
+    )
+    const next = 'select id, subject, aggregate_version, created_at from outbox where published_at is null limit 3'
+    await eventually(
+      async () => {
+        const left = await database.query(next)
+        if (left.length > 0)
+          throw new Error(`${service} publishes nothing of ${JSON.stringify(left)}\n${lastWords(stack, service)}`)
+      },
+      { timeoutMs },
+    )
+    ledger.drains.push({ service, waiting, ms: performance.now() - endedAtMs })
+  })
+  await Promise.all(drains)
+}
+
 /** Where something may be on its way: the databases, and the bus between them. */
 type Ways = Pick<Evidence, 'databases'> & { readonly bus: TestBus }
 
