@@ -1,5 +1,5 @@
 import { CallQueue, type QueuedCall } from './call-queue.ts'
-import { DatabaseUnavailable, Overloaded, sqlState } from './errors.ts'
+import { DatabaseUnavailable, isTransient, Overloaded, sqlState } from './errors.ts'
 import { batchSize } from './metrics.ts'
 import type { Statement } from './statement.ts'
 
@@ -167,12 +167,6 @@ type QueuedCallDraft<Payload> = Omit<QueuedCall<Payload>, 'reject'>
 function isBadValue(error: unknown): boolean {
   const state = sqlState(error)
   return state !== undefined && (state.startsWith('22') || state.startsWith('23'))
-}
-
-const transientStates = new Set(['40001', '40P01', '55P03', '57014'])
-
-function isTransient(error: unknown): boolean {
-  return transientStates.has(sqlState(error) ?? '')
 }
 
 function rejectAll(batch: readonly { reject(error: unknown): void }[], error: unknown): void {

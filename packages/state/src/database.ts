@@ -1,7 +1,7 @@
 import { Pool, type PoolClient, type QueryResultRow, type types } from 'pg'
 import type { Logger } from 'pino'
 import { CoalescedRead, CoalescedWrite, type CoalescedReadOptions, type CoalescedWriteOptions } from './coalescer.ts'
-import { DatabaseUnavailable, isConnectionLoss, sqlState } from './errors.ts'
+import { DatabaseUnavailable, isConnectionLoss, isTransient, Overloaded, sqlState } from './errors.ts'
 import { Lane } from './lane.ts'
 import { FORGET_PLANS, Plans } from './plans.ts'
 import { sql, type Statement } from './statement.ts'
@@ -96,9 +96,14 @@ export class Database implements AsyncDisposable {
    *
    * @throws {DatabaseUnavailable} when Postgres cannot be reached, or the connection broke: then it is unknown
    *   whether the statement took effect.
+   * @throws {Overloaded} when others hold for too long what it needs: then nothing was changed.
    */
   async write<Row>(statement: Statement<Row>, values: readonly unknown[] = []): Promise<Row[]> {
-    return await leastLoaded(this.#writes).query(statement, values)
+    try {
+      return await leastLoaded(this.#writes).query(statement, values)
+    } catch (error) {
+      throw isTransient(error) ? new Overloaded('Others hold what this call needs', { cause: error }) : error
+    }
   }
 
   /**

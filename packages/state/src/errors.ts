@@ -62,6 +62,13 @@ export function sqlState(error: unknown): string | undefined {
     : undefined
 }
 
+const transientStates = new Set(['40001', '40P01', '55P03', '57014'])
+
+/** Whether others were in the way: a serialization failure, a deadlock, a lock or statement time-out. Nothing was changed. */
+export function isTransient(error: unknown): boolean {
+  return transientStates.has(sqlState(error instanceof Overloaded ? error.cause : error) ?? '')
+}
+
 /**
  * Whether the connection broke, or Postgres said that it is going away or not there yet: class 08, class 57P
  * (shutdown, crash, cannot connect now), 53300 (too many connections). The outcome of a write is then unknown.

@@ -1,3 +1,4 @@
+import { problems } from '@saas/contracts'
 import { sql } from '@saas/state'
 import { Client, types } from 'pg'
 import { v7 as uuidv7 } from 'uuid'
@@ -124,7 +125,10 @@ test('a lock is waited for half a second', async () => {
   await holder.query('begin')
   await holder.query('update account set balance = 1 where id = $1', [id])
   const startedAt = performance.now()
-  await expect(database.write(addToAccount, [id, 1])).rejects.toMatchObject({ code: '55P03' })
+  await expect(database.write(addToAccount, [id, 1])).rejects.toMatchObject({
+    problem: problems.dependencyUnavailable,
+    cause: { code: '55P03' },
+  })
   await expect(database.transaction((tx) => tx.query(addToAccount, [id, 1]))).rejects.toMatchObject({ code: '55P03' })
   expect(performance.now() - startedAt).toBeLessThan(3_000)
   await holder.query('rollback')
