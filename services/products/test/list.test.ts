@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { PAGE_ITEMS_DEFAULT, productsRoutes, productSorts, type Product, type QueryOf } from '@saas/contracts'
 import type { CallAnswer, TestService } from '@saas/testing'
 import { v7 as uuidv7 } from 'uuid'
@@ -6,6 +7,7 @@ import { create, manager, startShop } from './fixtures.ts'
 
 const { listProducts, changeStock, replaceProduct, deleteProduct } = productsRoutes
 type Query = QueryOf<typeof listProducts>
+const migrations = new URL('../migrations/', import.meta.url)
 
 let shop: TestService
 beforeAll(async () => {
@@ -200,6 +202,7 @@ describe('search', () => {
     await create(shop, { name: 'Straßenkreide', description: 'bunt' })
     for (const name of ['Tür aus Eiche', 'The lamp', 'Chair']) await create(shop, { name })
     await create(shop, { name: '100% O’Neil: a|b & !c', description: "it's (fine)" })
+    await create(shop, { name: '«Petit prince»', description: '<cable USB to HDMI>' })
   })
 
   test.each([
@@ -213,6 +216,8 @@ describe('search', () => {
     ['strassenkreide', ['Straßenkreide']],
     ['gruntee', ['Grüntee']],
     ['GRÜNTEE japan', ['Grüntee']],
+    ['petit prince', ['«Petit prince»']],
+    ['usb <HDMI>', ['«Petit prince»']],
     ['sencha keyboard', []],
   ])('%j finds %j', async (q, names) => {
     expect(await namesOf({ q })).toEqual(names)
@@ -299,6 +304,21 @@ describe('search', () => {
     await shop.call(replaceProduct, { params: { id }, body, headers: { 'if-match': '*' }, as: manager })
     expect(await namesOf({ q: 'parasol' })).toEqual(['Parasol'])
     expect(await namesOf({ q: 'umbrella' })).toEqual([])
+  })
+
+  test('words in angle brackets of products that were there before they were read are found, too', async () => {
+    await shop.database.query(
+      `create or replace function search_words(value text) returns tsvector
+       language sql immutable parallel safe strict
+       return to_tsvector('pg_catalog.simple'::regconfig, translate(folded(value), '-./_@:+&~#', '          '))`,
+    )
+    const name = '«Vol de nuit»'
+    const { version } = await create(shop, { name })
+    expect(await namesOf({ q: 'nuit' })).toEqual([])
+    await shop.database.query(await readFile(new URL('0006_words_in_angle_brackets.sql', migrations), 'utf8'))
+    expect(await namesOf({ q: 'nuit' })).toEqual([name])
+    expect(await namesOf({ q: 'niut' })).toEqual([name])
+    expect((await list({ q: 'nuit' })).body.items).toMatchObject([{ version }])
   })
 
   test('what is sold out is left out on request, at once', async () => {
