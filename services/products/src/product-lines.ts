@@ -12,8 +12,8 @@ export type ProductLine =
   | { readonly line: number; readonly product: ImportedProduct }
   | { readonly line: number; readonly reason: string }
 
-/** As large as a product in JSON can get; the same as the largest JSON body. */
-const LINE_BYTES_MAX = 131_072
+/** Longer than any product can get, also in CSV, which doubles the quotation marks of JSON. */
+const LINE_BYTES_MAX = 262_144
 const REASON_LENGTH_MAX = 300
 const columns = [
   'sku',
@@ -29,6 +29,9 @@ const columns = [
 ] as const
 const requiredColumns: readonly string[] = ['sku', 'name', 'amount', 'currency']
 type Column = (typeof columns)[number]
+
+/** What a spreadsheet computes instead of showing it, with or without apostrophes before it. */
+const FORMULA = /^'*[=+\-@\t\r\n＝＋－＠]/
 
 const errorsOf = valueChecker(ImportedProduct)
 const TOO_LONG = `A line may have at most ${LINE_BYTES_MAX} bytes.`
@@ -121,8 +124,9 @@ function readRecord(line: number, fields: Fields, header: readonly Column[]): Pr
   const cells = Object.fromEntries(header.map((name, index) => [name, fields[index] ?? ''])) as Partial<
     Record<Column, string>
   >
-  const { sku, name, description, amount = '', currency, stock = '', category = '', tags = '', attributes = '' } = cells
-  const { lowStockThreshold = '' } = cells
+  const { sku, amount = '', currency, stock = '', lowStockThreshold = '', attributes = '' } = cells
+  const [name, description, category] = [unmarked(cells.name), unmarked(cells.description), unmarked(cells.category)]
+  const { tags = '' } = cells
   try {
     return checked(
       line,
@@ -130,11 +134,11 @@ function readRecord(line: number, fields: Fields, header: readonly Column[]): Pr
         sku,
         name,
         price: { amount: numberOf(amount), currency },
-        ...(description === undefined ? {} : { description }),
+        description,
         ...(stock === '' ? {} : { stock: numberOf(stock) }),
         lowStockThreshold: lowStockThreshold === '' ? null : numberOf(lowStockThreshold),
         category: category === '' ? null : category,
-        tags: tags.startsWith('[') ? parseStrictJson(Buffer.from(tags)) : tags.split(';').filter((tag) => tag !== ''),
+        tags: tags.startsWith('[') ? parseStrictJson(Buffer.from(tags)) : tagsOf(tags),
         attributes: attributes === '' ? {} : parseStrictJson(Buffer.from(attributes)),
       },
       columnOf,
@@ -143,6 +147,25 @@ function readRecord(line: number, fields: Fields, header: readonly Column[]): Pr
     if (error instanceof ProblemError) return { line, reason: 'Tags or attributes are not valid JSON.' }
     throw error
   }
+}
+
+/**
+ * An apostrophe makes a text of what would be a formula, whoever wrote it into the catalogue. Import takes it away again. Tags have their
+ * own, because spreadsheets in some languages begin a cell after each semicolon.
+ */
+function marked(text: string): string {
+  return FORMULA.test(text) ? `'${text}` : text
+}
+
+function unmarked(text = ''): string {
+  return text.startsWith("'") && FORMULA.test(text) ? text.slice(1) : text
+}
+
+function tagsOf(text: string): string[] {
+  return text
+    .split(';')
+    .filter((tag) => tag !== '')
+    .map(unmarked)
 }
 
 /** Only digits are a number; anything else is left as text, which the schema refuses. */
@@ -189,14 +212,14 @@ export function formatProduct(product: Required<ImportedProduct>, format: Format
   const isPlain = tags.every((tag) => !tag.includes(';')) && tags[0]?.startsWith('[') !== true
   return formatRecord([
     sku,
-    name,
-    description,
+    marked(name),
+    marked(description),
     String(price.amount),
     price.currency,
     String(stock),
     lowStockThreshold === null ? '' : String(lowStockThreshold),
-    category ?? '',
-    isPlain ? tags.join(';') : JSON.stringify(tags),
+    marked(category ?? ''),
+    isPlain ? tags.map(marked).join(';') : JSON.stringify(tags),
     Object.keys(attributes).length === 0 ? '' : JSON.stringify(attributes),
   ])
 }
