@@ -8,22 +8,33 @@ import {
   type ImportReport,
   type ImportedProduct,
 } from '@saas/contracts'
-import { sql, type Bus, type Database } from '@saas/state'
+import { Overloaded, sql, sqlState, type Bus, type Database } from '@saas/state'
 import { readProducts, type Format } from './product-lines.ts'
 import { productStateData } from './product-row.ts'
 import { rememberWords, type Author } from './products.ts'
 
 /** Products a statement writes; it is one transaction, and waits for the next are short. */
 const BATCH_PRODUCTS_MAX = 500
-/** A batch meets products that somebody made meanwhile at most so often. */
-const BATCH_TRIES_MAX = 3
+/**
+ * Of long texts fewer: their words are what takes time. 500 products with 7,000 characters of new words each took longer than a statement
+ * may; half a million characters of such words took 0.9 s, and others wait half a second for a product.
+ */
+const BATCH_CHARACTERS_MAX = 250_000
+/** How often a batch may find that others make, or hold for half a second, what it is about to write. */
+const BATCH_TRIES_MAX = 20
 const PROGRESS_LINES = 50_000
+const LOCK_NOT_AVAILABLE = '55P03'
 
 type Outcome = 'created' | 'changed' | 'unchanged'
 
+interface SavedRow {
+  readonly sku: string
+  readonly outcome: Outcome
+}
+
 // Known products are locked in the order of their ids, as reservations lock them. What another call created since the
 // statement began is in neither part of the answer and is sent again.
-const saveProducts = sql<{ sku: string; outcome: Outcome }>(
+const saveProducts = sql<SavedRow>(
   'products.import',
   `with line as materialized (
      select *
@@ -125,13 +136,13 @@ export class ProductImport {
     const errors: ImportReport['errors'] = []
     let lines = 0
     let stoppedAt: number | null = null
-    let batch = new Map<string, ImportedProduct>()
+    let batch = new Batch()
     const flush = async (): Promise<void> => {
       // Sent again, the file goes on where it was: what is saved is unchanged then.
       if (signal.aborted) throw new ProblemError(problems.dependencyUnavailable, { cause: signal.reason })
-      const products = [...batch.values()]
-      batch = new Map()
-      for (const outcome of await this.#save(products, author)) counts[outcome] += 1
+      const full = batch
+      batch = new Batch()
+      for (const outcome of await this.#save(full, author)) counts[outcome] += 1
     }
     for await (const some of readProducts(file, format)) {
       for (const entry of some) {
@@ -143,33 +154,55 @@ export class ProductImport {
           if (errors.length === IMPORT_ERRORS_MAX) stoppedAt = entry.line
           continue
         }
-        // Of two lines with one SKU the later one counts, so they cannot stand in one statement.
-        if (batch.size === BATCH_PRODUCTS_MAX || batch.has(entry.product.sku)) await flush()
-        batch.set(entry.product.sku, entry.product)
+        if (batch.isFullFor(entry.product)) await flush()
+        batch.add(entry.product)
       }
     }
-    if (batch.size > 0) await flush()
+    if (batch.rows.size > 0) await flush()
     return { lines, ...counts, refused: errors.length, stoppedAt, errors }
   }
 
-  async #save(products: readonly ImportedProduct[], { userId, traceParent }: Author): Promise<Outcome[]> {
+  async #save({ rows }: Batch, author: Author): Promise<Outcome[]> {
     const outcomes: Outcome[] = []
-    let rest = products
-    for (let tries = 0; rest.length > 0; tries += 1) {
-      if (tries === BATCH_TRIES_MAX) throw new Error('Products kept being created while they were imported')
-      const rows = await this.#database.write(saveProducts, [
-        JSON.stringify(rest.map(toRow)),
-        this.#clock.now(),
-        userId,
-        productsRoutes.importProducts.id,
-        traceParent,
-      ])
-      this.#bus.nudge()
-      outcomes.push(...rows.map(({ outcome }) => outcome))
-      const done = new Set(rows.map(({ sku }) => sku))
-      rest = rest.filter(({ sku }) => !done.has(sku))
+    for (let tries = 0; rows.size > 0; tries += 1) {
+      if (tries === BATCH_TRIES_MAX) throw new Overloaded('Others kept changing products that are imported')
+      const saved = await this.#try(rows, author)
+      if (saved.length > 0) this.#bus.nudge()
+      for (const { sku, outcome } of saved) {
+        outcomes.push(outcome)
+        rows.delete(sku)
+      }
     }
     return outcomes
+  }
+
+  /** Not on a connection that others share: they would wait behind it. Nothing is saved when somebody holds a product for too long. */
+  async #try(rows: ReadonlyMap<string, string>, { userId, traceParent }: Author): Promise<SavedRow[]> {
+    const json = `[${[...rows.values()].join(',')}]`
+    const values = [json, this.#clock.now(), userId, productsRoutes.importProducts.id, traceParent]
+    try {
+      return await this.#database.transaction((tx) => tx.query(saveProducts, values))
+    } catch (error) {
+      if (sqlState(error) === LOCK_NOT_AVAILABLE) return []
+      throw error
+    }
+  }
+}
+
+/** The rows of one statement, as JSON by SKU. */
+class Batch {
+  readonly rows = new Map<string, string>()
+  #characters = 0
+
+  /** Of two lines with one SKU the later one counts, so they cannot stand in one statement. */
+  isFullFor({ sku }: ImportedProduct): boolean {
+    return this.rows.size >= BATCH_PRODUCTS_MAX || this.#characters >= BATCH_CHARACTERS_MAX || this.rows.has(sku)
+  }
+
+  add(product: ImportedProduct): void {
+    const row = JSON.stringify(toRow(product))
+    this.rows.set(product.sku, row)
+    this.#characters += row.length
   }
 }
 

@@ -1,5 +1,6 @@
 import { IMPORT_ERRORS_MAX, productsRoutes, type ImportReport, type Product } from '@saas/contracts'
-import { signedIn, type TestService } from '@saas/testing'
+import { Database, sql } from '@saas/state'
+import { eventually, signedIn, type TestService } from '@saas/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { create, customer, manager, movementsOf, sentEvents, startShop, stockViolations } from './fixtures.ts'
 
@@ -30,6 +31,8 @@ async function bySku(sku: string): Promise<Product | undefined> {
   const { body } = await shop.call(listProducts, { query: { q: sku, limit: 100 } })
   return (body.items as Product[]).find((product) => product.sku === sku)
 }
+
+const holdProduct = sql('test.hold_product', 'select from product where id = $1 for update')
 
 const line = (sku: string, more: object = {}) =>
   JSON.stringify({ sku, name: sku, price: { amount: 100, currency: 'EUR' }, ...more })
@@ -241,6 +244,47 @@ test('the longest product comes back, too', async () => {
   ] as const) {
     expect((await send(await fetchAll(format), type)).body).toMatchObject({ refused: 0, created: 0, changed: 0 })
   }
+})
+
+/** How many transactions wrote the products with these SKUs. */
+const transactionsOf = async (prefix: string): Promise<number> => {
+  const text = 'select count(distinct xmin::text)::int as count from product where starts_with(sku, $1)'
+  const [row] = await shop.database.query<{ count: number }>(text, [prefix])
+  return row?.count ?? 0
+}
+
+test('short lines are written many at a time, long ones few: nobody waits for long, and no statement takes too long', async () => {
+  const short = Array.from({ length: 500 }, (_, index) => line(`SHORT-${index}`))
+  const long = Array.from({ length: 100 }, (_, index) => line(`LONG-${index}`, { description: 'tea '.repeat(2_500) }))
+  expect((await send([...short, ...long].join('\n'))).body).toMatchObject({ created: 600 })
+  expect([await transactionsOf('SHORT-'), await transactionsOf('LONG-')]).toEqual([1, 4])
+})
+
+describe('an import of what others use', () => {
+  /** Waits for a lock until it is given up, which is after half a second. */
+  const waitingSince = async (): Promise<string> => {
+    const [waiting] = await shop.database.query<{ since: string }>(
+      `select xact_start::text as since
+       from pg_stat_activity
+       where datname = current_database() and usename = 'products' and wait_event_type = 'Lock'`,
+    )
+    return waiting?.since ?? ''
+  }
+
+  test('waits for a product that somebody holds for long', async () => {
+    const { sku, id } = await create(shop)
+    const { logger } = shop.log
+    await using database = new Database({ url: shop.database.adminUrl, service: 'test', timeoutMs: 30_000, logger })
+    const sent = await database.transaction(async (tx) => {
+      await tx.query(holdProduct, [id])
+      const importing = send(line(sku, { name: 'Waited for' }))
+      const first = await eventually(async () => (await waitingSince()) || false)
+      await eventually(async () => !['', first].includes(await waitingSince()))
+      return { importing }
+    })
+    expect(await sent.importing).toMatchObject({ status: 200, body: { changed: 1 } })
+    expect(await bySku(sku)).toMatchObject({ name: 'Waited for' })
+  })
 })
 
 test('only who may change products may import and export', async () => {
