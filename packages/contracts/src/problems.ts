@@ -253,6 +253,13 @@ export const totalTooLarge = problem({
   status: 422,
   explanation: 'The sum is more than the largest amount that can be handled exactly. Order less at once.',
 })
+export const totalChanged = problem({
+  name: 'total-changed',
+  title: 'It costs something else now',
+  status: 409,
+  explanation:
+    'A price has changed since the customer was shown the `total` that the request names. Nothing was ordered. Read the cart again, show it, and order it at its new total.',
+})
 
 // notifications
 

@@ -1,5 +1,12 @@
 import { newId, type Clock } from '@saas/config'
-import { DECISION_DEADLINE_MINUTES, ProblemError, problems, ordersEvents, type Order } from '@saas/contracts'
+import {
+  DECISION_DEADLINE_MINUTES,
+  ProblemError,
+  problems,
+  ordersEvents,
+  type Money,
+  type Order,
+} from '@saas/contracts'
 import { sql, type Bus, type CoalescedRead, type CoalescedWrite, type Database } from '@saas/state'
 import { toCustomerOrder } from './history.ts'
 import { KeyTurns, type KeyedCall } from './key-turns.ts'
@@ -85,7 +92,8 @@ export class Orders {
   async place(asked: {
     readonly userId: string
     readonly key: string | undefined
-    readonly lines: readonly AskedLine[] | undefined
+    readonly lines?: readonly AskedLine[] | undefined
+    readonly total?: Money | undefined
     readonly traceParent: string
   }): Promise<Placed> {
     if (asked.lines !== undefined && asked.key === undefined) throw new ProblemError(problems.idempotencyKeyMissing)
@@ -94,7 +102,8 @@ export class Orders {
     const call: PlaceOrderCall = {
       ...asked,
       lines,
-      fingerprint: fingerprintOf(lines),
+      total: asked.total,
+      fingerprint: fingerprintOf(lines, asked.total),
       orderId: this.#ids.next(placedAt),
       eventId: newId(),
       placedAt,

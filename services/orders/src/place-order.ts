@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { AMOUNT_MAX, ProblemError, problems, ordersEvents, type FieldError } from '@saas/contracts'
+import { AMOUNT_MAX, ProblemError, problems, ordersEvents, type FieldError, type Money } from '@saas/contracts'
 import { sql, type CoalescedWriteOptions } from '@saas/state'
 import { orderColumns, type OrderRow, type PlacedLine } from './order-row.ts'
 
@@ -19,6 +19,8 @@ export interface PlaceOrderCall {
   readonly fingerprint: string
   /** `undefined` orders the cart. */
   readonly lines: readonly AskedLine[] | undefined
+  /** What it is to cost; `undefined` for whatever it costs. */
+  readonly total: Money | undefined
   readonly placedAt: Date
   readonly deadlineAt: Date
   readonly traceParent: string
@@ -26,7 +28,13 @@ export interface PlaceOrderCall {
 
 export interface PlaceOrderRow {
   readonly n: number
-  readonly verdict: 'ok' | 'cart-empty' | 'product-not-for-sale' | 'mixed-currencies' | 'total-too-large'
+  readonly verdict:
+    | 'ok'
+    | 'cart-empty'
+    | 'product-not-for-sale'
+    | 'mixed-currencies'
+    | 'total-too-large'
+    | 'total-changed'
   /** False when the verdict was against it, or the key was claimed by an earlier call. */
   readonly placed: boolean
   /** Asked lines without a product on sale; positions count from 0. */
@@ -54,7 +62,7 @@ with call as materialized (
   select *
   from jsonb_to_recordset($1::jsonb) as c (
     n int, order_id uuid, event_id uuid, user_id uuid, key text, fingerprint text, from_cart boolean, lines jsonb,
-    placed_at text, deadline_at text, trace_parent text
+    shown_amount bigint, shown_currency text, placed_at text, deadline_at text, trace_parent text
   )
 ),
 locked as materialized (
@@ -114,6 +122,7 @@ checked as materialized (
       when summed.missing then 'product-not-for-sale'
       when summed.mixed then 'mixed-currencies'
       when summed.total_amount > ${AMOUNT_MAX} then 'total-too-large'
+      when (call.shown_amount, call.shown_currency) <> (summed.total_amount, summed.currency) then 'total-changed'
       else 'ok'
     end as verdict,
     summed.total_amount,
@@ -209,6 +218,8 @@ export const placing: CoalescedWriteOptions<PlaceOrderCall, PlaceOrderRow> = {
     fingerprint: call.key === undefined ? null : call.fingerprint,
     from_cart: call.lines === undefined,
     lines: call.lines ?? null,
+    shown_amount: call.total?.amount ?? null,
+    shown_currency: call.total?.currency ?? null,
     placed_at: call.placedAt.toISOString(),
     deadline_at: call.deadlineAt.toISOString(),
     trace_parent: call.traceParent,
@@ -255,10 +266,11 @@ export function askFor({ userId, orderId, key }: PlaceOrderCall): string {
   return `${userId} ${orderId} ${key ?? ''}`
 }
 
-/** Which body a key was used for: the route and the lines, however the JSON was written. */
-export function fingerprintOf(lines: readonly AskedLine[] | undefined): string {
+/** Which body a key was used for: the route, the lines and the total, however the JSON was written. */
+export function fingerprintOf(lines: readonly AskedLine[] | undefined, total: Money | undefined): string {
   const canonical = lines?.map(({ productId, quantity }) => [productId, quantity]) ?? 'cart'
-  return hash('sha256', JSON.stringify(['orders.placeOrder', canonical]), 'base64url')
+  const shown = total === undefined ? [] : [total.amount, total.currency]
+  return hash('sha256', JSON.stringify(['orders.placeOrder', canonical, ...shown]), 'base64url')
 }
 
 /**
@@ -285,13 +297,18 @@ const problemOfVerdict = {
   'product-not-for-sale': problems.productNotForSale,
   'mixed-currencies': problems.mixedCurrencies,
   'total-too-large': problems.totalTooLarge,
+  'total-changed': problems.totalChanged,
 } as const
 
 /** Why a call was refused. */
 export function refusalOf(row: PlaceOrderRow, call: PlaceOrderCall): ProblemError {
   if (row.verdict === 'ok') throw new Error('The key of an order was claimed by an order that is not there')
-  const errors = missingLines(row, call)
+  const errors = row.verdict === 'total-changed' ? [changedTotal(row)] : missingLines(row, call)
   return new ProblemError(problemOfVerdict[row.verdict], errors.length === 0 ? {} : { errors })
+}
+
+function changedTotal({ total_amount, currency }: PlaceOrderRow): FieldError {
+  return { pointer: '/total', detail: `is ${total_amount} ${currency} now, in minor units` }
 }
 
 /** The cart is not in the body, so its lines are named by their product. */

@@ -14,10 +14,10 @@ export interface OrdersDomain {
 
 export function ordersHandlers({ orders, history, carts, watch }: OrdersDomain): Handlers<typeof ordersRoutes> {
   return {
-    placeOrder: async ({ identity: { userId }, headers, body: { lines }, traceParent, signal }) => {
+    placeOrder: async ({ identity: { userId }, headers, body, traceParent, signal }) => {
       const key = parseIdempotencyKey(headers['idempotency-key'])
       const { seconds, applied } = waitOf(headers.prefer)
-      const { replayed, ...placed } = await orders.place({ userId, key, lines, traceParent })
+      const { replayed, ...placed } = await orders.place({ ...body, userId, key, traceParent })
       const { order } = await watch.decision(userId, placed, seconds * 1_000, signal)
       const replay = replayed ? { 'idempotency-replayed': 'true' } : {}
       return { status: 201, body: order, headers: { location: `/order/${order.id}`, ...applied, ...replay } }

@@ -231,6 +231,35 @@ describe('the total', () => {
     expect(later.body.total.amount).toBe(200)
   })
 
+  test('an order that names the total that was shown is placed at that one or not at all', async () => {
+    const [userId, other] = [uuidv7(), uuidv7()]
+    const productId = await shop.products.sell({ amount: 100 })
+    await putIntoCart(userId, productId, 3)
+    const shown = { amount: 300, currency: 'EUR' }
+    await shop.products.change(productId, { amount: 101 })
+    const dearer = await place(userId, { total: shown }, 'k')
+    expect(dearer).toMatchObject({
+      status: 409,
+      problem: 'total-changed',
+      errors: [{ pointer: '/total', detail: 'is 303 EUR now, in minor units' }],
+    })
+    expect(await ordersOf(userId)).toBe(0)
+    const abroad = await place(userId, { total: { amount: 303, currency: 'USD' } }, 'k')
+    expect(abroad.problem).toBe('total-changed')
+    const now = { amount: 303, currency: 'EUR' }
+    expect((await place(userId, { total: now }, 'k')).body.total).toEqual(now)
+    // Whoever asks again after a lost answer gets the order, whatever it would cost by now.
+    await shop.products.change(productId, { amount: 500 })
+    expect((await place(userId, { total: now }, 'k')).body.total).toEqual(now)
+    expect((await place(userId, { total: shown }, 'k')).problem).toBe('idempotency-key-reused')
+    expect((await place(userId, {}, 'k')).problem).toBe('idempotency-key-reused')
+    const lines = [{ productId, quantity: 1 }]
+    expect((await place(other, { lines, total: now }, 'k')).problem).toBe('total-changed')
+    expect((await place(other, { lines, total: { amount: 500, currency: 'EUR' } }, 'k')).status).toBe(201)
+    expect((await place(other, { lines, total: { amount: 500, currency: 'EUR' } }, 'k')).status).toBe(201)
+    expect(await ordersOf(other)).toBe(1)
+  })
+
   test('the largest sum is exact and one above it is refused', async () => {
     const half = await shop.products.sell({ amount: AMOUNT_MAX / 2 })
     const cent = await shop.products.sell({ amount: 1 })

@@ -26,6 +26,8 @@ const KeptLine = Strict({
   ),
   unitPrice: Type.Optional(Money),
 })
+/** What the customer was shown. An order that costs something else now is refused. */
+const ShownTotal = Type.Optional(Money)
 const ProductParams = Strict({ productId: Id })
 const placing = Type.Object({
   'idempotency-key': Type.Optional(Type.String({ maxLength: 255 })),
@@ -48,13 +50,17 @@ export const ordersRoutes = {
     access: 'user',
     summary: 'Order the cart, or explicit lines; waits up to `Prefer: wait=N` seconds for the decision',
     headers: placing,
-    body: Strict({ lines: Type.Optional(Type.Array(Line, { minItems: 1, maxItems: LINES_MAX })) }),
+    body: Strict({
+      lines: Type.Optional(Type.Array(Line, { minItems: 1, maxItems: LINES_MAX })),
+      total: ShownTotal,
+    }),
     responses: { 201: Order },
     problems: [
       problems.cartEmpty,
       problems.productNotForSale,
       problems.mixedCurrencies,
       problems.totalTooLarge,
+      problems.totalChanged,
       problems.idempotencyKeyMissing,
       problems.idempotencyKeyReused,
     ],

@@ -42,5 +42,6 @@ export const problems: typeof english = {
     'schedule-taken': 'Die Kennung gehört zu einem anderen Zeitplan',
     'schedule-ended': 'Dafür ist es zu spät',
     'total-too-large': 'Die Summe ist zu groß',
+    'total-changed': 'Es kostet jetzt etwas anderes',
   },
 }
