@@ -1,6 +1,6 @@
 const currencies: ReadonlySet<string> = new Set(Intl.supportedValuesOf('currency'))
 
-/** Whether it is an ISO 4217 code that the runtime knows, past ones included. */
+/** Whether the runtime lists it among the currencies (ISO 4217); it leaves out most past ones, metals, and codes for tests. */
 export function isCurrency(code: string): boolean {
   return currencies.has(code)
 }
