@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { serviceNames, type ServiceName } from '@saas/contracts'
+import { byService, type ServiceName } from '@saas/contracts'
 import { Child, cloneDirectory, envoyBinary, freePort } from '@saas/devstack'
 import { newDirectory } from '@saas/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -71,7 +71,7 @@ test.for([
     await using stack = new AsyncDisposableStack()
     const echo = stack.use(await Echo.start())
     const [port, nobody] = await Promise.all([freePort(), freePort()])
-    const services = Object.fromEntries(serviceNames.map((name) => [name, echo.address])) as Record<ServiceName, string>
+    const services = byService(() => echo.address)
     const configuration = configurationOf(example, { port, auth: `127.0.0.1:${nobody}`, services })
     stack.use(await startEnvoy(String(envoy), configuration, port, status))
     for (const path of ['/', '/cart', '/product', '/profile', '/admin/orders/lag'])

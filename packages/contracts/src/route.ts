@@ -5,6 +5,11 @@ import type { Problem } from './problem.ts'
 export const serviceNames = ['auth', 'products', 'orders', 'notifications', 'frontend'] as const
 export type ServiceName = (typeof serviceNames)[number]
 
+/** One value for each service. */
+export function byService<T>(valueOf: (service: ServiceName) => T): Record<ServiceName, T> {
+  return Object.fromEntries(serviceNames.map((service) => [service, valueOf(service)])) as Record<ServiceName, T>
+}
+
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 /** What stands in a response that is not JSON, or has no body. */

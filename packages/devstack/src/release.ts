@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { serviceNames, type ServiceName } from '@saas/contracts'
+import { byService } from '@saas/contracts'
 import { productVersion } from './docker/images.ts'
 import { cloneDirectory } from './locations.ts'
 import { releaseNotes } from './release/changelog.ts'
@@ -23,8 +23,7 @@ function main([command, ...arguments_]: readonly string[]): string {
   }
   const [images, folder] = arguments_
   if (command === 'charts' && images !== undefined && folder !== undefined) {
-    const read = (service: ServiceName) => [service, readFileSync(join(folder, service), 'utf8').trim()] as const
-    const digests = Object.fromEntries(serviceNames.map(read)) as Record<ServiceName, string>
+    const digests = byService((service) => readFileSync(join(folder, service), 'utf8').trim())
     pinCharts(join(cloneDirectory, 'charts'), { version, images, digests })
     return `charts ${version} run ${images}/saas-<service>\n`
   }

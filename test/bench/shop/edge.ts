@@ -1,20 +1,19 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort, startNginx, writeEdgeConfiguration, type NginxServer } from '@saas/devstack'
-import { serviceNames, type ServiceName } from '@saas/contracts'
+import { byService, type ServiceName } from '@saas/contracts'
 import type { Stage } from '../frame/stage.ts'
 
 /** The edge as production runs it, in front of one service. */
 export async function startEdge(stage: Stage, service: ServiceName, serviceUrl: string): Promise<NginxServer> {
   const port = await freePort()
   const directory = join(stage.directory, 'edge')
-  const upstreams = Object.fromEntries(serviceNames.map((name) => [name, [new URL(serviceUrl).host]]))
   const configurationFile = writeEdgeConfiguration(directory, {
     listen: [`127.0.0.1:${port}`],
     publicUrl: 'http://localhost:8080',
     trustedHops: 0,
     accessLog: join(stage.directory, 'logs', 'edge.log'),
-    upstreams: upstreams as Record<ServiceName, string[]>,
+    upstreams: byService(() => [new URL(serviceUrl).host]),
   })
   const origin = `http://127.0.0.1:${port}`
   const nginx = await startNginx({ directory, configurationFile, url: `${origin}/${service}` })

@@ -1,6 +1,6 @@
 import { startAuth } from '@saas/auth/src/main.ts'
 import { systemClock, type OidcProvider } from '@saas/config'
-import type { ServiceName } from '@saas/contracts'
+import { byService, type ServiceName } from '@saas/contracts'
 import { cloneDirectory, freePort } from '@saas/devstack'
 import { compressBuild } from '@saas/frontend/src/built-files.ts'
 import { startFrontend } from '@saas/frontend/src/main.ts'
@@ -113,13 +113,7 @@ export async function startShop(providersAt: ProvidersAt = async () => []): Prom
   resources.use(
     await startEdge(port, {
       publicUrl,
-      upstreams: {
-        auth: at('auth'),
-        products: at('products'),
-        orders: at('orders'),
-        notifications: at('notifications'),
-        frontend: at('frontend'),
-      },
+      upstreams: byService(at),
     }),
   )
   const owned = resources.move()

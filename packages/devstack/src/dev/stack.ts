@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { frontendRoutes, needs, type ServiceName } from '@saas/contracts'
+import { byService, frontendRoutes, needs, type ServiceName } from '@saas/contracts'
 import { startDocsServer } from '../docs/docs-server.ts'
 import { cloneDirectory, devstackDirectory, logsDirectory } from '../locations.ts'
 import { freePort } from '../ports.ts'
@@ -214,13 +214,7 @@ async function startEdge(context: StackContext, servicePorts: PortsByService, st
       trustedHops: 0,
       accessLog: join(logsDirectory, 'edge.log'),
       developmentServer: true,
-      upstreams: {
-        auth: at('auth'),
-        products: at('products'),
-        orders: at('orders'),
-        notifications: at('notifications'),
-        frontend: at('frontend'),
-      },
+      upstreams: byService(at),
     }),
     url: `http://127.0.0.1:${ports.edge}${CHEAP_PATH}`,
     logFile: join(logsDirectory, 'nginx.log'),

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { serviceNames, type ServiceName } from '@saas/contracts'
+import { byService, serviceNames, type ServiceName } from '@saas/contracts'
 import { brokerUsers } from '../broker-users.ts'
 import { writeEdgeConfiguration } from '../dev/edge-configuration.ts'
 import { environmentOf } from '../dev/environment.ts'
@@ -102,13 +102,7 @@ export function writeComposeFiles(project: ComposeProject, secrets: StackSecrets
     publicUrl: `http://localhost:${ports.edge}`,
     trustedHops: 0,
     accessLog: '/dev/stdout',
-    upstreams: {
-      auth: at('auth'),
-      products: at('products'),
-      orders: at('orders'),
-      notifications: at('notifications'),
-      frontend: at('frontend'),
-    },
+    upstreams: byService(at),
   })
   mkdirSync(join(project.directory, 'edge/run'))
 }
