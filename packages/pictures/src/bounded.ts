@@ -15,14 +15,17 @@ const CHUNK_LENGTH_BYTES = 4
 /** Length, type and checksum. */
 const CHUNK_FRAME_BYTES = 12
 
+/** What every PNG ends with: a chunk of nothing with its checksum. The decoder has all pixels before it and does not look. */
+const PNG_END = Buffer.from('0000000049454e44ae426082', 'hex')
+
 const SCAN_MARKER = Buffer.from([0xff, 0xda])
 const FRAME_CHUNK = Buffer.from('ANMF')
 
 /**
  * The PNG without chunks that nothing of the picture needs. A text of a few kilobytes unpacks to megabytes, hundreds fit into
- * a file, and the library unpacks all of them to read the size of the picture.
+ * a file, and the library unpacks all of them to read the size of the picture. `undefined` when its end is missing.
  */
-export function essentialChunks(png: Buffer): Buffer {
+export function essentialChunks(png: Buffer): Buffer | undefined {
   const parts = [png.subarray(0, PNG_SIGNATURE_BYTES)]
   const seen = new Set<string>()
   for (let at = PNG_SIGNATURE_BYTES; at + CHUNK_FRAME_BYTES <= png.length && !seen.has('IEND');) {
@@ -34,7 +37,7 @@ export function essentialChunks(png: Buffer): Buffer {
     seen.add(type)
     at = end
   }
-  return Buffer.concat(parts)
+  return parts.at(-1)?.equals(PNG_END) === true ? Buffer.concat(parts) : undefined
 }
 
 /** How many scans the JPEG has at most: what looks like the start of one may stand in other data as well. */

@@ -29,8 +29,8 @@ sharp.cache(false)
 
 /**
  * The picture in each size, as WebP without metadata, and how large the largest is. Its size in pixels is read from the
- * header and refused before anything is decoded; a file that is damaged or ends early is refused whole. Only a process that
- * may be killed calls this: neither its time nor its memory is bounded here.
+ * header and refused before anything is decoded; a file that is damaged or ends early is refused whole, but for what comes after the first frame
+ * of a GIF. Only a process that may be killed calls this: neither its time nor its memory is bounded here.
  *
  * @throws {RefusedPicture}
  * @throws {RefusedCrop}
@@ -67,7 +67,7 @@ export async function render<Size extends string>(
 /** What would cost a hundred times as much as the picture itself never reaches the decoder. */
 function withoutBombs(file: Buffer): Buffer {
   const format = formatOf(file)
-  if (format === 'png') return essentialChunks(file)
+  if (format === 'png') return essentialChunks(file) ?? refuseDamaged()
   if (format === 'jpeg' && scansAtMost(file) > SCANS_MAX) throw new RefusedPicture('scans')
   if (format === 'webp' && framesAtMost(file) > WEBP_FRAMES_MAX) throw new RefusedPicture('frames')
   return file
@@ -87,7 +87,7 @@ async function refuseTooLarge(opened: Sharp, picture: Buffer, crop: Crop | undef
   throw new RefusedCrop(autoOrient.width, autoOrient.height)
 }
 
-function refuseDamaged(cause: unknown): never {
+function refuseDamaged(cause?: unknown): never {
   const isTooLarge = cause instanceof Error && cause.message.includes('pixel limit')
   throw new RefusedPicture(isTooLarge ? 'pixels' : 'damaged', { cause })
 }

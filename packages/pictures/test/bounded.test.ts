@@ -49,6 +49,30 @@ test('a PNG that says what is not so is refused, and one with more behind its en
   }
 })
 
+test('a picture that lacks its last byte is refused, and a PNG whose end is not whole', async () => {
+  const square = sharp({ create: { width: EDGE, height: EDGE, channels: 3, background: 'grey' } })
+  for (const whole of [
+    png([]),
+    await square.png().toBuffer(),
+    await square.jpeg().toBuffer(),
+    await square.webp().toBuffer(),
+  ]) {
+    expect((await render(whole, asked)).width).toBe(16)
+    await expect(render(whole.subarray(0, -1), asked)).rejects.toMatchObject({ refused: 'damaged' })
+  }
+  const sound = png([])
+  const falsified = Buffer.from(sound)
+  falsified[falsified.length - 1] = 0
+  const rests = Array.from({ length: 12 }, (_, cut) => sound.subarray(0, -1 - cut))
+  for (const file of [
+    ...rests,
+    falsified,
+    Buffer.concat([sound.subarray(0, -12), chunk('IEND', Buffer.from('more'))]),
+  ]) {
+    await expect(render(file, asked)).rejects.toMatchObject({ refused: 'damaged' })
+  }
+})
+
 /** A grey square with more chunks before its pixels. */
 function png(chunks: readonly Buffer[]): Buffer {
   const header = Buffer.from([0, 0, 0, EDGE, 0, 0, 0, EDGE, 8, 0, 0, 0, 0])
