@@ -24,9 +24,13 @@ function validators(): { readonly body: Ajv; readonly text: Ajv } {
   return { body, text }
 }
 
-const TIME = /^(?!0000)\d{4}-\d\d-(\d\d)[Tt](?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/
+const TIME =
+  /^(?!0000)\d{4}-\d\d-(\d\d)[Tt](?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:0\d|1[0-5]):[0-5]\d)$/
 
-/** RFC 3339, but for leap seconds, which no clock here has, and for the year 0, which Postgres does not know. */
+/**
+ * RFC 3339, but for leap seconds, which no clock here has, and for what Postgres does not know: the year 0, zones 16 hours away, and fractions
+ * of more digits than anybody measures.
+ */
 function isTime(text: string): boolean {
   const day = TIME.exec(text)?.[1]
   if (day === undefined || Number.isNaN(Date.parse(text))) return false

@@ -87,6 +87,8 @@ test.each([
   ['/look?at=2026-02-29T12:00:00Z', '/query/at'],
   ['/look?at=2026-02-28T24:00:00Z', '/query/at'],
   ['/look?at=2026-02-28T12:00:00%2B24:00', '/query/at'],
+  ['/look?at=2026-02-28T12:00:00-16:00', '/query/at'],
+  [`/look?at=2026-02-28T12:00:00.${'1'.repeat(10)}Z`, '/query/at'],
   ['/look?unknown=1', '/query/unknown'],
   ['/look?all=%00', '/query/all'],
 ])('%s is refused at %s', async (url, pointer) => {

@@ -130,6 +130,15 @@ describe('the audit log', () => {
     expect(wrong).toMatchObject({ status: 400, body: { errors: [{ pointer: '/query/cursor' }] } })
   })
 
+  test.each([
+    ['0001-01-01T00:00:00+14:00', 200],
+    ['9999-12-31T23:59:59.123456789-15:59', 200],
+    ['2026-01-01T00:00:00+23:59', 400],
+    [`2026-01-01T00:00:00.${'1'.repeat(300)}Z`, 400],
+  ])('is asked for times that the database knows, and no others: %s', async (from, status) => {
+    expect((await auth.call(authRoutes.listAudit, { as: admin.as, query: { from } })).status).toBe(status)
+  })
+
   test('forgets names with the account and keeps what was done', async () => {
     await auth.call(authRoutes.deleteProfile, { as: user.as, body: { currentPassword: PASSWORD } })
     const all = await entries({ accountId: user.userId })
