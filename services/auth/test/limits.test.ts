@@ -60,7 +60,9 @@ const asking: Readonly<Record<string, Asking>> = {
   deleteProfile: ['one account', { body: wrong }],
   reauthenticate: ['one account', { body: { password: 'a guess that is long' } }],
   confirmTotp: ['one account', { body: { code } }],
+  offerPasskey: ['one account', {}],
   offerPasskeyAsProof: ['one account', {}],
+  departToLink: ['one account', { params: { provider: 'nobody' } }],
   offerPasskeyAsFactor: ['one account', async (someone) => ({ body: { mfaToken: await begun(someone) } })],
   passSecondFactor: [
     'one account',

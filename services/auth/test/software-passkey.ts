@@ -14,16 +14,18 @@ const HAS_CREDENTIAL = 0x40
 
 /** An authenticator of software (WebAuthn level 2, ES256), for tests that need one which lies. */
 export class SoftwarePasskey {
-  readonly id = randomBytes(16).toString('base64url')
+  readonly id: string
   readonly #privateKey: KeyObject
   readonly #publicKey: KeyObject
   #userHandle = ''
   counter = 0
   origin = ORIGIN
+  crossOrigin = false
   rpId = RP_ID
   flags = USER_PRESENT | USER_VERIFIED
 
-  constructor() {
+  constructor({ idBytes = 16 } = {}) {
+    this.id = randomBytes(idBytes).toString('base64url')
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     this.#privateKey = privateKey
     this.#publicKey = publicKey
@@ -41,7 +43,7 @@ export class SoftwarePasskey {
       coordinate(y),
     ])
     const id = Buffer.from(this.id, 'base64url')
-    const credential = Buffer.concat([Buffer.alloc(16), Buffer.from([0, id.length]), id, key])
+    const credential = Buffer.concat([Buffer.alloc(16), Buffer.from([id.length >> 8, id.length & 0xff]), id, key])
     const data = Buffer.concat([this.#authenticatorData(HAS_CREDENTIAL), credential])
     // CBOR: {"fmt": "none", "attStmt": {}, "authData": bytes}
     const attestation = Buffer.concat([
@@ -91,7 +93,7 @@ export class SoftwarePasskey {
   }
 
   #clientData(type: string, challenge: string): Buffer {
-    return Buffer.from(JSON.stringify({ type, challenge, origin: this.origin, crossOrigin: false }))
+    return Buffer.from(JSON.stringify({ type, challenge, origin: this.origin, crossOrigin: this.crossOrigin }))
   }
 }
 

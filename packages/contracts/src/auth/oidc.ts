@@ -55,7 +55,7 @@ export const oidcRoutes = {
     summary: 'Begin to link an account at a provider to the caller’s; needs a recent sign-in',
     params: ProviderParams,
     responses: { 200: Departure },
-    problems: [problems.reauthenticationRequired, problems.dependencyUnavailable],
+    problems: [problems.reauthenticationRequired, problems.tooManyRequests, problems.dependencyUnavailable],
   }),
   returnToLink: route({
     id: 'auth.returnToLink',

@@ -66,7 +66,7 @@ export const passkeyRoutes = {
     access: 'user',
     summary: 'What a new passkey is made from; needs a recent sign-in',
     responses: { 200: PasskeyOptions },
-    problems: [problems.reauthenticationRequired, problems.passkeyNotAccepted],
+    problems: [problems.reauthenticationRequired, problems.passkeyNotAccepted, problems.tooManyRequests],
   }),
   addPasskey: route({
     id: 'auth.addPasskey',

@@ -93,18 +93,19 @@ export class FactorChanges {
    * @throws {ProblemError} `not-signed-in`, `reauthentication-required`, and what `work` throws
    */
   async make<T>(caller: Caller, work: (change: Change) => Promise<T>): Promise<T> {
-    const made = await this.#database.transaction(async (tx) => {
-      const now = this.#clock.now()
-      const [account] = await tx.query(lockAccount, [caller.userId])
-      const since = new Date(now.getTime() - RECENT_MS)
-      const [session] = await tx.query(selectRecent, [caller.sessionId, caller.userId, since])
-      if (account === undefined || session === undefined) throw new ProblemError(problems.notSignedIn)
-      if (!session.isRecent) throw new ProblemError(problems.reauthenticationRequired)
-      return await work({ tx, account, caller, now })
-    })
+    const made = await this.#database.transaction(async (tx) => await work(await this.#begin(tx, caller)))
     this.#bus.nudge()
     await this.#revocations.read()
     return made
+  }
+
+  /**
+   * The account of a caller who may make a change now. For what comes before one and must not hold the account's lock.
+   *
+   * @throws {ProblemError} `not-signed-in`, `reauthentication-required`
+   */
+  async require(caller: Caller): Promise<Account> {
+    return (await this.#database.transaction(async (tx) => await this.#begin(tx, caller))).account
   }
 
   /**
@@ -163,6 +164,16 @@ export class FactorChanges {
   ): Promise<boolean> {
     const marked = await tx.query(markSession, [caller.sessionId, caller.userId, now, bySecondFactor])
     return marked.length > 0
+  }
+
+  async #begin(tx: Transaction, caller: Caller): Promise<Change> {
+    const now = this.#clock.now()
+    const [account] = await tx.query(lockAccount, [caller.userId])
+    const since = new Date(now.getTime() - RECENT_MS)
+    const [session] = await tx.query(selectRecent, [caller.sessionId, caller.userId, since])
+    if (account === undefined || session === undefined) throw new ProblemError(problems.notSignedIn)
+    if (!session.isRecent) throw new ProblemError(problems.reauthenticationRequired)
+    return { tx, account, caller, now }
   }
 
   async #endOthers({ tx, account, caller, now }: Change): Promise<void> {

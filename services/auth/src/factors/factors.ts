@@ -103,9 +103,10 @@ export class Factors {
     })
   }
 
-  /** @throws {ProblemError} `passkey-not-accepted`, `reauthentication-required` */
-  async offerPasskey(caller: Caller): Promise<unknown> {
-    return await this.#changes.make(caller, ({ account }) => this.#passkeys.registrationOptions(account))
+  /** @throws {ProblemError} `passkey-not-accepted`, `reauthentication-required`, `too-many-requests` */
+  async offerPasskey(caller: Caller, client: Client): Promise<unknown> {
+    await this.#throttle.take('challenge', caller.userId, client.network)
+    return await this.#passkeys.registrationOptions(await this.#changes.require(caller))
   }
 
   /** @throws {ProblemError} `passkey-not-accepted`, `reauthentication-required` */
@@ -114,10 +115,12 @@ export class Factors {
     given: { readonly name: string; readonly passkey: PasskeyAttestation },
   ): Promise<{ passkey: Passkey; recoveryCodes: string[] }> {
     const label = usableName(given.name, PASSKEY_NAME_CHARACTERS_MAX)
+    await this.#changes.require(caller)
+    const made = await this.#passkeys.verifyNew(caller.userId, given.passkey)
     return await this.#changes.make(caller, async (change) => {
       const { tx, account, now } = change
       const wasFirst = !hasFactor(await this.#secondFactors.of(tx, account.id))
-      const passkey = await this.#passkeys.register(tx, account.id, label, given.passkey, now)
+      const passkey = await this.#passkeys.register(tx, account.id, label, made, now)
       const what = { factor: 'passkey', change: 'added', label } as const
       return { passkey, recoveryCodes: await this.#changes.added(change, what, wasFirst) }
     })

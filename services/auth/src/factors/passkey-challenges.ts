@@ -42,20 +42,20 @@ export class PasskeyChallenges {
    * The challenge that was signed, if it is one of ours. It is used up whatever comes of the signature: this commits by itself.
    */
   async use(purpose: ChallengePurpose, accountId: string | null, clientData: string): Promise<string | undefined> {
-    const challenge = challengeIn(clientData)
-    if (challenge === undefined) return undefined
+    const { challenge, crossOrigin } = partsOf(clientData)
+    if (typeof challenge !== 'string') return undefined
     const hash = sha256(Buffer.from(challenge, 'base64url'))
     const used = await this.#database.write(useChallenge, [hash, purpose, accountId, this.#clock.now()])
-    return used.length === 1 ? challenge : undefined
+    // No page of another site shows ours in a frame (WebAuthn level 3, 7.1 and 7.2).
+    return used.length === 1 && crossOrigin !== true ? challenge : undefined
   }
 }
 
-function challengeIn(clientData: string): string | undefined {
+function partsOf(clientData: string): { readonly challenge?: unknown; readonly crossOrigin?: unknown } {
   try {
     const parsed: unknown = JSON.parse(Buffer.from(clientData, 'base64url').toString('utf8'))
-    const challenge = typeof parsed === 'object' && parsed !== null && 'challenge' in parsed ? parsed.challenge : ''
-    return typeof challenge === 'string' ? challenge : undefined
+    return typeof parsed === 'object' && parsed !== null ? parsed : {}
   } catch {
-    return undefined
+    return {}
   }
 }

@@ -7,6 +7,10 @@ import { parse as parseUuid, v7 as uuidv7 } from 'uuid'
 import type { Account } from '../accounts.ts'
 import { CHALLENGE_LIFETIME_MS, type ChallengePurpose, type PasskeyChallenges } from './passkey-challenges.ts'
 
+/** What WebAuthn level 3 allows (4, 7.1). A longer one would not even fit the index. */
+const CREDENTIAL_ID_BYTES_MIN = 16
+const CREDENTIAL_ID_BYTES_MAX = 1_023
+
 interface PasskeyRow {
   readonly id: string
   readonly accountId: string
@@ -28,6 +32,11 @@ const selectPasskeys = sql<PasskeyRow>(
   `select ${columns} from passkey where account_id = $1 order by created_at, id limit ${PASSKEYS_MAX}`,
 )
 
+const countPasskeys = sql<{ count: number }>(
+  'auth.count_passkeys',
+  'select count(*) as count from passkey where account_id = $1',
+)
+
 const selectByCredential = sql<PasskeyRow>(
   'auth.passkey_by_credential',
   `select ${columns} from passkey where credential_id = $1`,
@@ -45,7 +54,7 @@ const insertPasskey = sql<PasskeyRow>(
 const usePasskey = sql<{ id: string }>(
   'auth.use_passkey',
   `update passkey
-   set counter = $2, last_used_at = $3
+   set counter = $2, last_used_at = $3, is_synced = $4
    where id = $1 and (counter < $2 or (counter = 0 and $2 = 0))
    returning id`,
 )
@@ -61,10 +70,20 @@ const deletePasskey = sql<{ name: string }>(
 )
 
 /** A signature that was verified, and not counted yet. */
-interface VerifiedPasskey {
+export interface VerifiedPasskey {
   readonly passkeyId: string
   readonly accountId: string
   readonly counter: number
+  readonly isSynced: boolean
+}
+
+/** A credential that was verified, and belongs to nobody yet. */
+interface NewPasskey {
+  readonly credentialId: string
+  readonly publicKey: Uint8Array
+  readonly counter: number
+  readonly transports: readonly string[]
+  readonly isSynced: boolean
 }
 
 /**
@@ -99,10 +118,7 @@ export class Passkeys {
   /** What a browser makes a new passkey from. @throws {ProblemError} `passkey-not-accepted` when there are enough. */
   async registrationOptions(account: Account): Promise<unknown> {
     const known = await this.#database.read(selectPasskeys, [account.id])
-    if (known.length >= PASSKEYS_MAX) {
-      const detail = `An account has at most ${PASSKEYS_MAX} passkeys.`
-      throw new ProblemError(problems.passkeyNotAccepted, { detail })
-    }
+    if (known.length >= PASSKEYS_MAX) throw enough()
     const { generateRegistrationOptions } = await webAuthn()
     return await generateRegistrationOptions({
       rpName: this.#rpId,
@@ -118,27 +134,34 @@ export class Passkeys {
     })
   }
 
-  /** @throws {ProblemError} `passkey-not-accepted` */
-  async register(
-    tx: Transaction,
-    accountId: string,
-    name: string,
-    response: PasskeyAttestation,
-    now: Date,
-  ): Promise<Passkey> {
+  /** What was made for a challenge of the account. Uses the challenge up. @throws {ProblemError} `passkey-not-accepted` */
+  async verifyNew(accountId: string, response: PasskeyAttestation): Promise<NewPasskey> {
     const challenge = await this.#challenges.use('registration', accountId, response.response.clientDataJSON)
     const verified = challenge === undefined ? undefined : await this.#verifyNew(response, challenge)
     if (verified === undefined) throw new ProblemError(problems.passkeyNotAccepted)
-    const { credential, credentialBackedUp } = verified
+    const { credential, credentialBackedUp: isSynced } = verified
+    const { id: credentialId, publicKey, counter, transports = [] } = credential
+    const { length } = Buffer.from(credentialId, 'base64url')
+    if (length < CREDENTIAL_ID_BYTES_MIN || length > CREDENTIAL_ID_BYTES_MAX) {
+      throw new ProblemError(problems.passkeyNotAccepted)
+    }
+    return { credentialId, publicKey, counter, transports, isSynced }
+  }
+
+  /** Adds one to an account, whose row is locked. @throws {ProblemError} `passkey-not-accepted` when it is in use, or there are enough. */
+  async register(tx: Transaction, accountId: string, name: string, made: NewPasskey, now: Date): Promise<Passkey> {
+    // Counted here and not only when one is offered: what is beyond would open the account and stand in no list.
+    const [known] = await tx.query(countPasskeys, [accountId])
+    if ((known?.count ?? 0) >= PASSKEYS_MAX) throw enough()
     const [row] = await tx.query(insertPasskey, [
       uuidv7(),
       accountId,
-      credential.id,
-      credential.publicKey,
-      credential.counter,
-      credential.transports ?? [],
+      made.credentialId,
+      made.publicKey,
+      made.counter,
+      made.transports,
       name,
-      credentialBackedUp,
+      made.isSynced,
       now,
     ])
     if (row === undefined) {
@@ -173,13 +196,13 @@ export class Passkeys {
     const { userHandle } = response.response
     const isOwners = userHandle === Buffer.from(parseUuid(row.accountId)).toString('base64url')
     if (userHandle === undefined ? accountId === null : !isOwners) return undefined
-    const counter = await this.#verifyKnown(row, response, challenge)
-    return counter === undefined ? undefined : { passkeyId: row.id, accountId: row.accountId, counter }
+    const signed = await this.#verifyKnown(row, response, challenge)
+    return signed === undefined ? undefined : { passkeyId: row.id, accountId: row.accountId, ...signed }
   }
 
   /** False when the passkey was removed, or used with this count, in the meantime. */
-  async use(tx: Transaction, { passkeyId, counter }: VerifiedPasskey, now: Date): Promise<boolean> {
-    return (await tx.query(usePasskey, [passkeyId, counter, now])).length === 1
+  async use(tx: Transaction, { passkeyId, counter, isSynced }: VerifiedPasskey, now: Date): Promise<boolean> {
+    return (await tx.query(usePasskey, [passkeyId, counter, now, isSynced])).length === 1
   }
 
   /** @throws {ProblemError} `not-found` */
@@ -216,7 +239,7 @@ export class Passkeys {
     row: PasskeyRow,
     response: PasskeyAssertion,
     expectedChallenge: string,
-  ): Promise<number | undefined> {
+  ): Promise<Pick<VerifiedPasskey, 'counter' | 'isSynced'> | undefined> {
     const { verifyAuthenticationResponse } = await webAuthn()
     try {
       const { verified, authenticationInfo } = await verifyAuthenticationResponse({
@@ -227,7 +250,8 @@ export class Passkeys {
         credential: { id: row.credentialId, publicKey: new Uint8Array(row.publicKey), counter: row.counter },
         requireUserVerification: true,
       })
-      return verified ? authenticationInfo.newCounter : undefined
+      const { newCounter: counter, credentialBackedUp: isSynced } = authenticationInfo
+      return verified ? { counter, isSynced } : undefined
     } catch (error) {
       this.#logger.info({ passkeyId: row.id, problem: String(error) }, 'A passkey was refused')
       return undefined
@@ -238,6 +262,11 @@ export class Passkeys {
 /** Loaded when the first passkey is used: it takes longer to load than all of auth. */
 async function webAuthn() {
   return await import('@simplewebauthn/server')
+}
+
+function enough(): ProblemError {
+  const detail = `An account has at most ${PASSKEYS_MAX} passkeys.`
+  return new ProblemError(problems.passkeyNotAccepted, { detail })
 }
 
 function transportsOf(transports: readonly string[]): AuthenticatorTransport[] {

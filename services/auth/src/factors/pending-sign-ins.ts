@@ -90,11 +90,12 @@ export class PendingSignIns {
   async pass(mfaToken: string, proof: FactorProof, client: Client, traceParent: string): Promise<OpenSession> {
     const accountId = await this.accountOf(mfaToken)
     const attempt = await this.#throttle.take('second-factor', accountId, client.network)
+    const checked = await this.#secondFactors.check('second-factor', accountId, proof)
     const outcome = await this.#database.transaction(async (tx) => {
       const now = this.#clock.now()
       const [account] = await tx.query(lockAccount, [accountId, sha256(mfaToken), now])
       if (account === undefined) throw ended()
-      const emissions = await this.#secondFactors.prove(tx, account, proof, 'second-factor', now)
+      const emissions = await this.#secondFactors.prove(tx, account, checked, now)
       // Nothing is used up by a wrong proof: the owner may type again.
       if (emissions === undefined) return { guessedOf: account }
       if ((await tx.query(usePending, [sha256(mfaToken)])).length === 0) throw ended()

@@ -65,13 +65,14 @@ export class Reauthentication {
     const attempt = await this.#take(account, proof, client)
     const isFirstFactor = 'password' in proof || 'mailedCode' in proof
     if (isFirstFactor && !(await this.#isRight(account, proof))) throw new ProblemError(problems.wrongCredentials)
+    const checked = isFirstFactor ? undefined : await this.#secondFactors.check('reauthentication', account.id, proof)
     await this.#database.transaction(async (tx) => {
       const now = this.#clock.now()
       const [locked] = await tx.query(lockUnchanged, [account.id, account.passwordHash])
       if (locked === undefined) throw new ProblemError(problems.wrongCredentials)
       const methods = await this.#secondFactors.methodsOf(tx, account.id)
       if (isFirstFactor && methods.length > 0) throw new ProblemError(problems.secondFactorRequired)
-      const emissions = isFirstFactor ? [] : await this.#secondFactors.prove(tx, locked, proof, 'reauthentication', now)
+      const emissions = checked === undefined ? [] : await this.#secondFactors.prove(tx, locked, checked, now)
       if (emissions === undefined) throw new ProblemError(problems.wrongCredentials)
       await this.#throttle.forgive(tx, attempt)
       const isMarked = await this.#changes.markProven(tx, caller, !isFirstFactor, now)

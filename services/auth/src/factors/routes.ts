@@ -82,8 +82,8 @@ export function factorHandlers(
     },
     offerPasskeyAsProof: async ({ identity, request }) =>
       offered(await factors.offerAssertion('reauthentication', identity.userId, client(request))),
-    offerPasskey: async ({ identity, traceParent }) =>
-      offered(await factors.offerPasskey(callerOf(identity, traceParent))),
+    offerPasskey: async ({ identity, request, traceParent }) =>
+      offered(await factors.offerPasskey(callerOf(identity, traceParent), client(request))),
     addPasskey: async ({ body, identity, traceParent }) => ({
       status: 201,
       body: await factors.addPasskey(callerOf(identity, traceParent), body),
@@ -111,8 +111,8 @@ export function factorHandlers(
       const cookies = 'cookies' in answer ? (answer.cookies ?? []) : []
       return { ...answer, cookies: [...cookies, providerSignIn.forgotten] }
     },
-    departToLink: async ({ identity, params, traceParent }) =>
-      departed(await providerSignIn.departToLink(params.provider, callerOf(identity, traceParent))),
+    departToLink: async ({ identity, params, request, traceParent }) =>
+      departed(await providerSignIn.departToLink(params.provider, callerOf(identity, traceParent), client(request))),
     returnToLink: async ({ body, identity, params, request, traceParent }) => {
       await providerSignIn.link(params.provider, body, request.headers.cookie, callerOf(identity, traceParent))
       return { ...done, cookies: [providerSignIn.forgotten] }

@@ -4,7 +4,7 @@ import { emission, recipientOf, type Emission } from '../account-events.ts'
 import type { Account } from '../accounts.ts'
 import type { Authenticators } from './authenticators.ts'
 import type { Passkeys } from './passkeys.ts'
-import type { FactorProof } from './proof.ts'
+import type { CheckedProof, FactorProof } from './proof.ts'
 import type { RecoveryCodes } from './recovery-codes.ts'
 
 /** What an account has beside its password. */
@@ -59,17 +59,28 @@ export class SecondFactors {
     ]
   }
 
+  /**
+   * Verifies a passkey's signature, and uses its challenge up whatever comes of it, which no transaction takes back. So it comes before the one
+   * that locks the account: a statement of its own would wait behind others of everybody's, and one of those for the account.
+   */
+  async check(
+    purpose: 'second-factor' | 'reauthentication',
+    accountId: string,
+    proof: FactorProof,
+  ): Promise<CheckedProof> {
+    return 'passkey' in proof ? { passkey: await this.#passkeys.verify(purpose, accountId, proof.passkey) } : proof
+  }
+
   /** Uses the proof up. Answers what is to be told of it, or `undefined` when it is wrong. */
   async prove(
     tx: Transaction,
     account: Account,
-    proof: FactorProof,
-    purpose: 'second-factor' | 'reauthentication',
+    proof: CheckedProof,
     now: Date,
   ): Promise<readonly Emission[] | undefined> {
     if ('passkey' in proof) {
-      const verified = await this.#passkeys.verify(purpose, account.id, proof.passkey)
-      return verified !== undefined && (await this.#passkeys.use(tx, verified, now)) ? [] : undefined
+      const { passkey } = proof
+      return passkey !== undefined && (await this.#passkeys.use(tx, passkey, now)) ? [] : undefined
     }
     if ('code' in proof) {
       return (await this.#authenticators.isRightCode(tx, account.id, proof.code, now)) ? [] : undefined

@@ -94,9 +94,10 @@ export class ProviderSignIn {
     return outcome
   }
 
-  /** @throws {ProblemError} `not-found`, `reauthentication-required`, `dependency-unavailable` */
-  async departToLink(provider: string, caller: Caller): Promise<Departure> {
-    await this.#changes.make(caller, async () => undefined)
+  /** @throws {ProblemError} `not-found`, `reauthentication-required`, `too-many-requests`, `dependency-unavailable` */
+  async departToLink(provider: string, caller: Caller, client: Client): Promise<Departure> {
+    await this.#throttle.take('challenge', caller.userId, client.network)
+    await this.#changes.require(caller)
     return await this.#begin(provider, caller.userId)
   }
 
