@@ -143,6 +143,12 @@ export const identityTaken = problem({
   status: 409,
   explanation: 'Sign in to that account and unlink it there first.',
 })
+export const identitiesFull = problem({
+  name: 'identities-full',
+  title: 'The account has as many linked providers as it may have',
+  status: 422,
+  explanation: 'At most 20 accounts at providers open one account. Unlink one of them first.',
+})
 export const wrongToken = problem({
   name: 'wrong-token',
   title: 'The link or code is not valid',

@@ -1,4 +1,4 @@
-import { authEvents, authRoutes, type ProviderAnswer } from '@saas/contracts'
+import { authEvents, authRoutes, NAME_CHARACTERS_MAX, type ProviderAnswer } from '@saas/contracts'
 import { Authenticator } from '@saas/devstack'
 import type { TestService } from '@saas/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -88,6 +88,45 @@ describe('signing in with a provider', () => {
     const headers = { cookie, ...(accepted === undefined ? {} : { 'accept-language': accepted }) }
     const arrived = await auth.call(authRoutes.returnFromProvider, { params: { provider: 'trusted' }, body, headers })
     expect((await auth.call(authRoutes.getProfile, { as: userOf(arrived.body).as })).body.language).toBe(language)
+  })
+
+  test.each([
+    ['too long', 'x'.repeat(101), 'x'.repeat(NAME_CHARACTERS_MAX)],
+    ['too long in the form it is kept in', '\ufb2c'.repeat(34), '\ufb2c'.repeat(34).normalize('NFC').slice(0, 100)],
+    ['too long in characters of two units', '🦦'.repeat(101), '🦦'.repeat(NAME_CHARACTERS_MAX)],
+    ['of a blank where it is cut', `${'x'.repeat(99)} Lovelace`, 'x'.repeat(99)],
+  ])('cuts a name that is %s, and the account can be used', async (_, name, kept) => {
+    const email = someone()
+    const answer = await arrive(await travelled({ ...person(email), name }))
+    expect(answer).toMatchObject({ status: 200, body: { user: { name: kept } } })
+    const profile = await auth.call(authRoutes.getProfile, { as: userOf(answer.body).as })
+    expect([profile.status, profile.body.name]).toEqual([200, kept])
+    const [told] = await eventsTo(auth, authEvents.userChanged, email)
+    expect(Array.from(told?.data.name ?? '').length).toBeLessThanOrEqual(NAME_CHARACTERS_MAX)
+  })
+
+  test.each(['\u0000', ' \u200b ', 'Ada \u202egnp.exe', '\u200b'.repeat(100) + 'Ada'])(
+    'calls who has a name there that nobody could have here by their address: %j',
+    async (name) => {
+      const email = someone()
+      const answer = await arrive(await travelled({ ...person(email), name }))
+      expect(answer.body.user.name).toBe(email.split('@')[0])
+    },
+  )
+
+  test('takes an id of at most 255 characters, as none is longer', async () => {
+    const user = person(someone())
+    expect((await arrive(await travelled({ ...user, sub: 'x'.repeat(255) }))).status).toBe(200)
+    const answer = await arrive(await travelled({ ...user, sub: 'x'.repeat(256) }))
+    expect(answer.body.type).toBe('/problems/provider-refused')
+  })
+
+  test('of two first times at once both open the one account', async () => {
+    const user = person(someone())
+    const arrivals = [await travelled(user), await travelled(user), await travelled(user)]
+    const answers = await Promise.all(arrivals.map(async (arrival) => await arrive(arrival)))
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200])
+    expect(new Set(answers.map(({ body }) => userOf(body).userId)).size).toBe(1)
   })
 
   test.each(['"Ada L" <ada@example.com>', 'ada', `${'a'.repeat(65)}@example.com`, 'ada@example.com, eve@example.com'])(
@@ -268,6 +307,18 @@ describe('linking a provider', () => {
     expect((await decision(auth, 'GET', '/profile', opened.accessToken)).status).toBe(401)
     expect((await arrive(await travelled(user, 'plain'), 'plain')).body.type).toBe('/problems/identity-not-linked')
     await signIn(auth, email)
+  })
+
+  test('an account has no more of them than it shows, whichever way they come to it', async () => {
+    const email = someone()
+    const { as } = await newUser(auth, email)
+    for (let n = 0; n < 20; n += 1) expect((await linked(as, person(someone()), 'plain')).status).toBe(204)
+    expect((await linked(as, person(someone()), 'plain')).body.type).toBe('/problems/identities-full')
+    expect((await arrive(await travelled(person(email)))).body.type).toBe('/problems/identities-full')
+    const { identities } = (await auth.call(authRoutes.listFactors, { as })).body
+    expect(identities).toHaveLength(20)
+    await auth.call(authRoutes.unlinkIdentity, { as, params: { id: identities[0].id } })
+    expect((await linked(as, person(someone()), 'plain')).status).toBe(204)
   })
 
   test('what one account began another does not finish', async () => {

@@ -42,8 +42,10 @@ export const oidcRoutes = {
       problems.wrongToken,
       problems.providerRefused,
       problems.identityNotLinked,
+      problems.identitiesFull,
       problems.accountDisabled,
       problems.forbidden,
+      problems.dependencyUnavailable,
     ],
   }),
   departToLink: route({
@@ -71,8 +73,10 @@ export const oidcRoutes = {
       problems.wrongToken,
       problems.providerRefused,
       problems.identityTaken,
+      problems.identitiesFull,
       problems.reauthenticationRequired,
       problems.forbidden,
+      problems.dependencyUnavailable,
     ],
   }),
   unlinkIdentity: route({

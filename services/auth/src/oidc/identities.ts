@@ -1,10 +1,11 @@
-import { NAME_CHARACTERS_MAX, type Language, type LinkedIdentity } from '@saas/contracts'
+import { NAME_CHARACTERS_MAX, ProblemError, problems, type Language, type LinkedIdentity } from '@saas/contracts'
 import { sql, type Database, type Transaction } from '@saas/state'
 import { v7 as uuidv7 } from 'uuid'
 import { accountColumns, emailKeyOf, nameOf, usableName, type Account } from '../accounts.ts'
 import { NO_PASSWORD } from '../hashing.ts'
 import type { ProvidedIdentity } from './provider-client.ts'
 
+/** Of one account, whatever their providers. */
 const IDENTITIES_MAX = 20
 
 interface IdentityRow {
@@ -21,6 +22,11 @@ const selectIdentities = sql<IdentityRow>(
    where account_id = $1
    order by created_at, id
    limit ${IDENTITIES_MAX}`,
+)
+
+const countIdentities = sql<{ count: number }>(
+  'auth.count_identities',
+  'select count(*) as count from linked_identity where account_id = $1',
 )
 
 const lockOwner = sql<Account>(
@@ -104,17 +110,21 @@ export class Identities {
     return account
   }
 
-  /** False when it is linked already. */
+  /** Lets it open the account, whose row is locked. @throws {ProblemError} `identity-taken` when it is linked already, `identities-full` */
   async link(
     tx: Transaction,
     accountId: string,
     provider: string,
     identity: ProvidedIdentity,
     now: Date,
-  ): Promise<boolean> {
+  ): Promise<void> {
+    // What is beyond would open the account and stand in no list.
+    const [known] = await tx.query(countIdentities, [accountId])
+    if ((known?.count ?? 0) >= IDENTITIES_MAX) throw new ProblemError(problems.identitiesFull)
     const { issuer, subject, email } = identity
     const values = [uuidv7(), accountId, issuer, subject, provider, email, now]
-    return (await tx.query(insertIdentity, values)).length === 1
+    const linked = await tx.query(insertIdentity, values)
+    if (linked.length === 0) throw new ProblemError(problems.identityTaken)
   }
 
   /** Answers the provider, `undefined` when there is none. */

@@ -3,8 +3,11 @@ import { Email, ProblemError, problems, type Language, type ProviderAnswer } fro
 import { valueChecker, type Logger } from '@saas/http'
 import type { Configuration } from 'openid-client'
 import { languageOfTag } from '../wanted-language.ts'
+import { boundedFetch, isProviderDown } from './bounded-fetch.ts'
 
 const TIMEOUT_SECONDS = 5
+/** OpenID Connect Core 2: at most 255 characters. */
+const SUBJECT = /^[^\p{Control}\p{Surrogate}]{1,255}$/u
 const wrongInAddress = valueChecker(Email)
 
 /** What one sign-in at a provider is held together by. */
@@ -26,7 +29,7 @@ export interface ProvidedIdentity {
   readonly language: Language | undefined
 }
 
-/** Speaks OpenID Connect with one provider: discovery, code flow with PKCE, state and nonce. */
+/** Speaks OpenID Connect with one provider: discovery, code flow with PKCE, state and nonce. What it answers is bounded. */
 export class ProviderClient {
   readonly provider: OidcProvider
   readonly #redirectUri: string
@@ -73,6 +76,7 @@ export class ProviderClient {
       })
       const claims = tokens.claims()
       if (claims === undefined) throw new Error('There is no ID token')
+      if (!SUBJECT.test(claims.sub)) throw new Error('The subject is none that can be kept')
       // Some providers say more than who it is only when asked for it (OpenID Connect Core 5.4).
       const hasMore = claims['email'] === undefined && configuration.serverMetadata().userinfo_endpoint !== undefined
       const { email, email_verified, locale, name } = hasMore
@@ -88,19 +92,19 @@ export class ProviderClient {
       }
     } catch (error) {
       this.#logger.warn({ provider: this.provider.id, problem: String(error) }, 'A provider’s answer was refused')
-      throw new ProblemError(problems.providerRefused, { cause: error })
+      throw isProviderDown(error) ? unavailable(error) : new ProblemError(problems.providerRefused, { cause: error })
     }
   }
 
   /** Asked for once; a failure is not kept. */
   async #discovered(): Promise<Configuration> {
-    this.#configuration ??= this.#discover()
+    const discovered = (this.#configuration ??= this.#discover())
     try {
-      return await this.#configuration
+      return await discovered
     } catch (error) {
-      this.#configuration = undefined
+      if (this.#configuration === discovered) this.#configuration = undefined
       this.#logger.warn({ provider: this.provider.id, problem: String(error) }, 'A provider cannot be reached')
-      throw new ProblemError(problems.dependencyUnavailable, { headers: { 'retry-after': '5' }, cause: error })
+      throw unavailable(error)
     }
   }
 
@@ -108,10 +112,19 @@ export class ProviderClient {
     const client = await import('openid-client')
     const { issuer, clientId, clientSecret } = this.provider
     const isPlain = issuer.startsWith('http:')
-    return await client.discovery(new URL(issuer), clientId, clientSecret, undefined, {
+    const configuration = await client.discovery(new URL(issuer), clientId, clientSecret, undefined, {
       timeout: TIMEOUT_SECONDS,
+      [client.customFetch]: boundedFetch,
       // oxlint-disable-next-line typescript/no-deprecated -- only for a provider on this machine, which the configuration enforces
       ...(isPlain ? { execute: [client.allowInsecureRequests] } : {}),
     })
+    // Browsers go there, and run what a `javascript:` URL says.
+    const { protocol } = new URL(configuration.serverMetadata().authorization_endpoint ?? '')
+    if (protocol !== 'https:' && !(isPlain && protocol === 'http:')) throw new Error('Nobody can sign in there')
+    return configuration
   }
+}
+
+function unavailable(cause: unknown): ProblemError {
+  return new ProblemError(problems.dependencyUnavailable, { headers: { 'retry-after': '5' }, cause })
 }

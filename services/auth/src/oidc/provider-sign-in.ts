@@ -75,7 +75,7 @@ export class ProviderSignIn {
     return await this.#begin(provider, null)
   }
 
-  /** @throws {ProblemError} `wrong-token`, `provider-refused`, `identity-not-linked`, `account-disabled` */
+  /** @throws {ProblemError} `wrong-token`, `provider-refused`, `identity-not-linked`, `identities-full`, `account-disabled`, `dependency-unavailable` */
   async arrive(
     provider: string,
     answer: ProviderAnswer,
@@ -101,15 +101,15 @@ export class ProviderSignIn {
     return await this.#begin(provider, caller.userId)
   }
 
-  /** @throws {ProblemError} `wrong-token`, `provider-refused`, `identity-taken`, `reauthentication-required` */
+  /** @throws {ProblemError} `wrong-token`, `provider-refused`, `identity-taken`, `identities-full`, `reauthentication-required`, `dependency-unavailable` */
   async link(provider: string, answer: ProviderAnswer, cookies: string | undefined, caller: Caller): Promise<void> {
     const identity = await this.#identityIn(provider, answer, cookies, caller.userId)
     await this.#changes.make(caller, async (change) => {
       const { tx, account, now } = change
       const owner = await this.#identities.ownerOf(tx, identity, now)
       if (owner?.id === account.id) return
-      const isLinked = owner === undefined && (await this.#identities.link(tx, account.id, provider, identity, now))
-      if (!isLinked) throw new ProblemError(problems.identityTaken)
+      if (owner !== undefined) throw new ProblemError(problems.identityTaken)
+      await this.#identities.link(tx, account.id, provider, identity, now)
       await this.#changes.tell(change, { factor: 'identity', change: 'added', label: this.#nameOf(provider) })
     })
   }
@@ -144,12 +144,17 @@ export class ProviderSignIn {
     if (!isTrusted || email === null) throw new ProblemError(problems.identityNotLinked)
     const now = this.#clock.now()
     const present = await this.#identities.byEmail(tx, email)
-    const found = present ?? (await this.#identities.newAccount(tx, { email, name, language }, now))
+    const found =
+      present ??
+      (await this.#identities.newAccount(tx, { email, name, language }, now)) ??
+      (await this.#identities.byEmail(tx, email))
+    // Of two first sign-ins at once the other has linked it by now, as its lock is free.
+    const linked = await this.#identities.ownerOf(tx, identity, now)
+    if (linked !== undefined) return linked
     if (found === undefined || found.roles.join() !== 'customer') throw new ProblemError(problems.identityNotLinked)
     if (found.disabledAt !== null) throw new ProblemError(problems.accountDisabled)
     const account = found.verifiedAt === null ? await this.#prove(tx, found, now) : found
-    const isLinked = await this.#identities.link(tx, account.id, provider, identity, now)
-    if (!isLinked) throw new ProblemError(problems.identityTaken)
+    await this.#identities.link(tx, account.id, provider, identity, now)
     const change = { factor: 'identity', change: 'added', label: this.#nameOf(provider) } as const
     const { id: accountId } = account
     await this.#audit.record(tx, { action: 'factor-added', accountId, byId: accountId, client, detail: change })

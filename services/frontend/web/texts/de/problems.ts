@@ -22,6 +22,7 @@ export const problems: typeof english = {
     'provider-refused': 'Der Anbieter hat dich nicht angemeldet',
     'identity-not-linked': 'Dieses Konto beim Anbieter ist noch nicht verknüpft',
     'identity-taken': 'Dieses Konto beim Anbieter ist mit einem anderen Konto verknüpft',
+    'identities-full': 'Mit dem Konto sind so viele Anbieter verknüpft, wie es sein dürfen',
     'reauthentication-required': 'Weise noch einmal nach, wer du bist',
     'wrong-token': 'Der Link oder Code gilt nicht mehr',
     'address-taken': 'Die Adresse gehört zu einem anderen Konto',
