@@ -3,10 +3,12 @@ import { event } from './event.ts'
 import type { ServiceName } from './route.ts'
 import { Id } from './shapes.ts'
 
-/** Items of one part: as many as fit a message whatever they say. */
 export const EXPORT_PART_ITEMS_MAX = 100
-/** Older things than these are not in an export. */
+/** Of one part's items as JSON, but for one item that has more: a row of the outbox takes 512 KiB, in which the same may have twice the size. */
+const EXPORT_PART_BYTES_MAX = 128 * 1024
+/** Of each service's things older ones than these are not in an export. */
 export const EXPORT_ITEMS_MAX = 10_000
+const EXPORT_BYTES_MAX = 16 * 1024 ** 2
 
 /** Each service that keeps something about a person answers `msg.auth.export.requested` with all of it, in parts. */
 function exportPartMade<const P extends Exclude<ServiceName, 'auth' | 'frontend'>>(publisher: P) {
@@ -36,10 +38,32 @@ export const exportEvents = {
   notificationsExportPartMade: exportPartMade('notifications'),
 }
 
-/** The items in parts that fit a message: one part at least, so that "nothing" is an answer too. */
-export function exportParts<T>(items: readonly T[]): readonly (readonly T[])[] {
-  const count = Math.max(1, Math.ceil(items.length / EXPORT_PART_ITEMS_MAX))
-  return Array.from({ length: count }, (_, part) =>
-    items.slice(part * EXPORT_PART_ITEMS_MAX, (part + 1) * EXPORT_PART_ITEMS_MAX),
-  )
+const utf8 = new TextEncoder()
+
+/** The items of an export in parts that each fit a message: one part at least, so that "nothing" is an answer too. */
+export class ExportParts<T> {
+  readonly parts: T[][] = [[]]
+  #items = 0
+  #bytes = 0
+  #bytesOfPart = 0
+
+  /** Says whether it was taken: an export has only so much. */
+  add(item: T): boolean {
+    const bytes = utf8.encode(JSON.stringify(item)).length
+    if (this.#items >= EXPORT_ITEMS_MAX || this.#bytes + bytes > EXPORT_BYTES_MAX) return false
+    let part = this.parts.at(-1) ?? []
+    if (
+      part.length >= EXPORT_PART_ITEMS_MAX ||
+      (part.length > 0 && this.#bytesOfPart + bytes > EXPORT_PART_BYTES_MAX)
+    ) {
+      part = []
+      this.parts.push(part)
+      this.#bytesOfPart = 0
+    }
+    part.push(item)
+    this.#items += 1
+    this.#bytes += bytes
+    this.#bytesOfPart += bytes
+    return true
+  }
 }

@@ -1,5 +1,5 @@
 import { newId } from '@saas/config'
-import { EXPORT_ITEMS_MAX, exportEvents, exportParts, type authEvents } from '@saas/contracts'
+import { EXPORT_ITEMS_MAX, exportEvents, ExportParts, type authEvents } from '@saas/contracts'
 import { sql, type MessageOf, type Transaction } from '@saas/state'
 
 interface MailRow {
@@ -35,7 +35,7 @@ export async function exportMails(tx: Transaction, messages: readonly ExportRequ
   for (const { data, traceParent } of messages) {
     const { exportId, userId } = data
     const mails = await tx.query(selectMails, [userId])
-    const parts = exportParts(mails)
+    const { parts } = partsOf(mails)
     const made = parts.map((items, index) => ({
       id: newId(),
       version: index + 1,
@@ -44,4 +44,10 @@ export async function exportMails(tx: Transaction, messages: readonly ExportRequ
     const { aggregate, subject } = exportEvents.notificationsExportPartMade
     await tx.query(insertParts, [JSON.stringify(made), aggregate, exportId, subject, traceParent ?? null])
   }
+}
+
+function partsOf(mails: readonly MailRow[]): ExportParts<MailRow> {
+  const made = new ExportParts<MailRow>()
+  for (const mail of mails) if (!made.add(mail)) return made
+  return made
 }

@@ -1,7 +1,10 @@
 import { newId } from '@saas/config'
-import { EXPORT_ITEMS_MAX, exportEvents, exportParts, type DataOf, type authEvents } from '@saas/contracts'
+import { exportEvents, ExportParts, type DataOf, type Order, type authEvents } from '@saas/contracts'
 import { forgetDeadLetters, sql, type Transaction } from '@saas/state'
 import { orderColumns, toOrder, type OrderRow } from './order-row.ts'
+
+const PAGE_ORDERS = 200
+const AFTER_ALL = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
 // What was bought stays for the books, under an id that nobody has: no two of a person's orders can be told to be theirs
 // by it any more than by looking, and no name or address was ever here.
@@ -23,8 +26,9 @@ const selectOrders = sql<OrderRow>(
   `select ${orderColumns}
    from orders
    where user_id = $1
+     and order_id < $2
    order by order_id desc
-   limit ${EXPORT_ITEMS_MAX}`,
+   limit ${PAGE_ORDERS}`,
 )
 
 const insertParts = sql(
@@ -40,14 +44,13 @@ export async function forgetCustomer(tx: Transaction, userId: string): Promise<v
   await forgetDeadLetters(tx, [userId])
 }
 
-/** Answers with all orders of somebody, the newest first. */
+/** Answers with the orders of somebody, the newest first, read page by page: an order may have 100 lines. */
 export async function exportOrders(
   tx: Transaction,
   { exportId, userId }: DataOf<typeof authEvents.exportRequested>,
   traceParent: string | undefined,
 ): Promise<void> {
-  const rows = await tx.query(selectOrders, [userId])
-  const parts = exportParts(rows.map((row) => toOrder(row).order))
+  const { parts } = await partsOf(tx, userId)
   const made = parts.map((items, index) => ({
     id: newId(),
     version: index + 1,
@@ -55,4 +58,15 @@ export async function exportOrders(
   }))
   const { aggregate, subject } = exportEvents.ordersExportPartMade
   await tx.query(insertParts, [JSON.stringify(made), aggregate, exportId, subject, traceParent ?? null])
+}
+
+async function partsOf(tx: Transaction, userId: string): Promise<ExportParts<Order>> {
+  const made = new ExportParts<Order>()
+  for (let [before, size] = [AFTER_ALL, PAGE_ORDERS]; size === PAGE_ORDERS;) {
+    const rows = await tx.query(selectOrders, [userId, before])
+    for (const row of rows) if (!made.add(toOrder(row).order)) return made
+    before = rows.at(-1)?.order_id ?? before
+    size = rows.length
+  }
+  return made
 }

@@ -1,4 +1,12 @@
-import { authEvents, EXPORT_PART_ITEMS_MAX, exportEvents, ordersRoutes, type DataOf, type Order } from '@saas/contracts'
+import {
+  authEvents,
+  EXPORT_PART_ITEMS_MAX,
+  exportEvents,
+  LINES_MAX,
+  ordersRoutes,
+  type DataOf,
+  type Order,
+} from '@saas/contracts'
 import { eventually } from '@saas/testing'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -86,4 +94,32 @@ test('who never ordered gets an answer too, and many orders come in parts that f
     [1, 2, EXPORT_PART_ITEMS_MAX],
     [2, 2, 1],
   ])
+})
+
+test('orders of a hundred lines come in parts that fit a message too', async () => {
+  const userId = uuidv7()
+  const [count, lines] = [110, LINES_MAX]
+  await orders.query(
+    `with placed as (
+       insert into orders (order_id, user_id, status, version, total_amount, currency, created_at, deadline_at)
+       select uuidv7(), $1, 'pending', 1, 1, 'EUR', now(), now() from generate_series(1, $2::int)
+       returning order_id
+     )
+     insert into order_line (order_id, position, product_id, sku, name, quantity, unit_amount, price_version)
+     select order_id, line, uuidv7(), 'TEA-' || line, repeat('茶', 200), 1, 1, 1
+     from placed, generate_series(0, $3::int - 1) as line`,
+    [userId, count, lines],
+  )
+  const parts = await exported(userId)
+  expect(parts).toHaveLength(parts[0]?.parts ?? 0)
+  const items = parts.flatMap((part) => part.items as Order[])
+  expect(items).toHaveLength(count)
+  expect(items.map(({ id }) => id)).toEqual(
+    items
+      .map(({ id }) => id)
+      .toSorted()
+      .toReversed(),
+  )
+  expect(items.at(-1)?.lines).toHaveLength(lines)
+  expect(await orders.query('select 1 from dead_letter')).toEqual([])
 })
