@@ -7,6 +7,7 @@ export { INTERNAL_TOKEN_HEADER, signInternalToken, verifyInternalToken } from '.
 export { listen, type RunningApp, type RunningService } from './listen.ts'
 export { createLogger, type Logger } from './logger.ts'
 export { operatorHandlers, type OperatorState } from './operator-handlers.ts'
+export { Outage } from './outage.ts'
 export { PreparedAnswer } from './prepared-answer.ts'
 export { Repeating } from './repeating.ts'
 export { registerRoute, registerRoutes } from './register-routes.ts'

@@ -1,5 +1,6 @@
 import type { Clock } from '@saas/config'
 import type { Logger } from './logger.ts'
+import { Outage } from './outage.ts'
 
 const RETRY_MS = 1_000
 
@@ -16,13 +17,15 @@ export interface RepeatingOptions {
 export class Repeating implements AsyncDisposable {
   readonly #options: RepeatingOptions
   readonly #closed = new AbortController()
+  readonly #outage: Outage
   #wake: AbortController | undefined
   #nudged = false
-  #isFailing = false
   #running: Promise<void> | undefined
 
   constructor(options: RepeatingOptions) {
     this.#options = options
+    const words = { begun: 'A repeated job failed and will be tried again', over: 'A repeated job works again' }
+    this.#outage = new Outage(options.logger, words, { job: options.name })
   }
 
   start(): void {
@@ -50,14 +53,11 @@ export class Repeating implements AsyncDisposable {
   }
 
   async #runOnce(): Promise<void> {
-    const { name, logger, run } = this.#options
     try {
-      await run()
-      if (this.#isFailing) logger.info({ job: name }, 'A repeated job works again')
-      this.#isFailing = false
+      await this.#options.run()
+      this.#outage.worked()
     } catch (error) {
-      if (!this.#isFailing) logger.warn({ job: name, err: error }, 'A repeated job failed and will be tried again')
-      this.#isFailing = true
+      this.#outage.failed(error)
     }
   }
 
@@ -65,7 +65,7 @@ export class Repeating implements AsyncDisposable {
     this.#wake = new AbortController()
     // A nudge ends the pause by aborting it.
     const { clock, everyMs } = this.#options
-    const pauseMs = this.#isFailing ? Math.min(everyMs, RETRY_MS) : everyMs
+    const pauseMs = this.#outage.isOn ? Math.min(everyMs, RETRY_MS) : everyMs
     await clock.sleep(pauseMs, this.#wake.signal).catch(() => undefined)
     this.#wake = undefined
   }

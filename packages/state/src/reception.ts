@@ -53,8 +53,10 @@ export class Reception implements AsyncDisposable {
     while (!this.#closed.signal.aborted) {
       this.#session = new AbortController()
       try {
-        await this.#receive(this.#session)
-        isFailing = false
+        await this.#receive(this.#session, () => {
+          if (isFailing) logger.info({ durable }, 'The consumer gets messages again')
+          isFailing = false
+        })
       } catch (error) {
         if (!isFailing) logger.warn({ err: error, durable }, 'The consumer gets no messages')
         isFailing = true
@@ -63,9 +65,9 @@ export class Reception implements AsyncDisposable {
     }
   }
 
-  /** One session; ends with `session`, or when its consumer is gone. */
-  async #receive(session: AbortController): Promise<void> {
-    const { broker, stream, logger, durable, subjects, receive } = this.#options
+  /** One session; ends with `session`, or when its consumer is gone. `onBegun` is called when messages come. */
+  async #receive(session: AbortController, onBegun: () => void): Promise<void> {
+    const { broker, stream, durable, subjects, receive } = this.#options
     await stream.ensure()
     await ensureDurable(await stream.api(), durable, subjects)
     const consumer = await jetstream(await broker.usable()).consumers.get(STREAM, durable)
@@ -78,8 +80,8 @@ export class Reception implements AsyncDisposable {
     const ended = new Promise<void>((resolve) => session.signal.addEventListener('abort', () => resolve()))
     try {
       if (session.signal.aborted || this.#closed.signal.aborted) return
-      logger.debug({ durable }, 'The consumer gets messages')
       const { created } = await consumer.info(true)
+      onBegun()
       await Promise.race([ended, consumerIsGone(messages), this.#isLost(created, session.signal)])
     } finally {
       session.abort()

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Clock } from '@saas/config'
 import type { MailSecret } from '@saas/contracts'
-import { signUnsubscribe, type Logger } from '@saas/http'
+import { Outage, signUnsubscribe, type Logger } from '@saas/http'
 import { addressDelayMs, retryDelayMs } from './backoff.ts'
 import { isOptional, type Recipient } from './content.ts'
 import type { ClaimedMail, Mails } from './mails.ts'
@@ -61,6 +61,8 @@ export class Courier implements AsyncDisposable {
   readonly #leaseMs: number
   readonly #places: Places
   readonly #composer: Composer
+  readonly #claiming: Outage
+  readonly #recording: Outage
   readonly #stopping = new AbortController()
   readonly #abandoned = new AbortController()
   /** What was claimed and not concluded, and how much of it has not been tried yet. */
@@ -76,6 +78,14 @@ export class Courier implements AsyncDisposable {
     this.#leaseMs = options.sendTimeoutMs + CLOCK_ERROR_MS_MAX + LEASE_RESERVE_MS
     this.#composer = new Composer(options.sender)
     this.#places = new Places(() => options.smtp.capacity())
+    this.#claiming = new Outage(options.logger, {
+      begun: 'Mails could not be claimed',
+      over: 'Mails are claimed again',
+    })
+    this.#recording = new Outage(options.logger, {
+      begun: 'What became of mails could not be recorded yet',
+      over: 'What becomes of mails is recorded again',
+    })
   }
 
   start(): void {
@@ -100,11 +110,12 @@ export class Courier implements AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    const { clock, logger } = this.#options
+    const { clock } = this.#options
     const { signal } = this.#stopping
     while (!signal.aborted) {
       try {
         await this.#sendDue()
+        this.#claiming.worked()
         // Nudges come with every mail; the sleep that the last of them cut short serves on.
         this.#polled ??= clock
           .sleep(POLL_MS, signal)
@@ -112,7 +123,7 @@ export class Courier implements AsyncDisposable {
           .finally(() => (this.#polled = undefined))
         await Promise.race([this.#nudged.promise, this.#polled])
       } catch (error) {
-        logger.warn({ err: error }, 'Mails could not be claimed')
+        this.#claiming.failed(error)
         // After an outage whoever holds a mail that was accepted records it first; only then others look for work.
         await wait(FAILURE_PAUSE_MS, undefined, { signal }).catch(() => undefined)
       }
@@ -282,12 +293,14 @@ export class Courier implements AsyncDisposable {
 
   /** What became of a mail is written however long it takes: forgetting it would send the mail again. */
   async #record(write: () => Promise<void>): Promise<void> {
-    for (let failures = 0; ; failures += 1) {
+    for (;;) {
       try {
-        return await write()
+        await write()
+        this.#recording.worked()
+        return
       } catch (error) {
         if (this.#abandoned.signal.aborted) throw error
-        if (failures === 0) this.#options.logger.warn({ err: error }, 'What became of a mail could not be recorded yet')
+        this.#recording.failed(error)
         await wait(RECORD_RETRY_MS)
       }
     }

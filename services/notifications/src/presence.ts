@@ -1,6 +1,6 @@
 import { newId } from '@saas/config'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { Logger } from '@saas/http'
+import { Outage, type Logger } from '@saas/http'
 import { sql, type Database } from '@saas/state'
 
 const BEAT_MS = 2_000
@@ -60,12 +60,17 @@ export class Presence implements AsyncDisposable {
   readonly #silentBeatsMax: number
   readonly #others = new Map<string, { readonly beats: string; readonly silentBeats: number }>()
   readonly #stopping = new AbortController()
+  readonly #outage: Outage
   #beatenAtMs = Number.NEGATIVE_INFINITY
   #running: Promise<void> | undefined
 
   constructor(options: PresenceOptions) {
     const { sendTimeoutMs, beatMs = BEAT_MS, silenceMs } = options
     this.#options = options
+    this.#outage = new Outage(options.logger, {
+      begun: 'A courier could not say that it lives',
+      over: 'A courier says again that it lives',
+    })
     this.#beatMs = beatMs
     // Whoever was heard last so long ago has ended its last attempt.
     const silence = silenceMs ?? Math.max(FRESH_MS + sendTimeoutMs + RESERVE_MS, SILENCE_MS_MIN)
@@ -92,8 +97,9 @@ export class Presence implements AsyncDisposable {
   async #run(onWork: () => void): Promise<void> {
     const { signal } = this.#stopping
     while (!signal.aborted) {
-      await this.#beat(onWork).catch((error: unknown) =>
-        this.#options.logger.warn({ err: error }, 'A courier could not say that it lives'),
+      await this.#beat(onWork).then(
+        () => this.#outage.worked(),
+        (error: unknown) => this.#outage.failed(error),
       )
       await wait(this.#beatMs, undefined, { signal }).catch(() => undefined)
     }

@@ -2,7 +2,7 @@ import { schedule, type ScheduledTask } from 'node-cron'
 import { v7 as uuidv7 } from 'uuid'
 import type { Clock } from '@saas/config'
 import type { CatchUp, ScheduledKind } from '@saas/contracts'
-import type { Logger } from '@saas/http'
+import { Outage, type Logger } from '@saas/http'
 import { sql, type Database, type Transaction } from '@saas/state'
 import { GIVE_UP_AFTER_MS } from './backoff.ts'
 import { configureSchedules } from './built-in.ts'
@@ -134,6 +134,8 @@ export class Scheduler implements AsyncDisposable {
   #ticking: Promise<void> = Promise.resolve()
   #isStopped = false
   #isConfigured = false
+  /** Schedules in zones that could not be fired when they were tried last. */
+  readonly #failing = new Set<string>()
 
   constructor(options: SchedulerOptions) {
     this.#options = options
@@ -141,11 +143,15 @@ export class Scheduler implements AsyncDisposable {
 
   /** The timer says only that a second passed. It never computes an occurrence: it skips those in gaps of local time. */
   start(): void {
-    const { logger } = this.#options
+    const outage = new Outage(this.#options.logger, {
+      begun: 'Schedules could not be looked at',
+      over: 'Schedules are looked at again',
+    })
     const silent = { info: () => undefined, debug: () => undefined, warn: () => undefined, error: () => undefined }
     const tick = async (): Promise<void> => {
-      this.#ticking = this.tick().catch((error: unknown) =>
-        logger.warn({ err: error }, 'Schedules could not be looked at'),
+      this.#ticking = this.tick().then(
+        () => outage.worked(),
+        (error: unknown) => outage.failed(error),
       )
       await this.#ticking
     }
@@ -211,13 +217,18 @@ export class Scheduler implements AsyncDisposable {
         if (due === undefined) return false
         const fired = await fire(tx, due, now)
         const { schedule_id: scheduleId, zone } = due
+        this.#failing.delete(scheduleId + zone)
         logger.info({ scheduleId, zone, dueAt: due.next_at, fired }, 'Schedule fired')
         return true
       })
     } catch (error) {
       if (due === undefined) throw error
       const { schedule_id: scheduleId, zone } = due
-      logger.error({ err: error, scheduleId, zone }, 'A schedule could not be fired')
+      // It is tried each second, until somebody has mended or cancelled it.
+      if (!this.#failing.has(scheduleId + zone)) {
+        logger.error({ err: error, scheduleId, zone }, 'A schedule could not be fired; it is tried again')
+      }
+      this.#failing.add(scheduleId + zone)
       failed.push(scheduleId + zone)
       return true
     }

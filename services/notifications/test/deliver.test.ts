@@ -219,7 +219,7 @@ describe.concurrent('every promised mail, once', () => {
     )
     release.resolve('accept')
     await eventually(() =>
-      shop.notifications.log.lines.some(({ message }) => message === 'What became of a mail could not be recorded yet'),
+      shop.notifications.log.lines.some(({ message }) => message === 'What became of mails could not be recorded yet'),
     )
     await database.query(`alter database "${database.name}" connection limit -1`)
     await eventually(async () => (await shop.rows())[0]?.status === 'sent')

@@ -1,6 +1,6 @@
 import type { Clock } from '@saas/config'
 import type { OrderStatus } from '@saas/contracts'
-import type { Logger, ServerSentEvent } from '@saas/http'
+import { Outage, type Logger, type ServerSentEvent } from '@saas/http'
 import { withState, type OrderState, type VersionedOrder } from './order-row.ts'
 
 /** Requests that wait for a decision and event streams that are open, together, in one replica. */
@@ -41,6 +41,7 @@ export interface DecisionWatchContext {
  */
 export class DecisionWatch {
   readonly #context: DecisionWatchContext
+  readonly #outage: Outage
   readonly #watchers = new Map<string, Set<Watcher>>()
   readonly #streams = new Map<AbortController, Reader>()
   readonly #countsByUser = new Map<string, number>()
@@ -49,6 +50,10 @@ export class DecisionWatch {
 
   constructor(context: DecisionWatchContext) {
     this.#context = context
+    this.#outage = new Outage(context.logger, {
+      begun: 'the states of orders could not be read',
+      over: 'the states of orders are read again',
+    })
   }
 
   /** Whether anybody waits or has a stream open: whoever comes later reads the rows first. */
@@ -151,9 +156,11 @@ export class DecisionWatch {
   /** The order is placed whatever happens here: a read that fails is one that says nothing new. */
   async #read(userId: string, orderId: string): Promise<OrderState | undefined> {
     try {
-      return await this.#context.readState(userId, orderId)
+      const state = await this.#context.readState(userId, orderId)
+      this.#outage.worked()
+      return state
     } catch (error) {
-      this.#context.logger.warn({ err: error, orderId }, 'the state of an order could not be read')
+      this.#outage.failed(error)
       return undefined
     }
   }

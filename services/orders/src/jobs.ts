@@ -1,5 +1,5 @@
 import type { Clock } from '@saas/config'
-import type { Logger } from '@saas/http'
+import { Outage, type Logger } from '@saas/http'
 import type { Bus, Database } from '@saas/state'
 import type { DecisionWatch } from './decision-watch.ts'
 import { expire } from './decisions.ts'
@@ -18,20 +18,26 @@ export interface ExpiryContext {
 export class ExpiryJob implements AsyncDisposable {
   readonly #context: ExpiryContext
   readonly #stopped = new AbortController()
+  readonly #outage: Outage
   readonly #running: Promise<void>
 
   constructor(context: ExpiryContext) {
     this.#context = context
+    this.#outage = new Outage(context.logger, {
+      begun: 'orders past their deadline could not be rejected',
+      over: 'orders past their deadline are rejected again',
+    })
     this.#running = this.#run()
   }
 
   async #run(): Promise<void> {
-    const { clock, logger } = this.#context
+    const { clock } = this.#context
     while (!this.#stopped.signal.aborted) {
       try {
         await this.#expireAll()
+        this.#outage.worked()
       } catch (error) {
-        logger.warn({ err: error }, 'orders past their deadline could not be rejected')
+        this.#outage.failed(error)
       }
       await clock.sleep(EXPIRY_INTERVAL_MS, this.#stopped.signal).catch(() => undefined)
     }

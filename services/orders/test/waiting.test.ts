@@ -190,7 +190,7 @@ describe('the watch', () => {
     })
     const client = new AbortController()
     const waiting = watch.decision('u', order, 30_000, client.signal)
-    await eventually(() => shop.service.log.text().includes('the state of an order could not be read'))
+    await eventually(() => shop.service.log.text().includes('the states of orders could not be read'))
     client.abort()
     expect((await waiting).order).toEqual(order.order)
   })
