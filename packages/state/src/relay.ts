@@ -77,7 +77,8 @@ function selectPending(name: string, which: '' | 'distinct on (aggregate_type, a
 // Many versions of an aggregate at once, in their order: a cart that was written a thousand times is on the stream in some passes.
 const selectAll = selectPending('state.select_pending', '')
 
-// After a failure only the lowest unpublished version of each, so that one that the stream refuses keeps no other aggregate waiting.
+// After a failure only the lowest unpublished version of each, sent one by one, so that one that the stream refuses, or that cannot even
+// be sent, keeps no other aggregate waiting.
 const selectLowest = selectPending('state.select_pending_lowest', 'distinct on (aggregate_type, aggregate_id)')
 
 const selectPosition = sql<{ last_sequence: number }>(
@@ -130,7 +131,7 @@ export class Relay implements AsyncDisposable {
 
   constructor(options: RelayOptions) {
     this.#options = options
-    this.#republication = new Republication(options.database, options.logger)
+    this.#republication = new Republication(options.database, options.stream, options.logger)
     this.#publisher = new Publisher(options.service, options.logger)
     options.broker.onReconnect(() => {
       this.#publisher.forget()
@@ -233,7 +234,11 @@ export class Relay implements AsyncDisposable {
     const { broker, service, logger } = this.#options
     const connection = await broker.usable()
     const spans = new PublishSpans(this.#options.tracing, rows)
-    const publication = await this.#publisher.publish(connection, spans.rows, stream)
+    const publication = await this.#publisher.publish(
+      connection,
+      spans.rows,
+      this.#failed ? { ...stream, takesBatches: false } : stream,
+    )
     const { acknowledged, failure } = publication
     spans.end(publication)
     if (acknowledged.some(({ isKnown, sequence }) => !isKnown && sequence <= lastSequence)) throw new StreamWentBack()
@@ -259,6 +264,6 @@ export class Relay implements AsyncDisposable {
   async #report(error: unknown): Promise<void> {
     if (!this.#failing) this.#options.logger.warn({ err: error }, 'The outbox cannot be published')
     this.#failing = true
-    if (error instanceof StreamWentBack) await this.#republication.force(await this.#options.stream.ensure())
+    if (error instanceof StreamWentBack) await this.#republication.force()
   }
 }

@@ -1,13 +1,19 @@
 import type { Logger } from 'pino'
-import type { Database, Transaction } from './database.ts'
+import type { Database } from './database.ts'
 import { SHARD_LOCK_CLASS, SHARDS } from './relay-shards.ts'
 import { sql } from './statement.ts'
-import { STREAM, type StreamState } from './stream.ts'
+import { STREAM, type Stream, type StreamState } from './stream.ts'
 
 const ROWS_PER_STATEMENT = 5_000
 const NIL_ID = '00000000-0000-0000-0000-000000000000'
 
-const selectKnownStream = sql<{ is_same: boolean; last_sequence: number }>(
+/** What was last seen of the stream, compared with one. */
+interface Known {
+  readonly is_same: boolean
+  readonly last_sequence: number
+}
+
+const selectKnownStream = sql<Known>(
   'state.select_known_stream',
   `select stream_created_at = $1::timestamptz as is_same, last_sequence
    from stream_position
@@ -61,10 +67,12 @@ const rememberFirstStream = sql(
  */
 export class Republication {
   readonly #database: Database
+  readonly #stream: Pick<Stream, 'ensure'>
   readonly #logger: Logger
 
-  constructor(database: Database, logger: Logger) {
+  constructor(database: Database, stream: Pick<Stream, 'ensure'>, logger: Logger) {
     this.#database = database
+    this.#stream = stream
     this.#logger = logger
   }
 
@@ -77,22 +85,25 @@ export class Republication {
       await this.#database.write(rememberFirstStream, [stream.createdAt])
       return
     }
-    await this.#republish(stream, async (tx) => {
-      const [again] = await tx.query(selectKnownStream, [stream.createdAt])
-      return !isTheSame(again, stream)
-    })
+    await this.#republish((again, now) => !isTheSame(again, now))
   }
 
   /** Publishes everything again although the stream looks right: an acknowledgement has shown that it went back. */
-  async force(stream: StreamState): Promise<void> {
-    await this.#republish(stream, () => Promise.resolve(true))
+  async force(): Promise<void> {
+    await this.#republish(() => true)
   }
 
-  async #republish(stream: StreamState, isNeeded: (tx: Transaction) => Promise<boolean>): Promise<void> {
+  /**
+   * Asks for both sides again when no relay publishes: what the stream said before may be older than what another replica has
+   * published and written down since, and a stream that only looks as if it went back would cost everything of seven days.
+   */
+  async #republish(isNeeded: (known: Known | undefined, stream: StreamState) => boolean): Promise<void> {
     const rows = await this.#database.transaction(async (tx) => {
       await tx.query(waitForPasses)
       await tx.query(lockAllShards)
-      if (!(await isNeeded(tx))) return 0
+      const stream = await this.#stream.ensure()
+      const [known] = await tx.query(selectKnownStream, [stream.createdAt])
+      if (!isNeeded(known, stream)) return 0
       let count = 0
       for (let after = NIL_ID, size = ROWS_PER_STATEMENT; size === ROWS_PER_STATEMENT;) {
         const forgotten = await tx.query(forgetPublished, [after])
@@ -107,6 +118,6 @@ export class Republication {
   }
 }
 
-function isTheSame(known: { is_same: boolean; last_sequence: number } | undefined, stream: StreamState): boolean {
+function isTheSame(known: Known | undefined, stream: StreamState): boolean {
   return known !== undefined && known.is_same && stream.lastSequence >= known.last_sequence
 }

@@ -2,6 +2,9 @@ import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { sharedServers } from './fixtures.ts'
 import { expect, test } from 'vitest'
+import { Broker } from '../src/broker.ts'
+import { Republication } from '../src/republication.ts'
+import { Stream } from '../src/stream.ts'
 import {
   connectState,
   effectsIn,
@@ -46,6 +49,23 @@ test(
     })
   },
 )
+
+test('what another replica published while a relay looked at the stream is no sign that the stream went back', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  const { logger } = products.log
+  await using broker = new Broker({ url: bus.urlFor('products'), service: 'products', timeoutMs: 5_000, logger })
+  const stream = new Stream(broker, 1)
+  products.state.bus.startRelay()
+  await emit(products)
+  await outboxIsEmpty(products)
+  const before = await stream.ensure()
+  await emit(products)
+  await outboxIsEmpty(products)
+  await new Republication(products.state.database, stream, logger).whenNeeded(before)
+  expect(products.log.lines).not.toContainEqual(expect.objectContaining({ message: expect.stringContaining('again') }))
+  expect(await products.database.query('select 1 from outbox where published_at is null')).toEqual([])
+})
 
 test('the stream deleted is filled again from the outbox and nothing is applied twice', async () => {
   await using bus = await testBus()

@@ -62,6 +62,17 @@ test('an aggregate that changed many times leaves in the order of its versions, 
   expect(new Set(await batchIds(bus)).size).toBeLessThan(HOT / 10)
 })
 
+test('a row that is too large to be sent keeps no other aggregate waiting', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  // As jsonb a character, as JSON six.
+  await emit(products, { data: { padding: '\u0001'.repeat(200_000) } })
+  const ids = await Promise.all(Array.from({ length: MANY }, () => emit(products)))
+  products.state.bus.startRelay()
+  await vi.waitFor(async () => expect(await storedMessages(bus)).toHaveLength(MANY), { timeout: 10_000 })
+  expect((await storedMessages(bus)).map(({ id }) => id).toSorted()).toEqual(ids.toSorted())
+})
+
 test('a version that the stream refuses holds back the later ones of its aggregate alone', async () => {
   await using bus = await testBus()
   const manager = await bus.manager()
