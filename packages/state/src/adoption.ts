@@ -30,12 +30,18 @@ export class Adoption implements AsyncDisposable {
   }
 
   async #run(consumer: Consumer): Promise<void> {
+    let isFailing = false
     for (;;) {
       await pause(INTERVAL_MS, this.#closed.signal)
       if (this.#closed.signal.aborted) return
-      await this.#deadLetters.adopt(consumer).catch((error: unknown) => {
-        this.#logger.warn({ err: error, durable: consumer.durable }, 'Dead letters could not be adopted')
-      })
+      try {
+        await this.#deadLetters.adopt(consumer)
+        isFailing = false
+      } catch (error) {
+        if (!isFailing)
+          this.#logger.warn({ err: error, durable: consumer.durable }, 'Dead letters could not be adopted')
+        isFailing = true
+      }
     }
   }
 }

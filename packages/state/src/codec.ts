@@ -26,6 +26,8 @@ export interface IncomingMessage {
 }
 
 const VERSION = /^[1-9]\d{0,15}$/
+/** As W3C Trace Context writes it. */
+const TRACE_PARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 const REASON_ERRORS_MAX = 3
 
 const ajv = formats.default(new Ajv({ strict: false, allErrors: true }))
@@ -71,6 +73,7 @@ export function decode(events: readonly Event[], message: IncomingMessage): Mess
   if (!isUuid(id)) throw new Unprocessable('ce-id is not a UUID')
   if (!VERSION.test(version)) throw new Unprocessable('ce-aggregateversion is not a positive number')
   if (header('ce-subject') === '') throw new Unprocessable('ce-subject is missing')
+  if (!isText(header('ce-subject'))) throw new Unprocessable('ce-subject is not text')
   if (Number.isNaN(time.getTime())) throw new Unprocessable('ce-time is not a time')
   const decoded = {
     id,
@@ -80,17 +83,24 @@ export function decode(events: readonly Event[], message: IncomingMessage): Mess
     aggregateId: header('ce-subject'),
     aggregateVersion: Number(version),
     time,
-    traceParent: header('traceparent') || undefined,
+    // Nobody loses an event because of what only traces are made of.
+    traceParent: TRACE_PARENT.test(header('traceparent')) ? header('traceparent') : undefined,
   }
   return decoded satisfies MessageOf<Event>
 }
 
 function parse<E extends Event>(event: E, body: Uint8Array): DataOf<E> {
   let data: unknown
+  let text: string
   try {
-    data = JSON.parse(utf8.decode(body))
+    text = utf8.decode(body)
+    data = JSON.parse(text)
   } catch (error) {
     throw new Unprocessable('The body is not JSON in UTF-8', { cause: error })
+  }
+  // JSON in UTF-8 has such characters only as escapes.
+  if (text.includes('\\u') && !isTextThroughout(data)) {
+    throw new Unprocessable('The body has U+0000 or half of a surrogate pair, which is no text that can be kept')
   }
   let validate = validators.get(event.data)
   if (validate === undefined) {
@@ -102,6 +112,26 @@ function parse<E extends Event>(event: E, body: Uint8Array): DataOf<E> {
     throw new Unprocessable(errors.map(({ instancePath, message }) => `${instancePath || '/'} ${message}`).join('; '))
   }
   return data as DataOf<E>
+}
+
+/** Whether Postgres can keep it. */
+function isText(value: string): boolean {
+  return !value.includes('\0') && value.isWellFormed()
+}
+
+/** However deep: a stranger chose the depth, so no call may be made for each step of it. */
+function isTextThroughout(data: unknown): boolean {
+  const waiting: unknown[] = [data]
+  while (waiting.length > 0) {
+    const value = waiting.pop()
+    if (typeof value === 'string' && !isText(value)) return false
+    if (typeof value !== 'object' || value === null) continue
+    for (const [key, inner] of Object.entries(value)) {
+      if (!isText(key)) return false
+      waiting.push(inner)
+    }
+  }
+  return true
 }
 
 /** Whether a type is a later major version of the one we know. */

@@ -1,12 +1,12 @@
 import type { Logger } from 'pino'
-import type { Event, Lag, ServiceName } from '@saas/contracts'
+import { ProblemError, type Event, type Lag, type ServiceName } from '@saas/contracts'
 import type { Tracing } from '@saas/tracing'
 import type { Broker } from './broker.ts'
 import { decode, type IncomingMessage } from './codec.ts'
 import type { Database, Transaction } from './database.ts'
 import { insertDeadLetter } from './dead-letters.ts'
 import { Delivery, DeliveryQueue } from './delivery.ts'
-import { DatabaseUnavailable, Unprocessable } from './errors.ts'
+import { DatabaseUnavailable, sqlState, Unprocessable } from './errors.ts'
 import type { Message, MessageOf } from './message.ts'
 import { batchSize, consumed } from './metrics.ts'
 import { pause } from './pause.ts'
@@ -23,6 +23,11 @@ const BACKOFF_FIRST_MS = 100
 const BACKOFF_MAX_MS = 30_000
 // While versions run side by side, most of what the older one gives back reaches a newer one by then; the rest is adopted.
 const GIVEN_BACK_MAX = 5
+/** After about ten minutes, long before the stream forgets it: what fails because of what it is waits for an operator then. */
+const DELIVERIES_MAX = 25
+/** Classes of SQLSTATE. A value that cannot be is one whenever it comes; what breaks a constraint may have come too early. */
+const DATA_EXCEPTION = '22'
+const CONSTRAINT_VIOLATION = '23'
 
 /** What is applied, under which name, and how. */
 export interface ConsumeOptions<E extends Event> {
@@ -74,7 +79,8 @@ const insertInbox = sql<{ message_id: string }>(
 /** Applies the events of one durable consumer, each with one effect, until it is disposed. */
 export class Consumer implements AsyncDisposable {
   readonly durable: string
-  readonly #events: readonly Event[]
+  /** What this version knows. */
+  readonly events: readonly Event[]
   readonly #apply: (tx: Transaction, messages: readonly Message[]) => Promise<AfterCommit | void>
   readonly #keyOf: (message: Message) => string
   readonly #context: ConsumerContext
@@ -86,7 +92,7 @@ export class Consumer implements AsyncDisposable {
 
   constructor(options: ConsumeOptions<Event>, context: ConsumerContext) {
     this.durable = options.durable
-    this.#events = options.events
+    this.events = options.events
     this.#apply = options.apply
     this.#keyOf = options.keyOf ?? ((message) => `${message.event.aggregate} ${message.aggregateId}`)
     this.#context = context
@@ -94,8 +100,8 @@ export class Consumer implements AsyncDisposable {
     this.#reception = new Reception({
       ...context,
       durable: this.durable,
-      subjects: this.#events.map(({ subject }) => subject),
-      receive: (raw) => this.#queue.add(new Delivery(raw, this.#events)),
+      subjects: this.events.map(({ subject }) => subject),
+      receive: (raw) => this.#queue.add(new Delivery(raw, this.events)),
     })
   }
 
@@ -122,20 +128,8 @@ export class Consumer implements AsyncDisposable {
    * @throws {Unprocessable} when it cannot be understood or applied.
    */
   async applyOne(incoming: IncomingMessage, also?: (tx: Transaction) => Promise<void>): Promise<boolean> {
-    const message = decode(this.#events, incoming)
-    const count = await this.#commit([message], also)
+    const count = await this.#commitOne(decode(this.events, incoming), also)
     return count === 1
-  }
-
-  /** Whether this version knows what such a message means. */
-  understands(incoming: IncomingMessage): boolean {
-    try {
-      decode(this.#events, incoming)
-      return true
-    } catch (error) {
-      if (!(error instanceof Unprocessable)) throw error
-      return false
-    }
   }
 
   /** Takes no more messages, finishes the batch that is under way, and gives the rest back at once. */
@@ -174,12 +168,15 @@ export class Consumer implements AsyncDisposable {
 
   async #applySingly(delivery: Delivery): Promise<void> {
     try {
-      const count = await this.#whenDatabaseIsThere(() => this.#commit([delivery.message]))
+      const count = await this.#whenDatabaseIsThere(() => this.#commitOne(delivery.message))
       this.#count(count === 1 ? 'applied' : 'repeated', 1)
       this.#acknowledge([delivery])
     } catch (error) {
       if (error instanceof Unprocessable) return await this.#bury(delivery, error.message)
       if (this.#closed.signal.aborted) return this.#giveBack([delivery])
+      if (isItsOwnFault(error) && delivery.raw.info.deliveryCount >= DELIVERIES_MAX) {
+        return await this.#bury(delivery, `It failed ${DELIVERIES_MAX} times: ${reasonOf(error)}`)
+      }
       const delayMs = Math.min(BACKOFF_FIRST_MS * 2 ** (delivery.raw.info.deliveryCount - 1), BACKOFF_MAX_MS)
       this.#context.logger.error({ err: error, ...this.#describe(delivery), delayMs }, 'A message is tried again later')
       this.#count('retried', 1)
@@ -196,6 +193,16 @@ export class Consumer implements AsyncDisposable {
         if (!(error instanceof DatabaseUnavailable) || this.#closed.signal.aborted) throw error
         await pause(delayMs, this.#closed.signal)
       }
+    }
+  }
+
+  /** @throws {Unprocessable} also when Postgres says that there are no such values. */
+  async #commitOne(message: Message, also?: (tx: Transaction) => Promise<void>): Promise<number> {
+    try {
+      return await this.#commit([message], also)
+    } catch (error) {
+      if (sqlState(error)?.startsWith(DATA_EXCEPTION) !== true) throw error
+      throw new Unprocessable(`What it says cannot be kept (${reasonOf(error)})`, { cause: error })
     }
   }
 
@@ -293,4 +300,18 @@ export class Consumer implements AsyncDisposable {
   #describe({ raw }: Delivery): object {
     return { durable: this.durable, subject: raw.subject, sequence: raw.seq, messageId: raw.headers?.get('ce-id') }
   }
+}
+
+/** Whether it failed by what it is: not because the database was busy, full, away or of another version. */
+function isItsOwnFault(error: unknown): boolean {
+  const state = sqlState(error)
+  if (state !== undefined) return state.startsWith(CONSTRAINT_VIOLATION)
+  return !(error instanceof ProblemError)
+}
+
+/** Without any value: what Postgres says has some. */
+function reasonOf(error: unknown): string {
+  const state = sqlState(error)
+  if (state !== undefined) return `SQLSTATE ${state}`
+  return error instanceof Error ? error.message : String(error)
 }

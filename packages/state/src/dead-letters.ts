@@ -6,7 +6,7 @@ import type { IncomingMessage } from './codec.ts'
 import type { Consumer } from './consumer.ts'
 import type { Database, Transaction } from './database.ts'
 import { ProblemError, problems } from '@saas/contracts'
-import { FROM_NEWER_VERSION, Unprocessable } from './errors.ts'
+import { DatabaseUnavailable, FROM_NEWER_VERSION, Unprocessable } from './errors.ts'
 import { IdPage, isUuid } from './id-page.ts'
 import { sql } from './statement.ts'
 
@@ -47,19 +47,30 @@ const selectPage = sql<Row>(
 
 const selectOne = sql<Row>('state.select_dead_letter', `select ${columns} from dead_letter where id = $1`)
 
-const selectFromNewer = sql<Row>(
+// Only what this version knows now: of the others there may be many, which nobody need read again and again.
+const selectFromNewer = sql<{ id: string }>(
   'state.select_dead_letters_from_newer',
-  `select ${columns}
+  `select id
    from dead_letter
    where consumer = $1
      and replayed_at is null
      and starts_with(reason, '${FROM_NEWER_VERSION}')
+     and subject = any($3::text[])
+     and headers ->> 'ce-type' = any($4::text[])
      and id > $2
    order by id
    limit ${ADOPTED_PAGE_MAX}`,
 )
 
-const markReplayed = sql('state.mark_replayed', 'update dead_letter set replayed_at = clock_timestamp() where id = $1')
+// Inbox rows go by the age of their message, so that of an old one does not outlive a minute: whether it was replayed is known here.
+const markReplayed = sql<{ id: string }>(
+  'state.mark_replayed',
+  `update dead_letter
+   set replayed_at = clock_timestamp()
+   where id = $1
+     and replayed_at is null
+   returning id`,
+)
 
 const changeReason = sql('state.change_reason', 'update dead_letter set reason = $2 where id = $1')
 
@@ -92,16 +103,27 @@ export async function insertDeadLetter(
   message: IncomingMessage,
   reason: string,
 ): Promise<void> {
-  const headers = Object.fromEntries([...(message.headers ?? [])].map(([name, values]) => [name, values.at(-1) ?? '']))
+  const headers = Object.fromEntries(
+    [...(message.headers ?? [])].map(([name, values]) => [textOf(name), textOf(values.at(-1) ?? '')]),
+  )
   await database.write(insertRow, [
     newId(),
     consumer,
     messageId(headers, message),
-    message.subject.replaceAll('\0', ''),
-    JSON.stringify(headers).replaceAll('\\u0000', ''),
+    textOf(message.subject),
+    JSON.stringify(headers),
     Buffer.from(message.data),
-    reason.replaceAll('\0', '').slice(0, REASON_LENGTH_MAX),
+    reasonOf(reason),
   ])
+}
+
+/** What Postgres can keep of it. */
+function textOf(value: string): string {
+  return value.replaceAll('\0', '').toWellFormed()
+}
+
+function reasonOf(reason: string): string {
+  return textOf(reason).slice(0, REASON_LENGTH_MAX)
 }
 
 /** A message without a usable id gets one made of what it holds, so that it too is kept once. */
@@ -111,6 +133,9 @@ function messageId(headers: Readonly<Record<string, string>>, { subject, data }:
   const hash = createHash('sha256').update(subject).update('\0').update(data).digest('hex')
   return `${hash.slice(0, 8)}-${hash.slice(8, 12)}-8${hash.slice(13, 16)}-8${hash.slice(17, 20)}-${hash.slice(20, 32)}`
 }
+
+/** Another replay of the same letter was quicker. */
+class AlreadyReplayed extends Error {}
 
 /** Messages that could not be applied, for operators. */
 export class DeadLetters {
@@ -142,17 +167,19 @@ export class DeadLetters {
   async replay(id: string): Promise<DeadLetter | undefined> {
     const row = await this.#find(id)
     if (row === undefined) return undefined
+    if (row.replayed_at !== null) return toDeadLetter(row)
     const consumer = this.#consumerOf(row.consumer)
     if (consumer === undefined) {
       throw new ProblemError(problems.notFound, { detail: `This service has no consumer ${row.consumer} any more.` })
     }
     try {
       await consumer.applyOne({ subject: row.subject, data: row.body, headers: toHeaders(row.headers) }, async (tx) => {
-        await tx.query(markReplayed, [id])
+        const marked = await tx.query(markReplayed, [id])
+        if (marked.length === 0) throw new AlreadyReplayed()
       })
     } catch (error) {
-      if (!(error instanceof Unprocessable)) throw error
-      await this.#database.write(changeReason, [id, error.message.slice(0, REASON_LENGTH_MAX)])
+      if (error instanceof Unprocessable) await this.#database.write(changeReason, [id, reasonOf(error.message)])
+      else if (!(error instanceof AlreadyReplayed)) throw error
     }
     const replayed = await this.#find(id)
     return replayed === undefined ? undefined : toDeadLetter(replayed)
@@ -160,19 +187,26 @@ export class DeadLetters {
 
   /**
    * Applies what an older version kept because only a newer one could know it, as far as this one does: what was published
-   * before the first replica that understands it came up is late, and not lost.
+   * before the first replica that understands it came up is late, and not lost. One that fails keeps no other waiting.
+   *
+   * @throws {unknown} what the last one that failed failed with, when all were tried.
    */
-  async adopt(consumer: Consumer): Promise<void> {
+  async adopt({ durable, events }: Pick<Consumer, 'durable' | 'events'>): Promise<void> {
+    const known = [events.map(({ subject }) => subject), events.map(({ type }) => type)]
+    let failure: { readonly error: unknown } | undefined
     let after = NIL_ID
     for (let size = ADOPTED_PAGE_MAX; size === ADOPTED_PAGE_MAX;) {
-      const rows = await this.#database.read(selectFromNewer, [consumer.durable, after])
-      for (const row of rows) {
-        const { id, subject, body: data } = row
-        if (consumer.understands({ subject, data, headers: toHeaders(row.headers) })) await this.replay(id)
+      const rows = await this.#database.read(selectFromNewer, [durable, after, ...known])
+      for (const { id } of rows) {
+        await this.replay(id).catch((error: unknown) => {
+          if (error instanceof DatabaseUnavailable) throw error
+          failure = { error }
+        })
         after = id
       }
       size = rows.length
     }
+    if (failure !== undefined) throw failure.error
   }
 
   async #find(id: string): Promise<Row | undefined> {

@@ -1,4 +1,5 @@
 import { productsEvents } from '@saas/contracts'
+import { v7 as uuidv7 } from 'uuid'
 import { expect, test } from 'vitest'
 import {
   connectState,
@@ -85,4 +86,29 @@ test('what no version here knows yet is kept, blocks nobody, and is applied by t
   await eventually(async () =>
     expect(await older.database.query('select 1 from dead_letter where replayed_at is null')).toEqual([]),
   )
+})
+
+test('one that cannot be applied keeps no other from being applied by the version that knows it', async () => {
+  await using bus = await testBus()
+  await using orders = await connectState('orders', bus)
+  const [broken, fine] = [uuidv7(), uuidv7()]
+  for (const id of [broken, fine]) {
+    const headers = {
+      'ce-id': id,
+      'ce-type': productDeleted.type,
+      'ce-time': new Date().toISOString(),
+      'ce-subject': id,
+      'ce-aggregateversion': '1',
+    }
+    await orders.database.query(
+      `insert into dead_letter (id, consumer, message_id, subject, headers, body, reason)
+       values ($1, 'orders', $1, $2, $3, $4, 'From a newer version: not known yet')`,
+      [id, productDeleted.subject, JSON.stringify(headers), Buffer.from(JSON.stringify(productDeleted.example))],
+    )
+  }
+  recordEffects(orders, (messages) => {
+    if (messages.some(({ id }) => id === broken)) throw new TypeError('There is no such field')
+  })
+  await eventually(async () => expect(await effectsIn(orders)).toEqual([fine]), { timeoutMs: 20_000 })
+  expect(orders.log.lines).toContainEqual(expect.objectContaining({ message: 'Dead letters could not be adopted' }))
 })
