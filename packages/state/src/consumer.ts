@@ -5,7 +5,7 @@ import type { Broker } from './broker.ts'
 import { decode, type IncomingMessage } from './codec.ts'
 import type { Database, Transaction } from './database.ts'
 import { insertDeadLetter } from './dead-letters.ts'
-import { Delivery, DeliveryQueue } from './delivery.ts'
+import { Delivery, DeliveryQueue, type BatchLimits } from './delivery.ts'
 import { DatabaseUnavailable, sqlState, Unprocessable } from './errors.ts'
 import type { Message, MessageOf } from './message.ts'
 import { batchSize, consumed } from './metrics.ts'
@@ -15,9 +15,13 @@ import { withApplySpans } from './spans.ts'
 import { sql } from './statement.ts'
 import { STREAM, type Stream } from './stream.ts'
 
-const BATCH_MESSAGES_MAX = 256
 /** One after the other in one transaction, which keeps its locks for as long. */
 const BATCH_MESSAGES_OF_KEY_MAX = 32
+const BATCH_LIMITS: BatchLimits = {
+  messagesMax: 256,
+  messagesOfKeyMax: BATCH_MESSAGES_OF_KEY_MAX,
+  bytesMax: 256 * 1024,
+}
 const ACK_TIMEOUT_MS = 3_000
 const BACKOFF_FIRST_MS = 100
 const BACKOFF_MAX_MS = 30_000
@@ -96,7 +100,7 @@ export class Consumer implements AsyncDisposable {
     this.#apply = options.apply
     this.#keyOf = options.keyOf ?? ((message) => `${message.event.aggregate} ${message.aggregateId}`)
     this.#context = context
-    this.#queue = new DeliveryQueue(this.#keyOf, BATCH_MESSAGES_MAX, BATCH_MESSAGES_OF_KEY_MAX)
+    this.#queue = new DeliveryQueue(this.#keyOf, BATCH_LIMITS)
     this.#reception = new Reception({
       ...context,
       durable: this.durable,

@@ -36,23 +36,27 @@ export interface Batch {
   readonly refused: readonly Delivery[]
 }
 
+/** What a batch may have at most. One message alone may have more bytes. */
+export interface BatchLimits {
+  readonly messagesMax: number
+  readonly messagesOfKeyMax: number
+  readonly bytesMax: number
+}
+
 /**
  * Deliveries in the order they came. The stream bounds it: it sends no more than `max_ack_pending` before an
  * acknowledgement.
  */
 export class DeliveryQueue {
   readonly #keyOf: (message: Message) => string
-  readonly #sizeMax: number
-  readonly #sizeMaxOfKey: number
+  readonly #limits: BatchLimits
   #waiting: Delivery[] = []
   #isClosed = false
   #resume = (): void => undefined
 
-  /** A batch has at most `sizeMax` messages, and of each key at most `sizeMaxOfKey`. */
-  constructor(keyOf: (message: Message) => string, sizeMax: number, sizeMaxOfKey: number) {
+  constructor(keyOf: (message: Message) => string, limits: BatchLimits) {
     this.#keyOf = keyOf
-    this.#sizeMax = sizeMax
-    this.#sizeMaxOfKey = sizeMaxOfKey
+    this.#limits = limits
   }
 
   /** A second delivery of a message that still waits takes the place of the first. */
@@ -78,6 +82,9 @@ export class DeliveryQueue {
     const understood: Delivery[] = []
     const refused: Delivery[] = []
     const later: Delivery[] = []
+    const { messagesMax, messagesOfKeyMax, bytesMax } = this.#limits
+    let bytes = 0
+    let isFull = false
     for (const delivery of this.#waiting) {
       if (delivery.refusal !== undefined) {
         refused.push(delivery)
@@ -85,8 +92,14 @@ export class DeliveryQueue {
       }
       const key = this.#keyOf(delivery.message)
       const count = counts.get(key) ?? 0
-      if (understood.length >= this.#sizeMax || count >= this.#sizeMaxOfKey) later.push(delivery)
-      else understood.push(delivery)
+      const size = delivery.raw.data.length
+      // Nothing smaller goes first: it may be of the same key.
+      isFull ||= understood.length >= messagesMax || (understood.length > 0 && bytes + size > bytesMax)
+      if (isFull || count >= messagesOfKeyMax) later.push(delivery)
+      else {
+        understood.push(delivery)
+        bytes += size
+      }
       counts.set(key, count + 1)
     }
     this.#waiting = later

@@ -86,6 +86,25 @@ test('messages of one aggregate are applied one after the other in a transaction
   expect(row?.count).toBeLessThan(versions.length / 5)
 })
 
+test('a batch has 256 KiB of messages at most, so that large ones keep their locks no longer than small ones', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  await using orders = await connectState('orders', bus)
+  products.state.bus.startRelay()
+  const large = { ...productsEvents.productDeleted.example, addedLater: 'x'.repeat(100_000) }
+  const ids: string[] = []
+  for (let count = 0; count < 12; count += 1) ids.push(await emit(products, { data: large }))
+  const huge = { ...large, addedLater: 'x'.repeat(400_000) }
+  ids.push(await emit(products, { data: huge }))
+  await outboxIsEmpty(products)
+  recordEffects(orders)
+  await eventually(async () => expect((await effectsIn(orders)).toSorted()).toEqual(ids.toSorted()))
+  const transactions = await orders.database.query<{ count: number }>(
+    'select count(*)::int as count from effect group by xmin::text',
+  )
+  expect(Math.max(...transactions.map(({ count }) => count))).toBe(2)
+})
+
 test('a batch that fails is tried one by one, and only what failed comes again', async () => {
   await using bus = await testBus()
   await using products = await connectState('products', bus)
