@@ -64,22 +64,51 @@ describe.each(Object.keys(starts) as (keyof typeof starts)[])('%s', (name) => {
     await using service = await starts[name]({ database, bus })
     await eventually(async () => expect(await readiness(service)).toEqual({ status: 200, failing: [] }))
 
-    for (const [dependency, server] of [
-      ['bus', bus],
-      ['database', postgres],
-    ] as const) {
-      await server.child.kill()
-      await eventually(async () => {
-        const { status, failing } = await readiness(service)
-        expect({ status, named: failing.includes(dependency) }).toEqual({ status: 503, named: true })
-      })
-      expect((await fetch(`${service.opsUrl}/healthz`)).status).toBe(200)
-      expect(service.log.lines).toContainEqual(
-        expect.objectContaining({ message: 'service not ready', failing: expect.arrayContaining([dependency]) }),
-      )
-      await server.child.restart()
-      await eventually(async () => expect(await readiness(service)).toEqual({ status: 200, failing: [] }))
-    }
+    await postgres.child.kill()
+    await eventually(async () => {
+      const { status, failing } = await readiness(service)
+      expect({ status, named: failing.includes('database') }).toEqual({ status: 503, named: true })
+    })
+    expect((await fetch(`${service.opsUrl}/healthz`)).status).toBe(200)
+    expect(service.log.lines).toContainEqual(
+      expect.objectContaining({ message: 'service not ready', failing: expect.arrayContaining(['database']) }),
+    )
+    await postgres.child.restart()
+    await eventually(async () => expect(await readiness(service)).toEqual({ status: 200, failing: [] }))
+  })
+
+  test('stays ready without the bus once it had it, says so, and shows what waits for it', async () => {
+    await using bus = await testBus()
+    await using database = await cloneDatabase(name, { postgresUrl: postgres.adminUrl })
+    await using service = await starts[name]({ database, bus })
+    await eventually(async () => expect(await readiness(service)).toEqual({ status: 200, failing: [] }))
+    await bus.child.kill()
+    await eventually(async () => {
+      const answer = await (await fetch(`${service.opsUrl}/readyz`)).json()
+      expect(answer).toMatchObject({ status: 'ready', failing: [], degraded: expect.arrayContaining(['bus']) })
+    })
+    expect(service.log.lines).toContainEqual(
+      expect.objectContaining({ message: 'service degraded', degraded: expect.arrayContaining(['bus']) }),
+    )
+    const metrics = await (await fetch(`${service.opsUrl}/metrics`)).text()
+    expect(metrics).toContain(`saas_outbox_waiting{service="${name}"} 0`)
+    expect(metrics).toContain(`saas_dead_letters{service="${name}"} 0`)
+    expect(metrics).not.toContain('saas_stream_used_ratio{')
+    await bus.child.restart()
+    await eventually(async () => {
+      const { degraded } = (await (await fetch(`${service.opsUrl}/readyz`)).json()) as { degraded: string[] }
+      expect(degraded).not.toContain('bus')
+    })
+  })
+
+  test('is not ready before it had the bus', async () => {
+    await using bus = await testBus()
+    await using database = await cloneDatabase(name, { postgresUrl: postgres.adminUrl })
+    await bus.child.kill()
+    await using service = await starts[name]({ database, bus })
+    await eventually(async () => expect(await readiness(service)).toEqual({ status: 503, failing: ['bus'] }))
+    await bus.child.restart()
+    await eventually(async () => expect(await readiness(service)).toEqual({ status: 200, failing: [] }))
   })
 
   test('shows its requests, its outbox and its batches as metrics on the operations port', async () => {

@@ -133,15 +133,25 @@ export class Bus implements AsyncDisposable {
     return await this.#pruner.prune()
   }
 
-  /** How far the outbox and the consumers are behind. */
+  /** How far the outbox and the consumers are behind. @throws {DependencyUnavailable} */
   async lag(): Promise<Lag> {
-    const [[row], stream, consumers] = await Promise.all([
-      this.#options.database.read(countPending),
+    const [outboxPending, behind] = await Promise.all([this.outboxPending(), this.behind()])
+    return { outboxPending, ...behind }
+  }
+
+  /** Rows of the outbox that are not on the stream, of all replicas. Asks the database alone. */
+  async outboxPending(): Promise<number> {
+    const [row] = await this.#options.database.read(countPending)
+    return row?.pending ?? 0
+  }
+
+  /** How full the stream is, and how far the consumers are behind it. Asks the bus alone. @throws {DependencyUnavailable} */
+  async behind(): Promise<Omit<Lag, 'outboxPending'>> {
+    const [{ messages, bytes, bytesMax }, consumers] = await Promise.all([
       this.#stream.ensure(),
       Promise.all([...this.#consumers.values()].map((consumer) => consumer.lag())),
     ])
-    const { messages, bytes, bytesMax } = stream
-    return { outboxPending: row?.pending ?? 0, stream: { messages, bytes, bytesMax }, consumers }
+    return { stream: { messages, bytes, bytesMax }, consumers }
   }
 
   /** Resolves when NATS answers and the stream is as it must be. @throws {DependencyUnavailable} */

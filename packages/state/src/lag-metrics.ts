@@ -17,10 +17,12 @@ export const countDeadLetters = sql<{ readonly count: number }>(
    ) waiting`,
 )
 
-/** What is asked once a scrape. */
+/** What is asked once a scrape, each by itself: while the bus is away, what waits for it is what one wants to know. */
 export interface LagSource {
   readonly service: string
-  lag(): Promise<Lag>
+  outboxPending(): Promise<number>
+  /** Of the bus. */
+  behind(): Promise<Omit<Lag, 'outboxPending'>>
   /** Letters that nobody replayed yet. */
   deadLetters(): Promise<number>
 }
@@ -28,18 +30,15 @@ export interface LagSource {
 /** How far a service is behind, over all its replicas, asked for whenever its metrics are read. Unknown is no value. */
 export function exposeLag(registry: Registry, source: LagSource): void {
   const { service } = source
-  let asked: ReturnType<typeof ask> | undefined
-  const once = (): ReturnType<typeof ask> => {
-    asked ??= ask(source).finally(() => {
-      asked = undefined
-    })
-    return asked
-  }
-  const gauge = <L extends string>(
+  const outboxPending = oncePerScrape(() => source.outboxPending())
+  const behind = oncePerScrape(() => source.behind())
+  const deadLetters = oncePerScrape(() => source.deadLetters())
+  const gauge = <L extends string, T>(
     name: string,
     help: string,
     labelNames: readonly L[],
-    show: (gauge: Gauge<L | 'service'>, known: Known) => void,
+    once: () => Promise<T | undefined>,
+    show: (gauge: Gauge<L | 'service'>, known: T) => void,
   ): void => {
     const shown: Gauge<L | 'service'> = new Gauge({
       name,
@@ -53,47 +52,59 @@ export function exposeLag(registry: Registry, source: LagSource): void {
       },
     })
   }
-  gauge('saas_outbox_waiting', 'Outbox rows not yet on the stream, over all replicas', [], (shown, { lag }) =>
-    shown.set({ service }, lag.outboxPending),
+  gauge(
+    'saas_outbox_waiting',
+    'Outbox rows not yet on the stream, over all replicas',
+    [],
+    outboxPending,
+    (shown, rows) => shown.set({ service }, rows),
   )
   gauge(
     'saas_consumer_pending',
     'Messages of the stream not yet delivered to a durable',
     ['durable'],
-    (shown, { lag }) => {
-      for (const { durable, pending } of lag.consumers) shown.set({ service, durable }, pending)
+    behind,
+    (shown, { consumers }) => {
+      for (const { durable, pending } of consumers) shown.set({ service, durable }, pending)
     },
   )
   gauge(
     'saas_consumer_unacknowledged',
     'Messages delivered to a durable and not yet acknowledged',
     ['durable'],
-    (shown, { lag }) => {
-      for (const { durable, unacknowledged } of lag.consumers) shown.set({ service, durable }, unacknowledged)
+    behind,
+    (shown, { consumers }) => {
+      for (const { durable, unacknowledged } of consumers) shown.set({ service, durable }, unacknowledged)
     },
   )
-  gauge('saas_stream_used_ratio', 'Bytes in the stream, of what it may hold', [], (shown, { lag }) => {
-    if (lag.stream.bytesMax > 0) shown.set({ service }, lag.stream.bytes / lag.stream.bytesMax)
+  gauge('saas_stream_used_ratio', 'Bytes in the stream, of what it may hold', [], behind, (shown, { stream }) => {
+    if (stream.bytesMax > 0) shown.set({ service }, stream.bytes / stream.bytesMax)
   })
   gauge(
     'saas_dead_letters',
     `Messages that could not be applied and were not replayed; counted up to ${DEAD_LETTERS_MAX + 1}`,
     [],
-    (shown, { deadLetters }) => shown.set({ service }, deadLetters),
+    deadLetters,
+    (shown, letters) => shown.set({ service }, letters),
   )
 }
 
-interface Known {
-  readonly lag: Lag
-  readonly deadLetters: number
+/** Whoever asks while an answer is under way gets the same. */
+function oncePerScrape<T>(ask: () => Promise<T>): () => Promise<T | undefined> {
+  let asked: Promise<T | undefined> | undefined
+  return () => {
+    asked ??= inTime(ask()).finally(() => {
+      asked = undefined
+    })
+    return asked
+  }
 }
 
-async function ask(source: LagSource): Promise<Known | undefined> {
+async function inTime<T>(answer: Promise<T>): Promise<T | undefined> {
   const { promise: late, resolve } = Promise.withResolvers<undefined>()
   const timer = setTimeout(() => resolve(undefined), TIMEOUT_MS)
-  const known = Promise.all([source.lag(), source.deadLetters()]).then(([lag, deadLetters]) => ({ lag, deadLetters }))
   try {
-    return await Promise.race([known.catch(() => undefined), late])
+    return await Promise.race([answer.catch(() => undefined), late])
   } finally {
     clearTimeout(timer)
   }

@@ -48,9 +48,12 @@ export interface StateOperator {
 export class State implements AsyncDisposable {
   readonly database: Database
   readonly bus: Bus
-  /** One check a dependency, for `/readyz`: rejects while it is not usable. */
+  /**
+   * One check a dependency, for `/readyz`: rejects while it is not usable. That of the bus only until it was there once: a replica that was
+   * told a wrong address must not take the place of one that works, and one that works answers requests without it.
+   */
   readonly checks: Readonly<Record<string, () => Promise<void>>>
-  /** Of what only some routes need: pictures. */
+  /** Of what requests do not wait for: the bus, pictures. */
   readonly optionalChecks: Readonly<Record<string, () => Promise<void>>>
   readonly #service: string
   readonly #objects: ObjectStore | undefined
@@ -60,11 +63,18 @@ export class State implements AsyncDisposable {
     this.database = database
     this.bus = bus
     this.#objects = objects
+    let hadBus = false
     this.checks = {
       database: () => database.check(),
-      bus: () => bus.check(),
+      bus: async () => {
+        if (!hadBus) await bus.check()
+        hadBus = true
+      },
     }
-    this.optionalChecks = objects === undefined ? {} : { objects: () => objects.check() }
+    this.optionalChecks = {
+      bus: () => bus.check(),
+      ...(objects === undefined ? {} : { objects: () => objects.check() }),
+    }
   }
 
   /** Starts connecting to everything the configuration names. */
@@ -99,7 +109,8 @@ export class State implements AsyncDisposable {
     for (const metric of stateMetrics.getMetricsAsArray()) registry.registerMetric(metric as unknown as Metric)
     exposeLag(registry, {
       service: this.#service,
-      lag: () => this.bus.lag(),
+      outboxPending: () => this.bus.outboxPending(),
+      behind: () => this.bus.behind(),
       deadLetters: async () => (await this.database.read(countDeadLetters))[0]?.count ?? 0,
     })
   }

@@ -84,6 +84,7 @@ export async function startNotifications(
     tracing,
     internalTokenKeys,
     checks: state.checks,
+    optionalChecks: state.optionalChecks,
   })
   state.exposeMetrics(app.metrics)
   metrics.expose(app.metrics)

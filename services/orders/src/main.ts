@@ -32,7 +32,17 @@ export async function startOrders(
   const { database, bus } = state
   const routes = { ...ordersRoutes, ...operatorRoutes('orders') }
   const { internalTokenKeys } = config
-  const app = createApp({ service: 'orders', routes, logger, clock, tracing, internalTokenKeys, checks: state.checks })
+  const { checks, optionalChecks } = state
+  const app = createApp({
+    service: 'orders',
+    routes,
+    logger,
+    clock,
+    tracing,
+    internalTokenKeys,
+    checks,
+    optionalChecks,
+  })
   state.exposeMetrics(app.metrics)
 
   const orders = new Orders({ database, bus, clock })
