@@ -7,6 +7,7 @@ import { pause } from './pause.ts'
 const RECONNECT_FIRST_MS = 50
 const RECONNECT_MAX_MS = 2_000
 const PING_INTERVAL_MS = 5_000
+const ANSWER_MS_MAX = 1_500
 
 export interface BrokerOptions {
   readonly url: string
@@ -24,6 +25,7 @@ export class Broker implements AsyncDisposable {
   readonly #connected: Promise<NatsConnection | undefined>
   readonly #reconnectListeners = new Set<() => void>()
   #up = false
+  #hasConnected = false
 
   constructor(options: BrokerOptions) {
     this.#options = options
@@ -82,10 +84,34 @@ export class Broker implements AsyncDisposable {
     }
   }
 
+  /**
+   * To be called when the program stops: hangs up at once when there is no answer, so that nobody waits for one to what they asked. What
+   * was not acknowledged comes again, to somebody else.
+   */
+  async hurry(): Promise<void> {
+    this.#closed.abort()
+    this.#tried.resolve()
+    if (!this.#hasConnected) return
+    const connection = await this.connected()
+    if (!this.#up) return await connection.close()
+    const answered = new AbortController()
+    const isThere = await Promise.race([
+      connection.rtt().then(
+        () => true,
+        () => false,
+      ),
+      pause(ANSWER_MS_MAX, answered.signal).then(() => false),
+    ])
+    answered.abort()
+    if (!isThere) await connection.close()
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed.abort()
-    const connection = await this.#connected
-    await connection?.close()
+    this.#tried.resolve()
+    const closing = this.#connected.then((connection) => connection?.close())
+    // An attempt to connect that is under way ends by itself.
+    if (this.#hasConnected) await closing
   }
 
   async #connect(): Promise<NatsConnection | undefined> {
@@ -111,6 +137,7 @@ export class Broker implements AsyncDisposable {
           noAsyncTraces: true,
         })
         this.#up = true
+        this.#hasConnected = true
         this.#tried.resolve()
         void this.#watch(connection)
         if (attempt > 1) logger.info({ attempt }, 'NATS is back')

@@ -167,6 +167,7 @@ export class Bus implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    void this.#broker.hurry()
     await Promise.all([
       this.#relay[Symbol.asyncDispose](),
       this.#pruner[Symbol.asyncDispose](),

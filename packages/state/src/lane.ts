@@ -44,6 +44,7 @@ export class Lane implements AsyncDisposable {
   readonly #closed = new AbortController()
   #connected: Connected | undefined
   #connecting: Promise<void> | undefined
+  #attempt: Client | undefined
   #wasConnected = false
   #waiting: (() => void)[] = []
   #lastProblem = 'not connected yet'
@@ -101,10 +102,17 @@ export class Lane implements AsyncDisposable {
     })
   }
 
+  /** Gives up what is under way: nobody answers. It is connected anew, as after every loss. */
+  drop(): void {
+    this.#attempt?.connection.stream.destroy()
+    if (this.#connected !== undefined) this.#lose(this.#connected.client, new Error('Postgres does not answer'))
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed.abort()
     clearInterval(this.#watch)
     this.#wake()
+    this.#attempt?.connection.stream.destroy()
     await this.#connecting
     const client = this.#connected?.client
     this.#connected = undefined
@@ -131,12 +139,14 @@ export class Lane implements AsyncDisposable {
     let pauseMs = RECONNECT_FIRST_MS
     for (let attempt = 1; !this.#closed.signal.aborted; attempt += 1) {
       const client = this.#newClient()
+      this.#attempt = client
       try {
         await client.connect()
         if (this.#closed.signal.aborted) {
           await endWithin(client, CONNECT_WAIT_MS)
           return
         }
+        this.#attempt = undefined
         this.#accept(client)
         if (attempt > 1) logger.info({ lane: applicationName, attempt }, 'Postgres is back')
         return

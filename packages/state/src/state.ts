@@ -121,6 +121,11 @@ export class State implements AsyncDisposable {
     return this.#objects
   }
 
+  /** While the program stops nobody waits long for a database that answers nobody: see `Database.hurry`. */
+  hurryWhen(stopping: AbortSignal): void {
+    stopping.addEventListener('abort', () => this.database.hurry(), { once: true })
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.bus[Symbol.asyncDispose]()
     await this.database[Symbol.asyncDispose]()

@@ -110,6 +110,7 @@ export async function startAuth(
     optionalChecks: state.optionalChecks,
   })
   state.exposeMetrics(app.metrics)
+  state.hurryWhen(app.stopping.signal)
   registerRoutes(
     app,
     authRoutes,

@@ -87,6 +87,7 @@ export async function startNotifications(
     optionalChecks: state.optionalChecks,
   })
   state.exposeMetrics(app.metrics)
+  state.hurryWhen(app.stopping.signal)
   metrics.expose(app.metrics)
   registerRoutes(
     app,

@@ -44,6 +44,7 @@ export async function startOrders(
     optionalChecks,
   })
   state.exposeMetrics(app.metrics)
+  state.hurryWhen(app.stopping.signal)
 
   const orders = new Orders({ database, bus, clock })
   const history = new History(database)

@@ -46,6 +46,7 @@ export async function startProducts(
     optionalChecks,
   })
   state.exposeMetrics(app.metrics)
+  state.hurryWhen(app.stopping.signal)
 
   const products = new Products({ database, bus, clock })
   const stock = new Stock({ database, bus, clock })
