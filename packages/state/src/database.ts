@@ -16,6 +16,9 @@ const POOL_IDLE_MS = 30_000
 const TRANSACTION_RETRIES_MAX = 3
 const CHECK_TIMEOUT_MS = 2_000
 const LOCK_TIMEOUT_MS = 500
+/** What a replica holds that is frozen, others wait for. A pass of the relay, the longest of all, waits three seconds for the stream, some times over. */
+const IDLE_MS_MAX = 10_000
+const BEGIN = `begin; set local lock_timeout = ${LOCK_TIMEOUT_MS}; set local idle_in_transaction_session_timeout = ${IDLE_MS_MAX}`
 const END_MS_MAX = 1_000
 
 /** What a database is reached with. */
@@ -121,6 +124,7 @@ export class Database implements AsyncDisposable {
    *
    * @throws {DatabaseUnavailable} when Postgres cannot be reached, or the connection broke: then it is unknown
    *   whether the transaction was committed.
+   * @throws {Overloaded} when others hold for too long what it needs: then nothing was changed.
    */
   async transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     for (let retries = 0; ; retries += 1) {
@@ -128,7 +132,8 @@ export class Database implements AsyncDisposable {
         return await this.#attempt(work)
       } catch (error) {
         const state = sqlState(error)
-        if ((state !== '40001' && state !== '40P01') || retries >= TRANSACTION_RETRIES_MAX) throw error
+        if ((state === '40001' || state === '40P01') && retries < TRANSACTION_RETRIES_MAX) continue
+        throw isTransient(error) ? new Overloaded('Others hold what this call needs', { cause: error }) : error
       }
     }
   }
@@ -207,7 +212,7 @@ export class Database implements AsyncDisposable {
         return answer
       }
       if (this.#plansOf(client).areOld()) void send(client.query(FORGET_PLANS))
-      void send(client.query(`begin; set local lock_timeout = ${LOCK_TIMEOUT_MS}`))
+      void send(client.query(BEGIN))
       const result = await work({
         query: (statement, values = []) => query(client, statement, values),
         send: (statement, values = []) => void send(query(client, statement, values)),

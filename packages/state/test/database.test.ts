@@ -1,10 +1,18 @@
 import { problems } from '@saas/contracts'
-import { sql } from '@saas/state'
+import { DatabaseUnavailable, Overloaded, sql } from '@saas/state'
 import { Client, types } from 'pg'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { typeParsers } from '../src/types.ts'
-import { connectState, eventually, testBus, testPostgres, type TestBus, type TestPostgres } from './fixtures.ts'
+import {
+  connectState,
+  eventually,
+  testBus,
+  testPostgres,
+  testProxy,
+  type TestBus,
+  type TestPostgres,
+} from './fixtures.ts'
 
 const OUTAGE_TEST_TIMEOUT_MS = 60_000
 
@@ -129,10 +137,51 @@ test('a lock is waited for half a second', async () => {
     problem: problems.dependencyUnavailable,
     cause: { code: '55P03' },
   })
-  await expect(database.transaction((tx) => tx.query(addToAccount, [id, 1]))).rejects.toMatchObject({ code: '55P03' })
+  await expect(database.transaction((tx) => tx.query(addToAccount, [id, 1]))).rejects.toMatchObject({
+    problem: problems.dependencyUnavailable,
+    cause: { code: '55P03' },
+  })
   expect(performance.now() - startedAt).toBeLessThan(3_000)
   await holder.query('rollback')
   await holder.end()
+})
+
+test('a statement that takes too long is told apart from a mistake', async () => {
+  await using products = await connectState('products', bus)
+  const { database } = products.state
+  await expect(
+    database.transaction(async (tx) => {
+      await tx.query(soonTooLate)
+      await tx.query(sleep, [5])
+    }),
+  ).rejects.toBeInstanceOf(Overloaded)
+})
+const soonTooLate = sql('test.soon_too_late', `set local statement_timeout = '100ms'`)
+
+test('a replica that is frozen in a transaction holds its locks for ten seconds', async () => {
+  await using products = await connectState('products', bus)
+  const { database } = products.state
+  const id = uuidv7()
+  await database.write(insertAccount, [id, 0])
+  await using wire = await testProxy(products.database.url)
+  await using frozen = await connectState('products', bus, { database: products.database, databaseUrl: wire.url })
+  const holding = Promise.withResolvers<void>()
+  const woken = Promise.withResolvers<void>()
+  const held = frozen.state.database.transaction(async (tx) => {
+    await tx.query(addToAccount, [id, 1])
+    holding.resolve()
+    await woken.promise
+    await tx.query(addToAccount, [id, 1])
+  })
+  await holding.promise
+  wire.pause()
+  const startedAt = performance.now()
+  await eventually(async () => await database.write(addToAccount, [id, 10]), { timeoutMs: 20_000 })
+  expect(performance.now() - startedAt).toBeLessThan(13_000)
+  wire.resume()
+  woken.resolve()
+  await expect(held).rejects.toBeInstanceOf(DatabaseUnavailable)
+  expect(await database.read(selectAccount, [id])).toEqual([{ id, balance: 10 }])
 })
 
 test.each([
