@@ -93,12 +93,13 @@ export class Database implements AsyncDisposable {
    * Runs a read-only statement. A read whose connection broke is sent once more.
    *
    * @throws {DatabaseUnavailable} when Postgres cannot be reached or answers too late.
+   * @throws {Overloaded} when it takes longer than a statement may.
    */
   async read<Row>(statement: Statement<Row>, values: readonly unknown[] = []): Promise<Row[]> {
     try {
       return await this.#leastLoaded(this.#reads).query(statement, values)
     } catch (error) {
-      if (!(error instanceof DatabaseUnavailable) || error.cause === undefined) throw error
+      if (!(error instanceof DatabaseUnavailable) || error.cause === undefined) throw overloadedIfTransient(error)
       return await this.#leastLoaded(this.#reads).query(statement, values)
     }
   }
@@ -114,7 +115,7 @@ export class Database implements AsyncDisposable {
     try {
       return await this.#leastLoaded(this.#writes).query(statement, values)
     } catch (error) {
-      throw isTransient(error) ? new Overloaded('Others hold what this call needs', { cause: error }) : error
+      throw overloadedIfTransient(error)
     }
   }
 
@@ -266,4 +267,8 @@ async function query<Row>(client: PoolClient, statement: Statement<Row>, values:
     values: values as unknown[],
   })
   return result.rows as Row[]
+}
+
+function overloadedIfTransient(error: unknown): unknown {
+  return isTransient(error) ? new Overloaded('Others hold what this call needs', { cause: error }) : error
 }

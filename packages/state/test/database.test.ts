@@ -5,6 +5,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { typeParsers } from '../src/types.ts'
 import {
+  cloneDatabase,
   connectState,
   eventually,
   testBus,
@@ -13,6 +14,7 @@ import {
   type TestBus,
   type TestPostgres,
 } from './fixtures.ts'
+import { migrations } from './ledger.ts'
 
 const OUTAGE_TEST_TIMEOUT_MS = 60_000
 
@@ -122,6 +124,15 @@ test('a deadlock is tried again', async () => {
   expect(await database.read(selectAccount, [first])).toEqual([{ id: first, balance: 2 }])
 })
 const deadlockSoon = sql('test.deadlock_soon', `set local lock_timeout = '5s'`)
+
+test('a statement that takes longer than it may is given up, and asked for later', async () => {
+  await using database = await cloneDatabase('products', { migrations })
+  await database.query(`alter role products in database ${database.name} set statement_timeout = '100ms'`)
+  await using products = await connectState('products', bus, { database })
+  const late = { problem: problems.dependencyUnavailable, cause: { code: '57014' } }
+  await expect(products.state.database.read(sleep, [20])).rejects.toMatchObject(late)
+  await expect(products.state.database.write(sleep, [20])).rejects.toMatchObject(late)
+})
 
 test('a lock is waited for half a second', async () => {
   await using products = await connectState('products', bus)
