@@ -113,6 +113,11 @@ describe('creating a product', () => {
     ['a SKU with a space', { sku: 'A B' }, '/sku'],
     ['a tag twice', { tags: ['a', 'a'] }, '/tags'],
     ['too many tags', { tags: Array.from({ length: 21 }, (_, index) => `t${index}`) }, '/tags'],
+    [
+      'an attribute that is no longer the number that was sent',
+      { attributes: { serial: 2 ** 53 } },
+      '/attributes/serial',
+    ],
     ['a nested attribute', { attributes: { size: { cm: 3 } } }, '/attributes/size'],
     ['a field that there is not', { colour: 'green' }, '/colour'],
     ['an id of the caller’s choice', { id: uuidv7() }, '/id'],

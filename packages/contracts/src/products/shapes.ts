@@ -8,7 +8,9 @@ const Sku = Type.String({
   pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$',
   description: 'Letters, digits, `.`, `-` and `_`, the first a letter or a digit',
 })
-const Attribute = Type.Union([Type.String({ maxLength: 500 }), Type.Number(), Type.Boolean()])
+/** Beyond these bounds a number in JSON becomes another one when it is read: a serial number of 17 digits is a text. */
+const AttributeNumber = Type.Number({ minimum: -Number.MAX_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER })
+const Attribute = Type.Union([Type.String({ maxLength: 500 }), AttributeNumber, Type.Boolean()])
 export const Category = Type.String({ minLength: 1, maxLength: 100 })
 export const Tag = Type.String({ minLength: 1, maxLength: 50 })
 
