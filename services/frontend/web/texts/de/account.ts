@@ -15,7 +15,6 @@ export const account: typeof english = {
     zoom: 'Näher',
     across: 'Links, rechts',
     down: 'Oben, unten',
-    yourPicture: 'Dein Bild',
     upload: 'Dieses Bild nehmen',
     removePicture: 'Bild entfernen',
     pictureSaved: 'Dein Bild ist gespeichert.',

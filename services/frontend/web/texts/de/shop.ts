@@ -61,7 +61,6 @@ export const shop: typeof english = {
     unanswered:
       'Deine Bestellung ist abgeschickt, aber es kam keine Antwort. Frage nach: Sie wird nicht doppelt aufgegeben.',
     askAgain: 'Nachfragen',
-    unknownLeftOut: 'Was es nicht mehr gibt, fehlt in deinem Warenkorb.',
   },
   orders: {
     title: 'Meine Bestellungen',

@@ -13,7 +13,6 @@ export const account = {
     zoom: 'Nearer',
     across: 'Left, right',
     down: 'Up, down',
-    yourPicture: 'Your picture',
     upload: 'Use this picture',
     removePicture: 'Remove the picture',
     pictureSaved: 'Your picture is saved.',

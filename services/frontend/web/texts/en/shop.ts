@@ -60,7 +60,6 @@ export const shop = {
     noCharge: 'Nothing is charged: this shop ends where a payment would begin.',
     unanswered: 'Your order was sent, but no answer came. Ask again: it will not be placed twice.',
     askAgain: 'Ask again',
-    unknownLeftOut: 'What is no longer for sale was left out of your basket.',
   },
   orders: {
     title: 'My orders',
