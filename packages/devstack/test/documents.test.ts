@@ -78,3 +78,11 @@ test('every file and every folder that a document names is there', () => {
   )
   expect(missing).toEqual([])
 })
+
+test('every proof stands on the page that says how to run them', () => {
+  const page = documents.get('docs/how-to/prove.md') ?? ''
+  const proofs = files
+    .filter((path) => path.startsWith('test/chaos/') && TEST_FILE.test(path))
+    .map((path) => basename(path))
+  expect(proofs.filter((name) => !page.includes(`| \`${name}\` |`))).toEqual([])
+})
