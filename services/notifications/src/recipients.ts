@@ -100,6 +100,7 @@ const forgetMails = sql(
        last_error = case status when 'due' then 'the account was deleted' end,
        email = null,
        name = null,
+       domain = null,
        data = '{}',
        secret = null,
        lease = null
