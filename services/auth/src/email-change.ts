@@ -178,7 +178,7 @@ export class EmailChanges {
       await tx.query(deleteUndos, [before.id])
       const changedAt = new Date(taken.expiresAt.getTime() - UNDO_LIFETIME_MS)
       const removed = await removeFactorsSince(tx, before.id, changedAt)
-      const detail = { removed: removed.map(({ factor, label }) => label ?? factor) }
+      const detail = { removed: removed.map(({ factor, label = factor }) => (factor === 'identity' ? label : factor)) }
       await this.#audit.record(tx, { action: 'email-restored', accountId: before.id, client, detail })
       const reset = await this.#secrets.requestReset(tx, restored)
       // Of recovery codes the page speaks: the mail about them is an administrator's doing.

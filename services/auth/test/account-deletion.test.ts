@@ -13,6 +13,7 @@ import {
   tokenOf,
   type SignedInUser,
 } from './harness.ts'
+import { SoftwarePasskey } from './software-passkey.ts'
 
 let auth: TestService
 let user: SignedInUser
@@ -52,6 +53,10 @@ test('deleting an account ends its sessions at the edge at once, and its deletio
 })
 
 test('nothing that names the person is left in a table', async () => {
+  const { body } = await auth.call(authRoutes.offerPasskey, { as: user.as })
+  const passkey = new SoftwarePasskey().create(body.options)
+  const added = await auth.call(authRoutes.addPasskey, { as: user.as, body: { name: email, passkey } })
+  await auth.call(authRoutes.removePasskey, { as: user.as, params: { id: added.body.passkey.id } })
   await auth.call(authRoutes.changeEmail, {
     as: user.as,
     body: { email: `new-${email}`, currentPassword: PASSWORD },

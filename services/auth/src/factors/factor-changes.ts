@@ -148,8 +148,10 @@ export class FactorChanges {
 
   /** Mails the owner a notice. */
   async tell({ tx, account, caller, now }: Change, what: FactorChange): Promise<void> {
-    const { factor, change, label } = what
-    const detail = { factor, change, ...(label === undefined ? {} : { label }) }
+    const { factor, change, label, passkeyId } = what
+    // What a passkey is called may name its owner, and the log outlives the account.
+    const which = passkeyId === undefined ? { label } : { passkeyId }
+    const detail = { factor, change, ...which }
     const action = change === 'removed' ? 'factor-removed' : 'factor-added'
     if (change !== 'used') await this.#audit.record(tx, { action, accountId: account.id, byId: caller.userId, detail })
     await emit(tx, account.id, [factorChanged(account, what, now)], caller.traceParent)

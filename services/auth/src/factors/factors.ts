@@ -121,7 +121,7 @@ export class Factors {
       const { tx, account, now } = change
       const wasFirst = !hasFactor(await this.#secondFactors.of(tx, account.id))
       const passkey = await this.#passkeys.register(tx, account.id, label, made, now)
-      const what = { factor: 'passkey', change: 'added', label } as const
+      const what = { factor: 'passkey', change: 'added', label, passkeyId: passkey.id } as const
       return { passkey, recoveryCodes: await this.#changes.added(change, what, wasFirst) }
     })
   }
@@ -136,7 +136,7 @@ export class Factors {
     await this.#changes.make(caller, async (change) => {
       const label = await this.#passkeys.remove(change.tx, change.account.id, id)
       if (label === undefined) throw new ProblemError(problems.notFound)
-      await this.#changes.removed(change, { factor: 'passkey', change: 'removed', label })
+      await this.#changes.removed(change, { factor: 'passkey', change: 'removed', label, passkeyId: id })
     })
   }
 

@@ -106,4 +106,5 @@ export interface FactorChange {
   readonly change: 'added' | 'removed' | 'renewed' | 'used'
   /** What a passkey or a provider is called. */
   readonly label?: string
+  readonly passkeyId?: string
 }
