@@ -1,5 +1,6 @@
 import { useSignal, type Signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
+import { itemsSeen, rememberItems } from './visited.ts'
 
 export type Loaded<T> =
   | { readonly state: 'loading' }
@@ -43,10 +44,13 @@ export interface List<T> extends PageOf<T> {
   readonly error: unknown
 }
 
-/** A list that grows page by page along the contract's cursor. */
+/**
+ * A list that grows page by page along the contract's cursor. The `main` one of a page is as long as it was when somebody comes back to it.
+ */
 export function useList<T>(
   loadPage: (cursor: string | undefined, signal: AbortSignal) => Promise<PageOf<T>>,
   keys: readonly unknown[],
+  { main = false } = {},
 ): {
   readonly list: Signal<List<T>>
   readonly more: () => Promise<void>
@@ -55,7 +59,21 @@ export function useList<T>(
   readonly change: (replace: (item: T) => T) => void
 } {
   const list = useSignal<List<T>>({ state: 'loading', items: [], next: null, isLoadingMore: false, error: undefined })
-  const { loaded, reload } = useLoaded(async (signal) => await loadPage(undefined, signal), keys)
+  const { loaded, reload } = useLoaded(async (signal) => {
+    const wanted = main ? itemsSeen() : 0
+    const first = await loadPage(undefined, signal)
+    const items = [...first.items]
+    let { next } = first
+    while (items.length < wanted && next !== null) {
+      const page = await loadPage(next, signal)
+      items.push(...page.items)
+      next = page.next
+    }
+    return { items, next }
+  }, keys)
+  useEffect(() => {
+    if (main && list.value.state === 'ready') rememberItems(list.value.items.length)
+  }, [list.value])
   useEffect(() => {
     const first = loaded.value
     list.value =

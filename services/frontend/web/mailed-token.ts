@@ -24,7 +24,7 @@ function takeMailedToken(keptAs: string | undefined): string | undefined {
   // Links of mails that can be unsubscribed from are the token alone.
   const bare = /^[\w-]+\.[a-z-]+\.[\w-]+$/.test(fragment) ? fragment : undefined
   const token = new URLSearchParams(fragment).get('token') ?? bare
-  if (token !== undefined) history.replaceState(null, '', location.pathname)
+  if (token !== undefined) history.replaceState(history.state, '', location.pathname)
   if (keptAs === undefined) return token
   if (token !== undefined) sessionStorage.setItem(keptAs, token)
   return token ?? sessionStorage.getItem(keptAs) ?? undefined

@@ -1,5 +1,6 @@
 import { signal } from '@preact/signals'
 import { fillPath, pages, type PageName } from '@saas/contracts'
+import { beginHistory, comeBack, enter, stay } from './visited.ts'
 
 export interface Place {
   /** Undefined when no page has this path. */
@@ -45,10 +46,9 @@ export function linkTo(
 
 /** Shows another page. With `replace` the present one is not kept in the history, and the view does not move. */
 export function go(path: string, { replace = false } = {}): void {
-  if (replace) history.replaceState(null, '', path)
-  else history.pushState(null, '', path)
+  if (replace) stay(path)
+  else enter(path)
   place.value = placeOf(new URL(location.href))
-  if (!replace) scrollTo(0, 0)
 }
 
 /** A path of this shop that somebody may be sent to after signing in; anything else becomes the shop itself. */
@@ -59,7 +59,11 @@ export function safeNext(next: string | null): string {
 
 /** Plain links stay plain links; this makes those to our own pages fast. */
 export function followLinks(): void {
-  addEventListener('popstate', () => (place.value = placeOf(new URL(location.href))))
+  beginHistory()
+  addEventListener('popstate', () => {
+    comeBack()
+    place.value = placeOf(new URL(location.href))
+  })
   document.addEventListener('click', (event) => {
     if (event.defaultPrevented || event.button !== 0) return
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return

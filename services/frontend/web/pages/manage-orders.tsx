@@ -43,6 +43,7 @@ function Orders() {
       return (await call(ordersRoutes.listAllOrders, { query: { ...filters, limit: PAGE_ITEMS, cursor }, signal })).body
     },
     [path],
+    { main: true },
   )
   return (
     <Page title={office.orders} kind="office">
@@ -63,7 +64,7 @@ function Orders() {
                 </a>
               </Cell>
               <Cell>
-                {lines[0]?.name}
+                <bdi>{lines[0]?.name}</bdi>
                 {lines.length > 1 && ` + ${lines.length - 1}`}
               </Cell>
               <Cell kind="numeric">{money(total)}</Cell>

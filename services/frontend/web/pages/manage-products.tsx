@@ -29,6 +29,7 @@ function Products() {
       return (await call(productsRoutes.listProducts, { query: { ...query }, signal })).body
     },
     [words],
+    { main: true },
   )
   const search = (event: SubmitEvent): void => {
     event.preventDefault()
@@ -74,7 +75,9 @@ function Products() {
                 <span class="thumb">
                   <ProductPicture product={product} width="44px" />
                 </span>
-                <a href={linkTo('manageProduct', { id })}>{name}</a>
+                <a href={linkTo('manageProduct', { id })}>
+                  <bdi>{name}</bdi>
+                </a>
               </span>
             )
             return (

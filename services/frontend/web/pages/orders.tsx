@@ -28,6 +28,7 @@ function Orders() {
     async (cursor, signal) =>
       (await call(ordersRoutes.listOrders, { query: { limit: PAGE_ITEMS, cursor, status }, signal })).body,
     [status],
+    { main: true },
   )
   // The pictures of what is shown; a card without them has composed ones.
   const pictured = list.value.items
@@ -95,7 +96,7 @@ function OrderCard({ order, known }: { order: Order; known: ReadonlyMap<string, 
           <a href={linkTo('order', { id: order.id })}>{dateTime(order.createdAt)}</a>
         </h2>
         <p class="hint">
-          {order.lines[0]?.name}
+          <bdi>{order.lines[0]?.name}</bdi>
           {order.lines.length > 1 && ' …'} · {texts.value.orders.items(items, count(items))}
         </p>
       </div>

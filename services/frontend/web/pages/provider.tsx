@@ -22,7 +22,7 @@ export function ProviderPage() {
     const pick = (name: string) => (query.has(name) ? { [name]: query.get(name) ?? '' } : {})
     const body = { state: query.get('state') ?? '', ...pick('code'), ...pick('iss'), ...pick('error') }
     const isLinking = endLinking()
-    history.replaceState(null, '', location.pathname)
+    history.replaceState(history.state, '', location.pathname)
     try {
       if (isLinking) {
         await call(authRoutes.returnToLink, { params: { provider }, body })
@@ -37,7 +37,10 @@ export function ProviderPage() {
   }
   useEffect(() => {
     // A link is made by whoever is signed in, so it waits until that is known.
-    if (state !== 'unknown' && place.peek().query.has('state')) void finish()
+    if (state === 'unknown') return
+    if (place.peek().query.has('state')) void finish()
+    // Opened by hand, or again: there is nothing to wait for.
+    else if (due.peek() === undefined) go(linkTo('login'), { replace: true })
   }, [state === 'unknown'])
   useEffect(() => {
     if (state === 'signed-in' && due.value !== undefined) go(linkTo('shop'), { replace: true })

@@ -61,6 +61,7 @@ export function ShopPage() {
       return body
     },
     [path],
+    { main: true },
   )
   const { items, next, state } = list.value
   const asked = { q: words, tag, inStock }
