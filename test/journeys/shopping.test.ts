@@ -1,6 +1,6 @@
 import { eventually } from '@saas/testing'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { Person } from './src/person.ts'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Person, newCustomer, newProduct } from './src/person.ts'
 import { openStage, type Stage } from './src/stage.ts'
 import { Visitor } from './src/visitor.ts'
 
@@ -10,6 +10,123 @@ beforeAll(async () => {
   stage = await openStage()
 })
 afterAll(async () => await stage[Symbol.asyncDispose]())
+
+const product = async (sku: string, stock: number, amount = 700): Promise<string> =>
+  await newProduct(stage.shop, stage.manager, { sku, name: sku, stock, amount })
+
+describe('a basket', () => {
+  test('says what is sold out or fewer before it is ordered, and keeps what there is', async () => {
+    const customer = await newCustomer(stage.shop, 'Sam Short')
+    const [spoon, fork, cup] = [await product('Spoon', 9), await product('Fork', 6), await product('Cup', 0)]
+    for (const [id, quantity] of [
+      [spoon, 2],
+      [fork, 8],
+      [cup, 1],
+    ] as const) {
+      await customer.request('PUT', `/cart/${id}`, { body: { quantity } })
+    }
+    await using visitor = await Visitor.arrive(stage)
+    const { page } = visitor
+    await visitor.logIn(customer.credentials)
+    await page.getByRole('link', { name: 'Basket, 11 items' }).click()
+    await page.getByText('Sold out; take it out').waitFor()
+    await page.getByText('Only 6 left').waitFor()
+    await page.getByRole('alert').getByText('Not all of this is there any more.').waitFor()
+    expect(await page.getByRole('button', { name: 'Place the order' }).count()).toBe(0)
+    await visitor.photograph('41-basket-short')
+    await page.getByRole('button', { name: 'Keep what there is' }).click()
+    await page.getByRole('link', { name: 'Basket, 8 items' }).waitFor()
+    await page.getByRole('button', { name: 'Place the order' }).click()
+    await page.getByText('Everything is set aside for you.').waitFor()
+    const { body } = await customer.get('/order')
+    expect(body.items).toMatchObject([
+      {
+        lines: [
+          { productId: spoon, quantity: 2 },
+          { productId: fork, quantity: 6 },
+        ],
+      },
+    ])
+  })
+
+  test('that sold out or changed while it was shown is looked at once more before it is ordered', async () => {
+    const customer = await newCustomer(stage.shop, 'Lou Looker')
+    const id = await product('Plate', 3)
+    await customer.request('PUT', `/cart/${id}`, { body: { quantity: 1 } })
+    await using visitor = await Visitor.arrive(stage)
+    const { page } = visitor
+    await visitor.logIn(customer.credentials)
+    await page.getByRole('link', { name: 'Basket, 1 item' }).click()
+    const order = page.getByRole('button', { name: 'Place the order' })
+    await order.waitFor()
+    // Another device puts one more in.
+    await customer.request('PUT', `/cart/${id}`, { body: { quantity: 2 } })
+    await order.click()
+    await page.getByText('Your basket has changed in the meantime.').waitFor()
+    await page.getByRole('link', { name: 'Basket, 2 items' }).waitFor()
+    // Others buy two of the three.
+    const manager = new Person(stage.shop)
+    await manager.signIn(stage.manager)
+    const stockIs = async (stock: number): Promise<void> =>
+      await eventually(async () => {
+        const { body } = await manager.get(`/product?ids=${id}&limit=1`)
+        expect(body.items[0].stock).toBe(stock)
+      })
+    await manager.post(`/product/${id}/stock`, { delta: -2, reason: 'sold' }, { 'idempotency-key': 'sold-2' })
+    await stockIs(1)
+    await order.click()
+    await page.getByText('Only 1 left').waitFor()
+    expect((await customer.get('/order')).body.items).toEqual([])
+    // A tab that somebody comes back to shows what there is by then.
+    await manager.post(`/product/${id}/stock`, { delta: 1, reason: 'found' }, { 'idempotency-key': 'found-1' })
+    await stockIs(2)
+    await page.evaluate("dispatchEvent(new Event('focus'))")
+    await order.click()
+    await visitor.seeHeading(/^Order of/)
+    expect((await customer.get('/order')).body.items).toMatchObject([{ lines: [{ quantity: 2 }] }])
+  })
+
+  test('takes every click on one more, and keeps the focus where it is', async () => {
+    const customer = await newCustomer(stage.shop, 'Clara Clicks')
+    const id = await product('Mug', 50)
+    await customer.request('PUT', `/cart/${id}`, { body: { quantity: 1 } })
+    await using visitor = await Visitor.arrive(stage)
+    const { page } = visitor
+    await visitor.logIn(customer.credentials)
+    await page.getByRole('link', { name: 'Basket, 1 item' }).click()
+    await page.getByRole('button', { name: 'One more' }).focus()
+    for (let presses = 0; presses < 5; presses += 1) await page.keyboard.press('Enter')
+    await page.getByRole('link', { name: 'Basket, 6 items' }).waitFor()
+    expect((await customer.get('/cart')).body.items).toMatchObject([{ quantity: 6 }])
+    expect(await page.evaluate("document.activeElement.getAttribute('aria-label')")).toBe('One more')
+    await page.getByRole('button', { name: 'Remove' }).press('Enter')
+    await page.getByText('Your basket is empty.').waitFor()
+    await eventually(async () => expect(await page.evaluate('document.activeElement.tagName')).toBe('H1'))
+  })
+
+  test('is there again when the session ended meanwhile and its owner comes back', async () => {
+    const customer = await newCustomer(stage.shop, 'Enno Ended')
+    const { credentials } = customer
+    const id = await product('Bowl', 50)
+    await customer.request('PUT', `/cart/${id}`, { body: { quantity: 3 } })
+    await using visitor = await Visitor.arrive(stage)
+    const { page } = visitor
+    await visitor.logIn(credentials)
+    await page.getByRole('link', { name: 'Basket, 3 items' }).click()
+    await page.getByRole('button', { name: 'Place the order' }).waitFor()
+    const elsewhere = new Person(stage.shop)
+    await elsewhere.signIn(credentials)
+    await elsewhere.request('DELETE', '/auth/sessions')
+    await eventually(async () => expect((await customer.get('/profile')).status).toBe(401))
+    await page.getByRole('button', { name: 'Place the order' }).click()
+    await visitor.seeHeading('Log in')
+    await visitor.fillLogIn(credentials)
+    await visitor.seeHeading('Basket')
+    await page.getByRole('button', { name: 'Place the order' }).click()
+    await visitor.seeHeading(/^Order of/)
+    expect((await elsewhere.get('/order')).body.items).toMatchObject([{ lines: [{ quantity: 3 }] }])
+  })
+})
 
 test('the back button leads to the product that was left, however far down the list it is', async () => {
   const manager = new Person(stage.shop)

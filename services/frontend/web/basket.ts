@@ -13,8 +13,9 @@ import {
 } from '@saas/contracts'
 import { v7 as uuidv7 } from 'uuid'
 import { call } from './client.ts'
+import { texts } from './language.ts'
 import { sum } from './money.ts'
-import { sayTrouble } from './notices.ts'
+import { say, sayTrouble } from './notices.ts'
 import { isTemporary, Refused } from './send.ts'
 import { session, user } from './session.ts'
 
@@ -40,6 +41,8 @@ const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 const lines = signal<readonly Line[]>(stored())
 const server = signal<Cart | undefined>(undefined)
+/** Of the signed-in cart, made here. */
+let changes = 0
 /** Why the signed-in cart could not be read. */
 export const basketTrouble = signal<unknown>(undefined)
 
@@ -102,21 +105,43 @@ export async function setQuantity(productId: string, quantity: number, unitPrice
     wanted === 0
       ? await call(ordersRoutes.deleteCartItem, { params })
       : await call(ordersRoutes.putCartItem, { params, body: { quantity: wanted } })
-  server.value = body
+  know(body)
+}
+
+/** What a change was answered with is newer than what was asked for before it. */
+function know(cart: Cart): void {
+  changes += 1
+  server.value = cart
 }
 
 export async function readServerCart(): Promise<void> {
   try {
     basketTrouble.value = undefined
-    server.value = (await call(ordersRoutes.getCart, {})).body
+    const changesBefore = changes
+    const { body } = await call(ordersRoutes.getCart, {})
+    if (changes === changesBefore) server.value = body
   } catch (error) {
     basketTrouble.value = error
   }
 }
 
+/** What was asked for by id: undefined where there is no such product any more. */
+export type Found = ReadonlyMap<string, Product | undefined>
+
+/** By product, how many there are of what the cart asks more of. What nothing was found out about is taken to be there. */
+export function shortagesOf({ items }: Cart, found: Found): ReadonlyMap<string, number> {
+  const short = new Map<string, number>()
+  for (const { productId, quantity, available } of items) {
+    const stock = found.has(productId) ? (found.get(productId)?.stock ?? 0) : quantity
+    const left = available ? stock : 0
+    if (left < quantity) short.set(productId, left)
+  }
+  return short
+}
+
 /** After an order was placed the shop has emptied the cart. */
 export function forgetCart(): void {
-  server.value = { items: [], total: null }
+  know({ items: [], total: null })
 }
 
 /** What an order held, as it is put back: the same when it is sent again. */
@@ -133,7 +158,11 @@ export async function preparePuttingBack({ lines: held }: Order): Promise<Puttin
 /** Puts it into the signed-in cart, and says whether there was enough of everything. */
 export async function putBack({ key, lines: sent }: PuttingBack): Promise<boolean> {
   const headers = { 'idempotency-key': key }
-  server.value = (await call(ordersRoutes.mergeCart, { headers, body: { lines: [...sent] } })).body
+  know((await call(ordersRoutes.mergeCart, { headers, body: { lines: [...sent] } })).body)
+  return isThere(sent)
+}
+
+function isThere(sent: readonly SentLine[]): boolean {
   return sent.every(({ productId, quantity }) => basketQuantity(productId) >= quantity)
 }
 
@@ -228,7 +257,7 @@ async function withStock(kept: readonly Line[]): Promise<readonly SentLine[]> {
 async function sendMerge({ key, lines: sent }: SentMerge): Promise<void> {
   try {
     const headers = { 'idempotency-key': key }
-    server.value = (await call(ordersRoutes.mergeCart, { headers, body: { lines: [...sent] } })).body
+    know((await call(ordersRoutes.mergeCart, { headers, body: { lines: [...sent] } })).body)
   } catch (error) {
     // A refusal is certain: the next try is another one.
     if (error instanceof Refused && !isTemporary(error) && error.status !== 401) localStorage.removeItem(MERGE_KEY)
@@ -236,6 +265,7 @@ async function sendMerge({ key, lines: sent }: SentMerge): Promise<void> {
   }
   keep(without(stored(), sent))
   localStorage.removeItem(MERGE_KEY)
+  if (!isThere(sent)) say(texts.value.order.notAllBack)
 }
 
 /** What is there beyond what was sent. */
@@ -262,7 +292,10 @@ export function followSession(): void {
       if (id !== undefined) void mergeAlone()
     })
   })
-  // Another tab changed the lines.
+  // Another tab or device may have changed the cart.
+  addEventListener('focus', () => {
+    if (user.value !== undefined && server.value !== undefined) void readServerCart()
+  })
   addEventListener('storage', ({ key }) => {
     if (key === STORED_KEY) lines.value = stored()
   })

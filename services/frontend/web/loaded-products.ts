@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals'
 import type { Product } from '@saas/contracts'
 import { useEffect } from 'preact/hooks'
-import { readProducts } from './basket.ts'
+import { readProducts, type Found } from './basket.ts'
 import { useLoaded } from './loaded.ts'
 
 const nothing: ReadonlyMap<string, Product> = new Map()
@@ -15,4 +15,27 @@ export function useProducts(ids: readonly string[]): ReadonlyMap<string, Product
     if (loaded.value.state === 'ready') known.value = loaded.value.value
   }, [loaded.value])
   return known.value
+}
+
+/** Products as they are now: read again whenever somebody comes back to this tab, and by `read`. Nothing is found while that fails. */
+export function useCurrentProducts(ids: readonly string[]) {
+  const found = useSignal<Found>(new Map())
+  const read = async (signal?: AbortSignal): Promise<Found> => {
+    try {
+      const products = await readProducts(ids, signal)
+      const current = new Map(ids.map((id) => [id, products.get(id)]))
+      if (signal?.aborted !== true) found.value = current
+      return current
+    } catch {
+      return new Map()
+    }
+  }
+  useEffect(() => {
+    const controller = new AbortController()
+    const { signal } = controller
+    void read(signal)
+    addEventListener('focus', () => void read(signal), { signal })
+    return () => controller.abort()
+  }, [ids.join()])
+  return { found: found.value, read }
 }

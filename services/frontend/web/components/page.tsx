@@ -22,13 +22,23 @@ export function Page(props: { title: string; kind?: string; lead?: ComponentChil
     <div class={`page ${props.kind ?? ''}`}>
       <header class="page-head">
         <h1 tabIndex={-1} ref={heading}>
-          {props.title}
+          <bdi>{props.title}</bdi>
         </h1>
         {props.lead}
       </header>
       {props.children}
     </div>
   )
+}
+
+/** When what had the focus went away with a change of `key`, the heading takes it: the next Tab is in the page. */
+export function useKeptFocus(key: unknown): void {
+  const before = useRef(key)
+  useEffect(() => {
+    if (before.current === key) return
+    before.current = key
+    if (document.activeElement === document.body) document.querySelector('h1')?.focus({ preventScroll: true })
+  }, [key])
 }
 
 /** Shows its children to signed-in people only, and sends others to log in and back. */

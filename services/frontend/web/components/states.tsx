@@ -59,7 +59,12 @@ export function ListFrame<T>(props: {
       {children}
       {list.error !== undefined && <Failure error={list.error} />}
       {list.next !== null && (
-        <button type="button" class="button quiet load-more" disabled={list.isLoadingMore} onClick={() => void more()}>
+        <button
+          type="button"
+          class="button quiet load-more"
+          aria-disabled={list.isLoadingMore}
+          onClick={() => void more()}
+        >
           {list.isLoadingMore ? texts.value.loading : texts.value.loadMore}
         </button>
       )}

@@ -1,27 +1,45 @@
 import { useSignal } from '@preact/signals'
-import type { Cart, Product } from '@saas/contracts'
-import { useEffect } from 'preact/hooks'
-import { basketCount, basketTrouble, readLocalCart, readServerCart, serverCart, setQuantity } from '../basket.ts'
+import type { Cart, Money, Product } from '@saas/contracts'
+import { useEffect, useRef } from 'preact/hooks'
+import {
+  basketCount,
+  basketTrouble,
+  readLocalCart,
+  readServerCart,
+  serverCart,
+  setQuantity,
+  shortagesOf,
+} from '../basket.ts'
 import { isUnanswered, placeOrder } from '../checkout.ts'
 import { Icon } from '../components/icon.tsx'
-import { Page } from '../components/page.tsx'
+import { Page, useKeptFocus } from '../components/page.tsx'
 import { ProductPicture } from '../components/product-picture.tsx'
 import { Quantity } from '../components/quantity.tsx'
 import { Empty, Failure, Loading } from '../components/states.tsx'
 import { describe } from '../errors.ts'
-import { money } from '../formats.ts'
+import { count, money } from '../formats.ts'
 import { texts } from '../language.ts'
 import { useLoaded } from '../loaded.ts'
-import { useProducts } from '../loaded-products.ts'
+import { useCurrentProducts } from '../loaded-products.ts'
 import { say, sayTrouble } from '../notices.ts'
 import { go, linkTo } from '../router.ts'
+import { Refused } from '../send.ts'
 import { session, user } from '../session.ts'
 
 export function BasketPage() {
   const { basket } = texts.value
+  const { state } = session.value
+  const wasSignedIn = useRef(false)
+  useEffect(() => {
+    // What was shown is not gone: it is there again after signing in.
+    if (state === 'anonymous' && wasSignedIn.current) {
+      go(linkTo('login', {}, { next: linkTo('basket') }), { replace: true })
+    }
+    wasSignedIn.current = state === 'signed-in'
+  }, [state])
   return (
     <Page title={basket.title} kind="basket">
-      {session.value.state === 'unknown' ? <Loading /> : user.value === undefined ? <LocalBasket /> : <ServerBasket />}
+      {state === 'unknown' ? <Loading /> : user.value === undefined ? <LocalBasket /> : <ServerBasket />}
     </Page>
   )
 }
@@ -49,13 +67,22 @@ function ServerBasket() {
 
 function BasketView({ cart }: { cart: Cart }) {
   const { basket } = texts.value
-  const ids = cart.items.map(({ productId }) => productId)
-  // Only for pictures and stock; the basket stands without it.
-  const known = useProducts(ids)
-  if (cart.items.length === 0) {
+  const { items, total } = cart
+  const { found, read } = useCurrentProducts(items.map(({ productId }) => productId))
+  const shortages = shortagesOf(cart, found)
+  useKeptFocus(items.length)
+  const isThere = async (): Promise<boolean> => shortagesOf(cart, await read()).size === 0
+  const fit = async (): Promise<void> => {
+    for (const [productId, left] of shortagesOf(cart, await read())) {
+      const item = items.find((known) => known.productId === productId)
+      if (item !== undefined) await setQuantity(productId, left, item.unitPrice)
+    }
+    say(basket.fitted)
+  }
+  if (items.length === 0) {
     return isUnanswered.value && user.value !== undefined ? (
       <div class="summary">
-        <Checkout isReady />
+        <Checkout total={null} isThere={isThere} />
       </div>
     ) : (
       <Empty title={basket.empty} hint={basket.emptyHint}>
@@ -65,29 +92,36 @@ function BasketView({ cart }: { cart: Cart }) {
       </Empty>
     )
   }
-  const available = cart.items.filter((item) => item.available)
+  const available = items.filter((item) => item.available)
   const currencies = new Set(available.map(({ unitPrice }) => unitPrice.currency))
   const hindrance = currencies.size > 1 ? basket.mixed : basket.tooLarge
   return (
     <div class="basket-room">
       <ul class="lines">
-        {cart.items.map((item) => (
-          <BasketLine key={item.productId} item={item} product={known.get(item.productId)} />
+        {items.map((item) => (
+          <BasketLine
+            key={item.productId}
+            item={item}
+            product={found.get(item.productId)}
+            left={shortages.get(item.productId)}
+          />
         ))}
       </ul>
       <section class="summary" aria-labelledby="summary">
         <h2 id="summary">{basket.summary}</h2>
         <p class="total">
           <span>{basket.total}</span>
-          <strong class="price">{cart.total === null ? '—' : money(cart.total)}</strong>
+          <strong class="price">{total === null ? '—' : money(total)}</strong>
         </p>
-        {cart.total === null && available.length > 0 && <p class="finding">{hindrance}</p>}
-        {user.value === undefined ? (
+        {total === null && available.length > 0 && <p class="finding">{hindrance}</p>}
+        {shortages.size > 0 && !isUnanswered.value ? (
+          <Fitting fit={fit} />
+        ) : user.value === undefined ? (
           <a class="button wide" href={linkTo('login', {}, { next: linkTo('basket') })}>
             {basket.logInToOrder}
           </a>
         ) : (
-          <Checkout isReady={available.length === cart.items.length && cart.total !== null} />
+          <Checkout total={total} isThere={isThere} />
         )}
         <p class="hint">{basket.noCharge}</p>
       </section>
@@ -95,78 +129,122 @@ function BasketView({ cart }: { cart: Cart }) {
   )
 }
 
-function BasketLine({ item, product }: { item: Cart['items'][number]; product: Product | undefined }) {
+function BasketLine(props: { item: Cart['items'][number]; product: Product | undefined; left: number | undefined }) {
   const { basket, product: words } = texts.value
+  const { item, product, left } = props
   const { productId, name, quantity, unitPrice, priceWas, available } = item
-  const isChanging = useSignal(false)
-  const change = async (wanted: number): Promise<void> => {
-    isChanging.value = true
+  /** Where the quantity is on its way to: who clicks five times wants five more. */
+  const wanted = useSignal<number | undefined>(undefined)
+  const change = async (to: number): Promise<void> => {
+    const isOnItsWay = wanted.value !== undefined
+    wanted.value = to
+    if (isOnItsWay) return
     try {
-      await setQuantity(productId, wanted, unitPrice)
-      if (wanted === 0) say(basket.removed(name))
+      for (let sent: number | undefined; sent !== wanted.value;) {
+        sent = wanted.value
+        await setQuantity(productId, sent, unitPrice)
+      }
+      if (wanted.value === 0) say(basket.removed(name))
     } catch (error) {
       sayTrouble(error)
     } finally {
-      isChanging.value = false
+      wanted.value = undefined
     }
   }
   return (
-    <li class={available ? 'line' : 'line gone'}>
+    <li class={left === 0 ? 'line gone' : 'line'}>
       <div class="line-picture">
         <ProductPicture product={{ id: productId, pictures: product?.pictures }} width="84px" />
       </div>
       <div class="line-words">
-        <h2>{available ? <a href={linkTo('product', { id: productId })}>{name}</a> : name}</h2>
-        {available ? (
+        <h2>
+          <bdi>{available ? <a href={linkTo('product', { id: productId })}>{name}</a> : name}</bdi>
+        </h2>
+        {available && (
           <p class="hint">
             {money(unitPrice)} {basket.each}
-            {product !== undefined && (product.stock <= 5 || product.stock < quantity) && (
+            {left === undefined && product !== undefined && product.stock <= 5 && (
               <span class="stock few">{words.stock(product.stock, quantity)}</span>
             )}
           </p>
-        ) : (
-          <p class="finding">{basket.gone}</p>
+        )}
+        {left === 0 && <p class="finding">{available ? basket.soldOut : basket.gone}</p>}
+        {left !== undefined && left > 0 && (
+          <p class="finding">
+            {words.stock(left, quantity)}{' '}
+            <button type="button" class="plain" onClick={() => void change(left)}>
+              {basket.takeLeft(count(left))}
+            </button>
+          </p>
         )}
         {available && priceWas !== undefined && (
           <p class="price-change">
             {basket.priceChanged(money(priceWas))}{' '}
-            <button type="button" class="plain" disabled={isChanging.value} onClick={() => void change(quantity)}>
+            <button type="button" class="plain" onClick={() => void change(quantity)}>
               {basket.priceSeen}
             </button>
           </p>
         )}
       </div>
       <div class="line-controls">
-        {available && (
-          <Quantity
-            value={quantity}
-            label={basket.quantityOf(name)}
-            disabled={isChanging.value}
-            change={(wanted) => void change(wanted)}
-          />
+        {left !== 0 && (
+          <Quantity value={wanted.value ?? quantity} label={basket.quantityOf(name)} change={(to) => void change(to)} />
         )}
-        <button type="button" class="plain" disabled={isChanging.value} onClick={() => void change(0)}>
+        <button type="button" class="plain" onClick={() => void change(0)}>
           {texts.value.remove}
           <span class="visually-hidden"> {name}</span>
         </button>
       </div>
-      {available && (
+      {left !== 0 && (
         <p class="line-total price">{money({ amount: unitPrice.amount * quantity, currency: unitPrice.currency })}</p>
       )}
     </li>
   )
 }
 
-function Checkout({ isReady }: { isReady: boolean }) {
+/** Instead of ordering what is not there. */
+function Fitting({ fit }: { fit: () => Promise<void> }) {
+  const { basket } = texts.value
+  const isFitting = useSignal(false)
+  const act = async ({ detail }: MouseEvent): Promise<void> => {
+    // The second click of two was meant for what stood here before.
+    if (detail > 1 || isFitting.value) return
+    isFitting.value = true
+    await fit().catch(sayTrouble)
+    isFitting.value = false
+  }
+  return (
+    <>
+      <Trouble>{basket.short}</Trouble>
+      <button type="button" class="button wide" aria-disabled={isFitting.value} onClick={(event) => void act(event)}>
+        {basket.fit}
+      </button>
+    </>
+  )
+}
+
+function Trouble({ children }: { children: string }) {
+  return (
+    <p class="form-trouble" role="alert">
+      <Icon name="alert" />
+      <span>{children}</span>
+    </p>
+  )
+}
+
+function Checkout({ total, isThere }: { total: Money | null; isThere: () => Promise<boolean> }) {
   const { basket } = texts.value
   const isPlacing = useSignal(false)
   const trouble = useSignal<unknown>(undefined)
+  const isReady = total !== null || isUnanswered.value
   const order = async (): Promise<void> => {
     if (!isReady || isPlacing.value) return
     isPlacing.value = true
     trouble.value = undefined
     try {
-      const { id } = await placeOrder()
+      // An order that may be there already is asked for as it was sent.
+      if (!isUnanswered.value && !(await isThere())) return
+      const { id } = await placeOrder(total)
       go(linkTo('order', { id }))
     } catch (error) {
       trouble.value = error
@@ -177,17 +255,9 @@ function Checkout({ isReady }: { isReady: boolean }) {
   }
   return (
     <>
-      {isUnanswered.value && !isPlacing.value && (
-        <p class="form-trouble" role="alert">
-          <Icon name="alert" />
-          <span>{basket.unanswered}</span>
-        </p>
-      )}
+      {isUnanswered.value && !isPlacing.value && <Trouble>{basket.unanswered}</Trouble>}
       {trouble.value !== undefined && !isUnanswered.value && (
-        <p class="form-trouble" role="alert">
-          <Icon name="alert" />
-          <span>{describe(trouble.value)}</span>
-        </p>
+        <Trouble>{hasChanged(trouble.value) ? basket.changed : describe(trouble.value)}</Trouble>
       )}
       <button
         type="button"
@@ -200,4 +270,9 @@ function Checkout({ isReady }: { isReady: boolean }) {
       </button>
     </>
   )
+}
+
+/** It costs something else than what was shown: other things, or other prices. */
+function hasChanged(error: unknown): boolean {
+  return error instanceof Refused && error.problem === 'total-changed'
 }
