@@ -1,4 +1,5 @@
 import { useSignal } from '@preact/signals'
+import { PASSWORD_CHARACTERS_MIN } from '@saas/contracts'
 import { createContext, type ComponentChildren, type JSX } from 'preact'
 import { useContext, useEffect, useId, useRef } from 'preact/hooks'
 import { describe } from '../errors.ts'
@@ -30,14 +31,23 @@ export function Form(props: {
   failure?: (error: unknown) => ComponentChildren
   kind?: 'row'
   danger?: boolean
+  /** The browser asks before what was typed is lost by a reload or a closed tab. */
+  guarded?: boolean
 }) {
   const isSending = useSignal(false)
+  const isTyped = useSignal(false)
   const error = useSignal<unknown>(undefined)
   const form = useRef<HTMLFormElement>(null)
   useEffect(() => {
     if (error.value === undefined) return
     form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus()
   }, [error.value])
+  useEffect(() => {
+    if (props.guarded !== true || !isTyped.value) return undefined
+    const ask = (event: BeforeUnloadEvent): void => event.preventDefault()
+    addEventListener('beforeunload', ask)
+    return () => removeEventListener('beforeunload', ask)
+  }, [isTyped.value])
   const onSubmit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault()
     const element = form.current
@@ -46,6 +56,7 @@ export function Form(props: {
     error.value = undefined
     try {
       await props.send(new FormData(element), element)
+      isTyped.value = false
     } catch (failure) {
       error.value = failure
     } finally {
@@ -53,7 +64,12 @@ export function Form(props: {
     }
   }
   return (
-    <form class={props.kind === 'row' ? 'form form-row' : 'form'} ref={form} onSubmit={(event) => void onSubmit(event)}>
+    <form
+      class={props.kind === 'row' ? 'form form-row' : 'form'}
+      ref={form}
+      onInput={() => (isTyped.value = true)}
+      onSubmit={(event) => void onSubmit(event)}
+    >
       <Failed.Provider value={error.value}>{props.children}</Failed.Provider>
       {error.value !== undefined && (
         <div class="form-trouble" role="alert">
@@ -82,12 +98,13 @@ function summary(error: unknown): string {
     : describe(error)
 }
 
-/** What is wrong at this pointer or below it. */
-function useFinding(pointer: string): string | undefined {
+/** What is wrong at this pointer or below it. The server says it in English. */
+function useFinding(pointer: string): { readonly text: string; readonly lang?: 'en' } | undefined {
   const error = useContext(Failed)
-  if (error instanceof WrongEntry) return error.pointer === pointer ? error.message : undefined
+  if (error instanceof WrongEntry) return error.pointer === pointer ? { text: error.message } : undefined
   if (!(error instanceof Refused)) return undefined
-  return error.fields.find((field) => field.pointer === pointer || field.pointer.startsWith(`${pointer}/`))?.detail
+  const found = error.fields.find((field) => field.pointer === pointer || field.pointer.startsWith(`${pointer}/`))
+  return found === undefined ? undefined : { text: found.detail, lang: 'en' }
 }
 
 interface FieldProps {
@@ -123,8 +140,8 @@ function Labelled(props: FieldProps & { control: (described: Described) => Compo
         </p>
       )}
       {finding !== undefined && (
-        <p class="finding" id={`${id}-finding`}>
-          {finding}
+        <p class="finding" id={`${id}-finding`} lang={finding.lang}>
+          {finding.text}
         </p>
       )}
     </div>
@@ -183,6 +200,13 @@ export function PasswordField(props: FieldProps & { autocomplete: 'current-passw
 export function entry(entries: FormData, name: string): string {
   const value = entries.get(name)
   return typeof value === 'string' ? value.trim() : ''
+}
+
+/** A new password, which the shop would refuse for being short in English only. */
+export function newSecretEntry(entries: FormData, name: string): string {
+  const secret = secretEntry(entries, name)
+  if (Array.from(secret).length >= PASSWORD_CHARACTERS_MIN) return secret
+  throw new WrongEntry(`/${name}`, texts.value.form.passwordShort)
 }
 
 /** A password exactly as typed: spaces at its ends count. */

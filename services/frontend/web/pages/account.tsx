@@ -1,6 +1,6 @@
 import { PASSWORD_CHARACTERS_MIN, authRoutes, languages, type Language, type Profile } from '@saas/contracts'
 import { call } from '../client.ts'
-import { Field, Form, PasswordField, Select, entry, secretEntry } from '../components/form.tsx'
+import { Field, Form, PasswordField, Select, entry, newSecretEntry, secretEntry } from '../components/form.tsx'
 import { Page, SignedInOnly } from '../components/page.tsx'
 import { chooseLanguage, nameOfLanguage, texts } from '../language.ts'
 import { say, sayTrouble } from '../notices.ts'
@@ -81,7 +81,7 @@ function PasswordSection() {
   const { account, form } = texts.value
   const send = async (entries: FormData, element: HTMLFormElement): Promise<void> => {
     const currentPassword = secretEntry(entries, 'currentPassword')
-    const newPassword = secretEntry(entries, 'newPassword')
+    const newPassword = newSecretEntry(entries, 'newPassword')
     await call(authRoutes.changePassword, { body: { currentPassword, newPassword } })
     element.reset()
     say(account.passwordChanged)

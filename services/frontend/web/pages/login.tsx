@@ -4,6 +4,7 @@ import { useEffect } from 'preact/hooks'
 import { call } from '../client.ts'
 import { Field, Form, PasswordField, entry, secretEntry } from '../components/form.tsx'
 import { Page } from '../components/page.tsx'
+import { kept } from '../kept.ts'
 import { SecondFactorStep } from '../components/second-factor.tsx'
 import { describe } from '../errors.ts'
 import { texts } from '../language.ts'
@@ -107,15 +108,22 @@ function unverified(error: unknown) {
   )
 }
 
+/** Whom a code was sent to. */
+const codeSentTo = kept('login-code', String)
+
 function ByCode({ ask }: { ask: Ask }) {
   const { logIn, form } = texts.value
-  const email = useSignal('')
+  const email = codeSentTo.value
   const request = async (entries: FormData): Promise<void> => {
     const address = entry(entries, 'email')
     await call(authRoutes.requestLoginCode, { body: { email: address } })
-    email.value = address
+    codeSentTo.value = address
   }
-  if (email.value === '') {
+  const enter = async (entries: FormData): Promise<void> => {
+    ask(await signIn({ email: email ?? '', code: entry(entries, 'code') }))
+    codeSentTo.value = undefined
+  }
+  if (email === undefined) {
     return (
       <Form key="request" submit={logIn.sendCode} send={request}>
         <Field name="email" label={form.email} type="email" autocomplete="username" required maxLength={254} />
@@ -126,14 +134,14 @@ function ByCode({ ask }: { ask: Ask }) {
     <Form
       key="code"
       submit={logIn.submit}
-      send={async (entries) => ask(await signIn({ email: email.value, code: entry(entries, 'code') }))}
+      send={enter}
       beside={
-        <button type="button" class="plain" onClick={() => (email.value = '')}>
+        <button type="button" class="plain" onClick={() => (codeSentTo.value = undefined)}>
           {texts.value.cancel}
         </button>
       }
     >
-      <p role="status">{logIn.codeSent(email.value)}</p>
+      <p role="status">{logIn.codeSent(email)}</p>
       <CodeField />
     </Form>
   )

@@ -1,9 +1,10 @@
-import { useSignal } from '@preact/signals'
 import { PASSWORD_CHARACTERS_MIN, authRoutes } from '@saas/contracts'
+import { useMemo } from 'preact/hooks'
 import { v7 as uuidv7 } from 'uuid'
 import { call } from '../client.ts'
-import { Field, Form, PasswordField, entry, secretEntry } from '../components/form.tsx'
+import { Field, Form, PasswordField, entry, newSecretEntry } from '../components/form.tsx'
 import { Page } from '../components/page.tsx'
+import { kept } from '../kept.ts'
 import { language, texts } from '../language.ts'
 import { say, sayTrouble } from '../notices.ts'
 import { go, linkTo, place } from '../router.ts'
@@ -11,13 +12,20 @@ import { signIn } from '../session.ts'
 import { CodeField } from './login.tsx'
 import { VerifyByCode } from './verify.tsx'
 
+interface Sent {
+  readonly email: string
+  readonly registrationId: string
+  readonly byCode: boolean
+}
+
+/** Whom the mail went to whose code or link is waited for. */
+const sentTo = kept('registration', (value) => value as Sent)
+
 export function RegisterPage() {
   const { register, form, logIn, nav } = texts.value
   const byCode = place.value.query.get('by') === 'code'
-  const sentTo = useSignal('')
-  const registrationId = useSignal(uuidv7())
-  if (sentTo.value !== '')
-    return <LookIntoMailbox email={sentTo.value} registrationId={registrationId.value} byCode={byCode} />
+  const registrationId = useMemo(() => uuidv7(), [sentTo.value])
+  if (sentTo.value !== undefined) return <LookIntoMailbox sent={sentTo.value} />
   const send = async (entries: FormData): Promise<void> => {
     const email = entry(entries, 'email')
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
@@ -25,14 +33,14 @@ export function RegisterPage() {
       body: {
         email,
         name: entry(entries, 'name'),
-        ...(byCode ? {} : { password: secretEntry(entries, 'password') }),
+        ...(byCode ? {} : { password: newSecretEntry(entries, 'password') }),
         language: language.value,
-        registrationId: registrationId.value,
+        registrationId,
         // Some browsers know no zone; the profile can say it later.
         ...(zone === undefined || zone === '' ? {} : { zone }),
       },
     })
-    sentTo.value = email
+    sentTo.value = { email, registrationId, byCode }
   }
   const tab = (by: string | undefined, label: string, isCurrent: boolean) => (
     <a href={linkTo('register', {}, { by })} aria-current={isCurrent || undefined}>
@@ -66,13 +74,9 @@ export function RegisterPage() {
   )
 }
 
-interface Sent {
-  readonly email: string
-  readonly registrationId: string
-}
-
-function LookIntoMailbox({ email, registrationId, byCode }: Sent & { readonly byCode: boolean }) {
+function LookIntoMailbox({ sent }: { sent: Sent }) {
   const { register } = texts.value
+  const { email, registrationId, byCode } = sent
   const again = async (): Promise<void> => {
     try {
       await call(authRoutes.resendVerification, { body: { email, registrationId } })
@@ -87,14 +91,15 @@ function LookIntoMailbox({ email, registrationId, byCode }: Sent & { readonly by
       kind="narrow"
       lead={<p class="lead">{byCode ? register.sentCode(email) : register.sent(email)}</p>}
     >
-      {byCode ? (
-        <EnterByCode email={email} registrationId={registrationId} />
-      ) : (
-        <VerifyByCode email={email} registrationId={registrationId} />
-      )}
+      {byCode ? <EnterByCode sent={sent} /> : <VerifyByCode sent={sent} done={() => (sentTo.value = undefined)} />}
       <p class="aside">
         <button type="button" class="plain" onClick={() => void again()}>
           {register.again}
+        </button>
+      </p>
+      <p class="aside">
+        <button type="button" class="plain" onClick={() => (sentTo.value = undefined)}>
+          {register.otherAddress}
         </button>
       </p>
     </Page>
@@ -102,11 +107,12 @@ function LookIntoMailbox({ email, registrationId, byCode }: Sent & { readonly by
 }
 
 /** The code proves the address and signs in at once: without a password there is nothing else to sign in with. */
-function EnterByCode({ email, registrationId }: Sent) {
+function EnterByCode({ sent: { email, registrationId } }: { sent: Sent }) {
   const enter = async (entries: FormData): Promise<void> => {
     // A second factor is never due: an account that has one has its address proven.
     await signIn({ email, code: entry(entries, 'code'), registrationId })
     go(linkTo('shop'), { replace: true })
+    sentTo.value = undefined
   }
   return (
     <Form submit={texts.value.logIn.submit} send={enter}>

@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals'
 import { PASSWORD_CHARACTERS_MIN, authRoutes } from '@saas/contracts'
 import { call } from '../client.ts'
-import { Field, Form, PasswordField, entry, secretEntry } from '../components/form.tsx'
+import { Field, Form, PasswordField, entry, newSecretEntry } from '../components/form.tsx'
 import { Page } from '../components/page.tsx'
 import { texts } from '../language.ts'
 import { useMailedToken } from '../mailed-token.ts'
@@ -36,7 +36,7 @@ function AskForLink() {
 function SetPassword({ token }: { token: string }) {
   const { reset, form } = texts.value
   const send = async (entries: FormData): Promise<void> => {
-    await call(authRoutes.resetPassword, { body: { token, password: secretEntry(entries, 'password') } })
+    await call(authRoutes.resetPassword, { body: { token, password: newSecretEntry(entries, 'password') } })
     go(linkTo('login'))
     say(reset.done)
   }

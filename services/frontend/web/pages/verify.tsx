@@ -55,17 +55,20 @@ export function VerifyPage() {
 }
 
 /** For those who read their mail on another device. A registration takes no code but its own. */
-export function VerifyByCode({ email, registrationId }: { email?: string; registrationId?: string }) {
+export function VerifyByCode({ sent, done }: { sent?: { email: string; registrationId: string }; done?: () => void }) {
   const { verify, form } = texts.value
   const send = async (entries: FormData): Promise<void> => {
-    const proof = { email: email ?? entry(entries, 'email'), code: entry(entries, 'code') }
+    const code = entry(entries, 'code')
+    const { email, registrationId } = sent ?? {}
+    const proof = { email: email ?? entry(entries, 'email'), code }
     await call(authRoutes.verify, { body: registrationId === undefined ? proof : { ...proof, registrationId } })
+    done?.()
     go(linkTo('login'))
     say(verify.doneTitle)
   }
   return (
     <Form submit={verify.submit} send={send}>
-      {email === undefined && (
+      {sent === undefined && (
         <Field name="email" label={form.email} type="email" autocomplete="username" required maxLength={254} />
       )}
       <CodeField />

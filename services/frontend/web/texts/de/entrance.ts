@@ -5,6 +5,7 @@ export const entrance: typeof english = {
     email: 'E-Mail',
     password: 'Passwort',
     passwordHint: (count) => `Mindestens ${count} Zeichen. Ein Satz ist gut.`,
+    passwordShort: 'Das ist zu kurz.',
     show: 'Passwort zeigen',
     name: 'Name',
     code: 'Sechsstelliger Code',
@@ -48,6 +49,7 @@ export const entrance: typeof english = {
       `Wir haben an ${email} geschrieben. Gib hier den Code aus der Mail ein. Es kann eine Minute dauern.`,
     again: 'Mail noch einmal schicken',
     sentAgain: 'Eine weitere Mail ist unterwegs. Nur die neueste zählt.',
+    otherAddress: 'Eine andere Adresse nehmen',
   },
   verify: {
     title: 'Adresse bestätigen',

@@ -3,6 +3,7 @@ export const entrance = {
     email: 'Email',
     password: 'Password',
     passwordHint: (count: number) => `At least ${count} characters. A sentence is fine.`,
+    passwordShort: 'This is too short.',
     show: 'Show password',
     name: 'Name',
     code: 'Six-digit code',
@@ -45,6 +46,7 @@ export const entrance = {
     sentCode: (email: string) => `We have written to ${email}. Enter the code of the mail here. It can take a minute.`,
     again: 'Send the mail again',
     sentAgain: 'Another mail is on its way. Only the newest one counts.',
+    otherAddress: 'Use another address',
   },
   verify: {
     title: 'Confirm your address',
