@@ -5,7 +5,9 @@ import { randomFrom } from '../random.ts'
 export function AvatarPicture({ person, size }: { person: Profile; size: 'small' | 'medium' }) {
   const { avatar, name, id } = person
   if (avatar !== null) return <img class={`avatar ${size}`} src={avatar[size]} alt="" />
-  const initial = String.fromCodePoint(name.trim().codePointAt(0) ?? 63).toUpperCase()
+  // What a reader takes for one letter may be several code points, as flags are.
+  const [first] = new Intl.Segmenter().segment(name.trim())
+  const initial = (first?.segment ?? '?').toUpperCase()
   return (
     <span class={`avatar ${size} hue-${randomFrom(id).pick([1, 2, 3, 4])}`} aria-hidden="true">
       {initial}

@@ -10,11 +10,11 @@ export function OrderProgress({ order }: { order: Order }) {
   const { steps, statuses } = texts.value.order
   const isDecided = order.status !== 'pending'
   const items = [
-    { label: steps.placed, at: dateTime(order.createdAt), state: 'done' },
-    { label: steps.reserving, at: '', state: isDecided ? 'done' : 'now' },
+    { label: steps.placed, at: order.createdAt, state: 'done' },
+    { label: steps.reserving, at: undefined, state: isDecided ? 'done' : 'now' },
     {
       label: isDecided ? statuses[order.status] : steps.decided,
-      at: order.decidedAt === undefined ? '' : dateTime(order.decidedAt),
+      at: order.decidedAt,
       state: isDecided ? `done ${order.status}` : 'open',
     },
   ]
@@ -23,7 +23,7 @@ export function OrderProgress({ order }: { order: Order }) {
       {items.map(({ label, at, state }) => (
         <li key={label} class={state} aria-current={state === 'now' ? 'step' : undefined}>
           <span>{label}</span>
-          {at !== '' && <time>{at}</time>}
+          {at !== undefined && <time dateTime={at}>{dateTime(at)}</time>}
         </li>
       ))}
     </ol>
@@ -43,7 +43,9 @@ export function OrderLines({ order }: { order: Order }) {
             </div>
             <div class="line-words">
               <h3>
-                <a href={linkTo('product', { id: productId })}>{name}</a>
+                <a href={linkTo('product', { id: productId })}>
+                  <bdi>{name}</bdi>
+                </a>
               </h3>
               <p class="hint">
                 {sku} · {quantity} × {money(unitPrice)}

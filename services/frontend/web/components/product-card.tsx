@@ -12,7 +12,9 @@ export function ProductCard({ product }: { product: Product }) {
         <ProductPicture product={product} width="(width >= 60rem) 300px, 50vw" />
       </div>
       <h3>
-        <a href={linkTo('product', { id })}>{name}</a>
+        <a href={linkTo('product', { id })}>
+          <bdi>{name}</bdi>
+        </a>
       </h3>
       <p class="card-line">
         <span class="price">{money(price)}</span>

@@ -29,7 +29,8 @@ export function AskingButton(props: {
           <button type="button" class="button danger" onClick={confirm}>
             {props.confirm}
           </button>
-          <button type="button" class="button quiet" onClick={close}>
+          {/* Whoever presses Enter twice has done nothing. */}
+          <button type="button" class="button quiet" autofocus onClick={close}>
             {props.cancel ?? texts.value.cancel}
           </button>
         </div>

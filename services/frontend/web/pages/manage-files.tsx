@@ -56,7 +56,9 @@ function ImportSection() {
           {Math.round(part.value * 100)} %
         </progress>
       )}
-      <div role="status">{report.value !== undefined && <Report report={report.value} />}</div>
+      <div class="report" role="status">
+        {report.value !== undefined && <Report report={report.value} />}
+      </div>
     </section>
   )
 }
@@ -71,8 +73,18 @@ function Report({ report }: { report: ImportReport }) {
       {errors.length > 0 && (
         <Table heads={[files.line, files.reason]}>
           {errors.slice(0, ERRORS_SHOWN).map(({ line, reason }) => (
-            <Row key={`${line} ${reason}`} head={count(line)}>
-              <Cell>{reason}</Cell>
+            <Row
+              key={`${line} ${reason}`}
+              head={
+                <>
+                  <span class="phone-label">{files.line} </span>
+                  {count(line)}
+                </>
+              }
+            >
+              <Cell>
+                <span lang="en">{reason}</span>
+              </Cell>
             </Row>
           ))}
         </Table>

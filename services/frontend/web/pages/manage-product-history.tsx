@@ -27,7 +27,7 @@ export function HistorySection({ product: { id, version, stock } }: { product: P
       <ListFrame list={list.value} more={more} reload={reload} empty={<Empty title={texts.value.none} />}>
         <Table heads={[history.when, history.what, history.after, history.who]}>
           {list.value.items.map((change, index) => (
-            <Row key={index} head={<time>{dateTime(change.at)}</time>}>
+            <Row key={index} head={<time dateTime={change.at}>{dateTime(change.at)}</time>}>
               <Cell>{whatOf(change)}</Cell>
               <Cell kind="numeric">
                 <span class="phone-label">{history.after}: </span>

@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals'
-import { auditActions, authRoutes, type AuditAction, type AuditEntry } from '@saas/contracts'
+import { auditActions, authRoutes, type AuditAction, type AuditEntry, type Role } from '@saas/contracts'
 import { call } from '../client.ts'
 import { Empty, ListFrame } from '../components/states.tsx'
 import { Cell, Row, Table } from '../components/table.tsx'
@@ -99,7 +99,12 @@ function Entry({ entry, choose }: { entry: AuditEntry; choose: (about: Filter['a
 /** What changed into what, or which way to sign in it was. */
 function changeOf(detail: AuditEntry['detail']): string | undefined {
   const { before, after, factor, label } = detail
-  if (Array.isArray(before) && Array.isArray(after)) return `${before.join(', ')} → ${after.join(', ')}`
+  if (Array.isArray(before) && Array.isArray(after)) return `${rolesIn(before)} → ${rolesIn(after)}`
   const words = [factor, label].filter((word) => typeof word === 'string')
   return words.length === 0 ? undefined : words.join(': ')
+}
+
+function rolesIn(names: readonly unknown[]): string {
+  const { roleNames } = texts.value.operate
+  return names.map((name) => roleNames[name as Role] ?? String(name)).join(', ')
 }

@@ -39,6 +39,7 @@ function ScheduleRow({ schedule, replace }: { schedule: Schedule; replace: (sche
   const { operate } = texts.value
   const isSaving = useSignal(false)
   const act = async (work: () => Promise<Schedule>): Promise<void> => {
+    if (isSaving.value) return
     isSaving.value = true
     try {
       const changed = await work()
@@ -80,7 +81,7 @@ function ScheduleRow({ schedule, replace }: { schedule: Schedule; replace: (sche
               type="button"
               class="button quiet small"
               aria-label={`${isActive ? operate.pause : operate.goOn}: ${schedule.name}`}
-              disabled={isSaving.value}
+              aria-disabled={isSaving.value}
               onClick={() => void act(setStatus)}
             >
               {isActive ? operate.pause : operate.goOn}

@@ -56,6 +56,11 @@ function UserRow({ user, replace }: { user: User; replace: (user: User) => void 
   const { operate, yes, no } = texts.value
   const isSaving = useSignal(false)
   const act = async (work: () => Promise<User>, done: string): Promise<void> => {
+    if (isSaving.value) {
+      // What was clicked meanwhile did not happen: the boxes show what is true.
+      replace({ ...user })
+      return
+    }
     isSaving.value = true
     try {
       replace(await work())
@@ -106,7 +111,7 @@ function UserRow({ user, replace }: { user: User; replace: (user: User) => void 
         </p>
       </Cell>
       <Cell>
-        <fieldset class="roles" disabled={isSaving.value}>
+        <fieldset class="roles" aria-busy={isSaving.value}>
           <legend class="visually-hidden">{operate.rolesOf(user.name)}</legend>
           {roles.map((role) => (
             <label class="check" key={role}>
@@ -124,7 +129,7 @@ function UserRow({ user, replace }: { user: User; replace: (user: User) => void 
         <button
           type="button"
           class="button quiet small"
-          disabled={isSaving.value}
+          aria-disabled={isSaving.value}
           onClick={() => setDisabled(!user.disabled)}
         >
           {user.disabled ? operate.enable : operate.disable}

@@ -5,7 +5,7 @@ import { Gallery } from '../components/gallery.tsx'
 import { Icon } from '../components/icon.tsx'
 import { Page } from '../components/page.tsx'
 import { Quantity } from '../components/quantity.tsx'
-import { Empty, Loading } from '../components/states.tsx'
+import { Loading } from '../components/states.tsx'
 import { count, money } from '../formats.ts'
 import { texts } from '../language.ts'
 import { useLoaded } from '../loaded.ts'
@@ -46,8 +46,12 @@ function ProductView({ product }: { product: Product }) {
       <Page title={name} kind="product">
         <p class="product-price price">{money(price)}</p>
         <p class={stock === 0 ? 'stock none' : stock <= 5 ? 'stock few' : 'stock'}>{words.stock(stock, 1)}</p>
-        {description !== '' && <p class="description">{description}</p>}
-        {stock === 0 ? <Empty title={words.stock(0, 1)} /> : <AddToBasket product={product} />}
+        {description !== '' && (
+          <p class="description" dir="auto">
+            {description}
+          </p>
+        )}
+        {stock > 0 && <AddToBasket product={product} />}
         <h2>{words.details}</h2>
         <dl class="facts">
           {Object.entries(attributes).map(([label, value]) => (

@@ -50,7 +50,7 @@ export const account: typeof english = {
       'Dein Konto bekommt diese Adresse zurück. Alle werden abgemeldet, das Passwort gilt nicht mehr, und wir schicken dir einen Link für ein neues.',
     undoneTitle: 'Die Änderung ist rückgängig gemacht',
     undone:
-      'Sieh in dein Postfach: Dort ist der Link für ein neues Passwort. Was seither dazukam, um sich anzumelden, ist entfernt, und Ersatzcodes gelten nicht mehr. Prüfe, was übrig ist.',
+      'Sieh in dein Postfach: Dort ist der Link für ein neues Passwort. Was seither dazukam, um sich anzumelden, ist entfernt, und Wiederherstellungscodes gelten nicht mehr. Prüfe, was übrig ist.',
     noToken: 'Dieser Link ist nicht vollständig. Öffne ihn noch einmal aus der Mail.',
   },
   leaving: {

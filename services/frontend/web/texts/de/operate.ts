@@ -107,7 +107,7 @@ export const operate: typeof english = {
     enable: 'Zulassen',
     resetFactors: 'Anmeldung zurücksetzen',
     askResetFactors: (name) =>
-      `Alle zweiten Faktoren und Ersatzcodes von ${name} entfernen? Nur für jemanden, dessen du sicher bist: danach genügt das Passwort.`,
+      `Alle zweiten Faktoren und Wiederherstellungscodes von ${name} entfernen? Nur für jemanden, dessen du sicher bist: danach genügt das Passwort.`,
     factorsReset: (name) => `${name} meldet sich jetzt mit dem Passwort allein an und hat eine Mail bekommen.`,
     rolesSaved: (name) => `Die Rollen von ${name} sind gespeichert.`,
   },
