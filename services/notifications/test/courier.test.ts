@@ -3,7 +3,7 @@ import { authEvents } from '@saas/contracts'
 import { eventually } from '@saas/testing'
 import { DOMAIN_SENDING_MAX } from '../src/places.ts'
 import { SENDING_MAX } from '../src/smtp.ts'
-import { someUser, startShop } from './fixture.ts'
+import { someUser, startShop } from './fixtures.ts'
 import type { Behaviour } from './smtp-sink.ts'
 
 test('a domain that takes its time holds up no other, and gets no more than its share at once', async () => {

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { authEvents, ordersEvents, type Event, type MailKind } from '@saas/contracts'
 import { eventually } from '@saas/testing'
 import { TEMPLATES } from '../src/templates.ts'
-import { seal, someOrder, someUser, startShop } from './fixture.ts'
+import { seal, someOrder, someUser, startShop } from './fixtures.ts'
 import { SmtpSink, type Behaviour } from './smtp-sink.ts'
 
 const MINUTE_MS = 60_000

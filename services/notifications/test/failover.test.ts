@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { authEvents } from '@saas/contracts'
 import { eventually, testConfig, testObjectStore } from '@saas/testing'
 import { SENDING_MAX } from '../src/smtp.ts'
-import { mailSecretKey, someUser, startShop, type Shop } from './fixture.ts'
+import { mailSecretKey, someUser, startShop, type Shop } from './fixtures.ts'
 import { SmtpSink, type Behaviour } from './smtp-sink.ts'
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))

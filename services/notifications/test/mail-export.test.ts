@@ -2,7 +2,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { authEvents, exportEvents } from '@saas/contracts'
 import { eventually } from '@saas/testing'
 import { expect, test } from 'vitest'
-import { someUser, startShop } from './fixture.ts'
+import { someUser, startShop } from './fixtures.ts'
 
 test('an export names every mail to a person, without what was secret in it, and nobody else’s', async () => {
   await using shop = await startShop()

@@ -3,7 +3,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { describe, expect, test } from 'vitest'
 import { authEvents } from '@saas/contracts'
 import { eventually } from '@saas/testing'
-import { someUser, someVerification, startShop } from './fixture.ts'
+import { someUser, someVerification, startShop } from './fixtures.ts'
 
 describe.concurrent('what cannot be understood', () => {
   test('an unknown event goes to the dead letters and the rest flows on', async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { authEvents, notificationsRoutes, operatorRoutes, ordersEvents } from '@saas/contracts'
 import { eventually } from '@saas/testing'
-import { someOrder, someUser, someVerification, startShop, type Shop } from './fixture.ts'
+import { someOrder, someUser, someVerification, startShop, type Shop } from './fixtures.ts'
 
 const admin = { roles: ['admin'] }
 const refusal = { recipientCode: 550, words: '5.1.1 No such mailbox' }

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { authEvents, notificationsRoutes, ordersEvents, productsEvents, scheduleEvents } from '@saas/contracts'
 import { verifyUnsubscribe } from '@saas/http'
 import { eventually } from '@saas/testing'
-import { mailSecretKey, someOrder, someUser, startShop, type Shop } from './fixture.ts'
+import { mailSecretKey, someOrder, someUser, startShop, type Shop } from './fixtures.ts'
 
 const admin = { roles: ['admin'] }
 const HOUR_MS = 3_600_000

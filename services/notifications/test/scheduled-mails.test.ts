@@ -9,7 +9,7 @@ import {
   scheduleEvents,
 } from '@saas/contracts'
 import { eventually } from '@saas/testing'
-import { someOrder, someUser, startShop, type Shop } from './fixture.ts'
+import { someOrder, someUser, startShop, type Shop } from './fixtures.ts'
 
 const admin = { roles: ['admin'] }
 const { listSchedules, getSchedule, putSchedule, changeSchedule, cancelSchedule } = notificationsRoutes

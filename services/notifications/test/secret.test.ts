@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { authEvents } from '@saas/contracts'
 import { eventually } from '@saas/testing'
-import { someUser, someVerification, startShop } from './fixture.ts'
+import { someUser, someVerification, startShop } from './fixtures.ts'
 import type { Behaviour } from './smtp-sink.ts'
 
 const MINUTE_MS = 60_000

@@ -4,7 +4,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Carts } from '../src/carts.ts'
 import { Orders } from '../src/orders.ts'
-import { startTestOrders, type TestOrders } from './fixture.ts'
+import { startTestOrders, type TestOrders } from './fixtures.ts'
 
 let shop: TestOrders
 let tea: string

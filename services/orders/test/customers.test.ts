@@ -10,7 +10,7 @@ import {
 import { eventually } from '@saas/testing'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { sayAsAuth, startTestOrders, type TestOrders } from './fixture.ts'
+import { sayAsAuth, startTestOrders, type TestOrders } from './fixtures.ts'
 
 let orders: TestOrders
 let productId: string

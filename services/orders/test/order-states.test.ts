@@ -5,7 +5,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { expire } from '../src/decisions.ts'
 import { applyEvents } from '../src/events.ts'
-import { startTestOrders, type TestOrders } from './fixture.ts'
+import { startTestOrders, type TestOrders } from './fixtures.ts'
 
 let shop: TestOrders
 let tea: string

@@ -5,7 +5,7 @@ import { array, assert, asyncProperty, integer } from 'fast-check'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Orders } from '../src/orders.ts'
-import { startTestOrders, type TestOrders } from './fixture.ts'
+import { startTestOrders, type TestOrders } from './fixtures.ts'
 
 let shop: TestOrders
 let tea: string

@@ -1,7 +1,7 @@
 import { ordersRoutes, productsEvents, type Cart } from '@saas/contracts'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startTestOrders, type TestOrders } from './fixture.ts'
+import { startTestOrders, type TestOrders } from './fixtures.ts'
 
 let shop: TestOrders
 

@@ -2,7 +2,7 @@ import { ordersRoutes, type Order } from '@saas/contracts'
 import { eventually } from '@saas/testing'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startTestOrders, type TestOrders } from './fixture.ts'
+import { startTestOrders, type TestOrders } from './fixtures.ts'
 
 const DAY_MS = 86_400_000
 

@@ -3,7 +3,7 @@ import { eventually, signedIn } from '@saas/testing'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DecisionWatch, WATCHERS_MAX, WATCHERS_OF_A_USER_MAX } from '../src/decision-watch.ts'
-import { sayRevoked, startTestOrders, type TestOrders } from './fixture.ts'
+import { sayRevoked, startTestOrders, type TestOrders } from './fixtures.ts'
 
 let shop: TestOrders
 let tea: string
