@@ -10,6 +10,8 @@ const EXPORT_PART_BYTES_MAX = 128 * 1024
 export const EXPORT_ITEMS_MAX = 10_000
 const EXPORT_BYTES_MAX = 16 * 1024 ** 2
 
+const Items = Type.Array(Type.Record(Type.String(), Type.Unknown()), { maxItems: EXPORT_PART_ITEMS_MAX })
+
 /** Each service that keeps something about a person answers `msg.auth.export.requested` with all of it, in parts. */
 function exportPartMade<const P extends Exclude<ServiceName, 'auth' | 'frontend'>>(publisher: P) {
   return event({
@@ -21,7 +23,8 @@ function exportPartMade<const P extends Exclude<ServiceName, 'auth' | 'frontend'
       userId: Id,
       part: Type.Integer({ minimum: 1 }),
       parts: Type.Integer({ minimum: 1 }),
-      items: Type.Array(Type.Record(Type.String(), Type.Unknown()), { maxItems: EXPORT_PART_ITEMS_MAX }),
+      items: Items,
+      cart: Type.Optional({ ...Items, description: 'With the first part of orders: what lies in the cart' }),
     }),
     example: {
       exportId: '01977c1e-6a00-7000-8000-0000000000e1',

@@ -35,9 +35,15 @@ const selectRecent = sql<{ id: string }>(
   'select id from data_export where account_id = $1 and requested_at > $2 order by id desc limit 1',
 )
 
-const selectParts = sql<{ service: string; part: number; parts: number; items: Record<string, unknown>[] }>(
+interface Part {
+  readonly service: string
+  readonly items: readonly Record<string, unknown>[]
+  readonly cart: readonly Record<string, unknown>[] | null
+}
+
+const selectParts = sql<Part>(
   'auth.data_export_parts',
-  'select service, part, parts, items from data_export_part where export_id = $1 order by service, part',
+  'select service, items, cart from data_export_part where export_id = $1 order by service, part',
 )
 
 const selectProgress = sql<{ service: string; isWhole: boolean }>(
@@ -51,9 +57,11 @@ const selectProgress = sql<{ service: string; isWhole: boolean }>(
 // An export that was forgotten, or whose account is gone, takes no parts any more.
 const insertParts = sql(
   'auth.insert_data_export_parts',
-  `insert into data_export_part (export_id, service, part, parts, items)
-   select e.id, p.service, p.part, p.parts, p.items
-   from jsonb_to_recordset($1::jsonb) as p (export_id uuid, user_id uuid, service text, part integer, parts integer, items jsonb)
+  `insert into data_export_part (export_id, service, part, parts, items, cart)
+   select e.id, p.service, p.part, p.parts, p.items, p.cart
+   from jsonb_to_recordset($1::jsonb) as p (
+     export_id uuid, user_id uuid, service text, part integer, parts integer, items jsonb, cart jsonb
+   )
    join data_export as e on e.id = p.export_id and e.account_id = p.user_id
    on conflict (export_id, service, part) do nothing`,
 )
@@ -158,11 +166,12 @@ export class DataExports {
       exportedAt: this.#clock.now().toISOString(),
       profile: profileOf(account),
       preferences: Object.fromEntries(preferences) as MailPreferences,
-      sessions: await this.#sessions.list(userId, sessionId),
+      sessions: await this.#sessions.history(userId, sessionId),
       factors: await this.#factors.list(userId),
       signIns: await this.#audit.signInsOf(userId),
       changes: await this.#audit.changesOf(userId),
       orders: itemsOf('orders'),
+      cart: parts.flatMap(({ cart }) => cart ?? []),
       mails: itemsOf('notifications'),
     }
   }
@@ -176,6 +185,7 @@ async function takeParts(tx: Transaction, messages: readonly PartMade[]): Promis
     part: data.part,
     parts: data.parts,
     items: data.items,
+    ...(data.cart === undefined ? {} : { cart: data.cart }),
   }))
   await tx.query(insertParts, [JSON.stringify(rows)])
 }

@@ -25,6 +25,7 @@ const DAY_MS = 86_400_000
 const LIFETIME_MS = 30 * DAY_MS
 export const IDLE_MS = 7 * DAY_MS
 export const LIVE_SESSIONS_MAX = 50
+const HISTORY_MAX = 1_000
 
 /** A session just opened or refreshed, with the tokens it is used by. */
 export interface OpenSession {
@@ -110,6 +111,17 @@ const selectSessions = sql<SessionRow>(
    where account_id = $1 and ended_at is null and expires_at > $2 and idle_expires_at > $2
    order by created_at desc, id desc
    limit ${LIVE_SESSIONS_MAX}`,
+)
+
+// Rows are kept for a while after they have ended: they tell which devices are known.
+const selectHistory = sql<SessionRow & { readonly endedAt: Date | null }>(
+  'auth.session_history',
+  `select id, device, address, created_at as "createdAt", last_seen_at as "lastSeenAt",
+     coalesce(ended_at, case when least(expires_at, idle_expires_at) <= $2 then least(expires_at, idle_expires_at) end) as "endedAt"
+   from session
+   where account_id = $1
+   order by created_at desc, id desc
+   limit ${HISTORY_MAX}`,
 )
 
 /** A session that is about to be written. */
@@ -214,14 +226,13 @@ export class Sessions {
 
   async list(accountId: string, currentId: string): Promise<Session[]> {
     const rows = await this.#database.read(selectSessions, [accountId, this.#clock.now()])
-    return rows.map(({ id, device, address, createdAt, lastSeenAt }) => ({
-      id,
-      device,
-      address,
-      createdAt: createdAt.toISOString(),
-      lastSeenAt: lastSeenAt.toISOString(),
-      current: id === currentId,
-    }))
+    return rows.map((row) => sessionOf(row, currentId))
+  }
+
+  /** All that is kept of the account's sessions, also of those that have ended. */
+  async history(accountId: string, currentId: string): Promise<(Session & { readonly endedAt: string | null })[]> {
+    const rows = await this.#database.read(selectHistory, [accountId, this.#clock.now()])
+    return rows.map((row) => Object.assign(sessionOf(row, currentId), { endedAt: row.endedAt?.toISOString() ?? null }))
   }
 
   /** @throws {ProblemError} `not-found`, for somebody else's session too. */
@@ -293,5 +304,16 @@ export class Sessions {
   async #publish(): Promise<void> {
     this.#bus.nudge()
     await this.#revocations.read()
+  }
+}
+
+function sessionOf({ id, device, address, createdAt, lastSeenAt }: SessionRow, currentId: string): Session {
+  return {
+    id,
+    device,
+    address,
+    createdAt: createdAt.toISOString(),
+    lastSeenAt: lastSeenAt.toISOString(),
+    current: id === currentId,
   }
 }

@@ -2,7 +2,7 @@ import { authEvents, authRoutes, exportEvents } from '@saas/contracts'
 import { eventually, type TestService } from '@saas/testing'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { Authenticator } from '@saas/devstack'
-import { administrator, newUser, sendTo, startedAuth, type SignedInUser } from './harness.ts'
+import { administrator, newUser, sendTo, signIn, startedAuth, type SignedInUser } from './harness.ts'
 import { SoftwarePasskey } from './software-passkey.ts'
 
 let auth: TestService
@@ -31,15 +31,19 @@ async function requested(): Promise<{ exportId: string; userId: string }> {
 }
 
 /** What another service would have sent, as auth's consumer stores it. */
-async function answer(service: string, part: number, parts: number, items: object[]): Promise<void> {
+async function answer(service: string, part: number, parts: number, items: object[], cart?: object[]): Promise<void> {
   const { exportId } = await requested()
   await auth.database.query(
-    'insert into data_export_part (export_id, service, part, parts, items) values ($1, $2, $3, $4, $5)',
-    [exportId, service, part, parts, JSON.stringify(items)],
+    'insert into data_export_part (export_id, service, part, parts, items, cart) values ($1, $2, $3, $4, $5, $6)',
+    [exportId, service, part, parts, JSON.stringify(items), cart === undefined ? null : JSON.stringify(cart)],
   )
 }
 
 test('an export is whole: it waits for every part of every service, and holds what auth knows', async () => {
+  const { email } = (await auth.call(authRoutes.getProfile, { as: user.as })).body
+  auth.clock.advance(1_000)
+  const ended = await signIn(auth, email, { 'user-agent': 'curl/8' })
+  // The first factor ends the other session.
   await Authenticator.enrol(sendTo(auth), user.accessToken, () => auth.clock.now())
   const { body: offered } = await auth.call(authRoutes.offerPasskey, { as: user.as })
   const passkey = new SoftwarePasskey().create(offered.options)
@@ -54,20 +58,26 @@ test('an export is whole: it waits for every part of every service, and holds wh
   const asked = ask()
   await answer('notifications', 1, 1, [{ kind: 'verify-address' }])
   await answer('orders', 2, 2, [{ id: 'b' }])
-  await answer('orders', 1, 2, [{ id: 'a' }])
+  await answer('orders', 1, 2, [{ id: 'a' }], [{ productId: 'tea' }])
   const { status, body, headers } = await asked
   expect([status, headers['content-disposition']]).toEqual([200, 'attachment; filename="account.json"'])
   expect(body).toMatchObject({
     profile: { id: user.userId },
     preferences: { digest: true },
-    sessions: [{ id: user.sessionId, device: expect.any(String), address: '127.0.0.1' }],
+    sessions: [
+      { id: ended.sessionId, device: 'curl', address: '127.0.0.1', endedAt: auth.clock.now().toISOString() },
+      { id: user.sessionId, device: expect.any(String), current: true, endedAt: null },
+    ],
     factors: {
       totp: { createdAt: expect.any(String) },
       passkeys: [{ name: 'My phone' }],
       identities: [{ email: 'me@example.com' }],
       recoveryCodesLeft: 10,
     },
-    signIns: [{ action: 'sign-in', network: '127.0.0.1' }],
+    signIns: [
+      { action: 'sign-in', network: '127.0.0.1' },
+      { action: 'sign-in', network: '127.0.0.1' },
+    ],
     changes: [
       { action: 'data-exported', by: 'you' },
       { action: 'roles-changed', by: 'somebody else', network: null, device: null },
@@ -75,6 +85,7 @@ test('an export is whole: it waits for every part of every service, and holds wh
       { action: 'factor-added', by: 'you' },
     ],
     orders: [{ id: 'a' }, { id: 'b' }],
+    cart: [{ productId: 'tea' }],
     mails: [{ kind: 'verify-address' }],
   })
   // What opens the account is not in it.

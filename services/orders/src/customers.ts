@@ -1,6 +1,7 @@
 import { newId } from '@saas/config'
 import { exportEvents, ExportParts, type DataOf, type Order, type authEvents } from '@saas/contracts'
 import { forgetDeadLetters, sql, type Transaction } from '@saas/state'
+import { itemsOf } from './cart-lines.ts'
 import { orderColumns, toOrder, type OrderRow } from './order-row.ts'
 
 const PAGE_ORDERS = 200
@@ -31,6 +32,11 @@ const selectOrders = sql<OrderRow>(
    limit ${PAGE_ORDERS}`,
 )
 
+const selectCart = sql<{ items: Record<string, unknown>[] | null }>(
+  'orders.cart_to_export',
+  `select ${itemsOf('cart')} as items from cart where user_id = $1`,
+)
+
 const insertParts = sql(
   'orders.insert_export_parts',
   `insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data, trace_parent)
@@ -44,17 +50,28 @@ export async function forgetCustomer(tx: Transaction, userId: string): Promise<v
   await forgetDeadLetters(tx, [userId])
 }
 
-/** Answers with the orders of somebody, the newest first, read page by page: an order may have 100 lines. */
+/**
+ * Answers with the orders of somebody, the newest first, read page by page: an order may have 100 lines. What lies in their cart comes with
+ * the first part.
+ */
 export async function exportOrders(
   tx: Transaction,
   { exportId, userId }: DataOf<typeof authEvents.exportRequested>,
   traceParent: string | undefined,
 ): Promise<void> {
   const { parts } = await partsOf(tx, userId)
+  const [cart] = await tx.query(selectCart, [userId])
   const made = parts.map((items, index) => ({
     id: newId(),
     version: index + 1,
-    data: { exportId, userId, part: index + 1, parts: parts.length, items },
+    data: {
+      exportId,
+      userId,
+      part: index + 1,
+      parts: parts.length,
+      items,
+      ...(index === 0 ? { cart: cart?.items ?? [] } : {}),
+    },
   }))
   const { aggregate, subject } = exportEvents.ordersExportPartMade
   await tx.query(insertParts, [JSON.stringify(made), aggregate, exportId, subject, traceParent ?? null])

@@ -60,11 +60,19 @@ test('a customer who is gone has no cart, no keys and no orders; the orders stay
   expect(await orders.query('select 1 from orders where user_id = $1', [other])).toHaveLength(1)
 })
 
-test('an export has every order of the customer, the newest first, and nobody else’s', async () => {
+test('an export has every order of the customer, the newest first, their cart, and nobody else’s', async () => {
   const userId = uuidv7()
   const placed = [await place(userId), await place(userId)]
-  await place(uuidv7())
+  const other = uuidv7()
+  await place(other)
+  for (const [whose, quantity] of [
+    [userId, 3],
+    [other, 4],
+  ] as const) {
+    await orders.call(ordersRoutes.putCartItem, { userId: whose, params: { productId }, body: { quantity } })
+  }
   const [part] = await exported(userId)
+  expect(part?.cart).toMatchObject([{ productId, quantity: 3, unitPrice: { amount: 100, currency: 'EUR' } }])
   expect(part).toMatchObject({ userId, part: 1, parts: 1 })
   expect(part?.items.map(({ id }) => id)).toEqual(placed.map(({ id }) => id).toReversed())
   expect(part?.items[0]).toMatchObject({
@@ -74,7 +82,7 @@ test('an export has every order of the customer, the newest first, and nobody el
 })
 
 test('who never ordered gets an answer too, and many orders come in parts that fit a message', async () => {
-  expect(await exported(uuidv7())).toMatchObject([{ part: 1, parts: 1, items: [] }])
+  expect(await exported(uuidv7())).toMatchObject([{ part: 1, parts: 1, items: [], cart: [] }])
   const userId = uuidv7()
   await orders.query(
     `with placed as (

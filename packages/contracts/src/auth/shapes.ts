@@ -198,11 +198,12 @@ export const DataExport = Type.Object({
   exportedAt: Time,
   profile: Profile,
   preferences: MailPreferences,
-  sessions: Type.Array(Item),
+  sessions: Type.Array(Item, { description: 'Those that have ended too, as long as they are kept' }),
   factors: Factors,
   signIns: Type.Array(Item),
   changes: Type.Array(Item, { description: 'What was done to the account: roles, password, address, second factors' }),
   orders: Type.Array(Item),
+  cart: Type.Array(Item),
   mails: Type.Array(Item),
 })
 export type DataExport = Static<typeof DataExport>
