@@ -183,7 +183,7 @@ export class ProductImport {
     try {
       return await this.#database.transaction((tx) => tx.query(saveProducts, values))
     } catch (error) {
-      if (sqlState(error) === LOCK_NOT_AVAILABLE) return []
+      if (error instanceof Overloaded && sqlState(error.cause) === LOCK_NOT_AVAILABLE) return []
       throw error
     }
   }
