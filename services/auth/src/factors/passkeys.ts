@@ -3,7 +3,8 @@ import type { Passkey, PasskeyAssertion, PasskeyAttestation } from '@saas/contra
 import type { Logger } from '@saas/http'
 import { sql, type Database, type Transaction } from '@saas/state'
 import type { AuthenticatorTransport } from '@simplewebauthn/server'
-import { parse as parseUuid, v7 as uuidv7 } from 'uuid'
+import { newId } from '@saas/config'
+import { parse as parseUuid } from 'uuid'
 import type { Account } from '../accounts.ts'
 import { CHALLENGE_LIFETIME_MS, type ChallengePurpose, type PasskeyChallenges } from './passkey-challenges.ts'
 
@@ -154,7 +155,7 @@ export class Passkeys {
     const [known] = await tx.query(countPasskeys, [accountId])
     if ((known?.count ?? 0) >= PASSKEYS_MAX) throw enough()
     const [row] = await tx.query(insertPasskey, [
-      uuidv7(),
+      newId(),
       accountId,
       made.credentialId,
       made.publicKey,

@@ -1,6 +1,6 @@
 import { NAME_CHARACTERS_MAX, ProblemError, problems, type Language, type LinkedIdentity } from '@saas/contracts'
 import { sql, type Database, type Transaction } from '@saas/state'
-import { v7 as uuidv7 } from 'uuid'
+import { newId } from '@saas/config'
 import { accountColumns, emailKeyOf, nameOf, usableName, type Account } from '../accounts.ts'
 import { NO_PASSWORD } from '../hashing.ts'
 import type { ProvidedIdentity } from './provider-client.ts'
@@ -105,7 +105,7 @@ export class Identities {
     { email, name, language }: { readonly email: string; readonly name: string | null; readonly language: Language },
     now: Date,
   ): Promise<Account | undefined> {
-    const values = [uuidv7(), email, emailKeyOf(email), nameFor(name, email), language, NO_PASSWORD, now]
+    const values = [newId(), email, emailKeyOf(email), nameFor(name, email), language, NO_PASSWORD, now]
     const [account] = await tx.query(insertAccount, values)
     return account
   }
@@ -122,7 +122,7 @@ export class Identities {
     const [known] = await tx.query(countIdentities, [accountId])
     if ((known?.count ?? 0) >= IDENTITIES_MAX) throw new ProblemError(problems.identitiesFull)
     const { issuer, subject, email } = identity
-    const values = [uuidv7(), accountId, issuer, subject, provider, email, now]
+    const values = [newId(), accountId, issuer, subject, provider, email, now]
     const linked = await tx.query(insertIdentity, values)
     if (linked.length === 0) throw new ProblemError(problems.identityTaken)
   }
