@@ -18,6 +18,19 @@ export function shortId(id: string): string {
   return id.slice(-8).toUpperCase()
 }
 
+const TIME =
+  /^(?!0000)\d{4}-\d\d-(\d\d)[Tt](?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:0\d|1[0-5]):[0-5]\d)$/
+
+/**
+ * RFC 3339, but for leap seconds, which no clock here has, and for what Postgres does not know: the year 0, zones 16 hours away, and fractions
+ * of more digits than anybody measures.
+ */
+export function isTime(text: string): boolean {
+  const day = TIME.exec(text)?.[1]
+  if (day === undefined || Number.isNaN(Date.parse(text))) return false
+  return new Date(`${text.slice(0, 10)}T00:00:00Z`).getUTCDate() === Number(day)
+}
+
 /** RFC 3339, UTC. */
 export const Time = Type.String({ format: 'date-time' })
 

@@ -1,4 +1,4 @@
-import { problems, ProblemError, type FieldError } from '@saas/contracts'
+import { isTime, problems, ProblemError, type FieldError } from '@saas/contracts'
 import { Ajv, type ErrorObject, type Options, type ValidateFunction } from 'ajv'
 import formats from 'ajv-formats'
 import type { FastifySchemaCompiler } from 'fastify'
@@ -22,19 +22,6 @@ function validators(): { readonly body: Ajv; readonly text: Ajv } {
     ajv.addFormat('date-time', isTime)
   }
   return { body, text }
-}
-
-const TIME =
-  /^(?!0000)\d{4}-\d\d-(\d\d)[Tt](?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:0\d|1[0-5]):[0-5]\d)$/
-
-/**
- * RFC 3339, but for leap seconds, which no clock here has, and for what Postgres does not know: the year 0, zones 16 hours away, and fractions
- * of more digits than anybody measures.
- */
-function isTime(text: string): boolean {
-  const day = TIME.exec(text)?.[1]
-  if (day === undefined || Number.isNaN(Date.parse(text))) return false
-  return new Date(`${text.slice(0, 10)}T00:00:00Z`).getUTCDate() === Number(day)
 }
 
 /**

@@ -1,7 +1,7 @@
 import { headers, type MsgHdrs } from '@nats-io/transport-node'
 import { Ajv, type ValidateFunction } from 'ajv'
 import formats from 'ajv-formats'
-import { allEvents, type DataOf, type Event } from '@saas/contracts'
+import { allEvents, isTime, type DataOf, type Event } from '@saas/contracts'
 import { FromNewerVersion, Unprocessable } from './errors.ts'
 import { isUuid } from './id-page.ts'
 import type { Message, MessageOf } from './message.ts'
@@ -30,7 +30,8 @@ const VERSION = /^[1-9]\d{0,15}$/
 const TRACE_PARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 const REASON_ERRORS_MAX = 3
 
-const ajv = formats.default(new Ajv({ strict: false, allErrors: true }))
+const ajv = formats.default(new Ajv({ strict: false, allErrors: true, strictNumbers: true }))
+ajv.addFormat('date-time', isTime)
 // Compiled when the first such message comes, not at the start.
 const validators = new WeakMap<Event['data'], ValidateFunction>()
 const utf8 = new TextDecoder('utf-8', { fatal: true })
@@ -74,7 +75,7 @@ export function decode(events: readonly Event[], message: IncomingMessage): Mess
   if (!VERSION.test(version)) throw new Unprocessable('ce-aggregateversion is not a positive number')
   if (header('ce-subject') === '') throw new Unprocessable('ce-subject is missing')
   if (!isText(header('ce-subject'))) throw new Unprocessable('ce-subject is not text')
-  if (Number.isNaN(time.getTime())) throw new Unprocessable('ce-time is not a time')
+  if (!isTime(header('ce-time'))) throw new Unprocessable('ce-time is not a time')
   const decoded = {
     id,
     event,

@@ -86,6 +86,7 @@ test('a message that nobody can understand becomes a dead letter with the reason
   await publish(bus, good, { 'ce-id': 'seven' })
   await publish(bus, good, { 'ce-aggregateversion': '0' })
   await publish(bus, good, { 'ce-time': 'yesterday' })
+  await publish(bus, good, { 'ce-time': '+275760-09-13T00:00:00Z' })
   await publish(bus, good, { 'ce-subject': 'a\0b' })
   await publish(bus, JSON.stringify({ ...example, name: 'a\0b' }))
   await publish(bus, JSON.stringify({ ...example, addedLater: [{ ['\ud800']: 1 }] }))
@@ -93,7 +94,7 @@ test('a message that nobody can understand becomes a dead letter with the reason
   await eventually(async () => expect(await effectsIn(orders)).toEqual([id]))
   const reasons = await eventually(async () => {
     const { items } = await orders.state.bus.deadLetters.list({ limit: 20 })
-    expect(items).toHaveLength(10)
+    expect(items).toHaveLength(11)
     return items.map(({ reason }) => reason).toReversed()
   })
   expect(reasons).toEqual([
@@ -103,6 +104,7 @@ test('a message that nobody can understand becomes a dead letter with the reason
     'ce-type is not saas.products.product.deleted.v1',
     'ce-id is not a UUID',
     'ce-aggregateversion is not a positive number',
+    'ce-time is not a time',
     'ce-time is not a time',
     'ce-subject is not text',
     'The body has U+0000 or half of a surrogate pair, which is no text that can be kept',
