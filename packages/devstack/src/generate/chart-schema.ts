@@ -10,7 +10,7 @@ const ENVIRONMENT_TEMPLATE = 'charts/lib/templates/_environment.tpl'
 /** Settings of Node and of what people put around it, which no service reads itself. */
 const settingsOfNode: Readonly<Record<string, string>> = {
   NODE_EXTRA_CA_CERTS: 'A file with more certificate authorities',
-  UV_THREADPOOL_SIZE: 'Threads for hashing, files and names',
+  UV_THREADPOOL_SIZE: 'Threads for files, names and compression; passwords have threads of their own',
   TZ: 'The time zone of log lines; rules never read it',
 }
 
