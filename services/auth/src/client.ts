@@ -36,13 +36,20 @@ function addressOf(request: Request, trustedHops: number): string {
     .join(',')
     .split(',')
     .map((item) => item.trim())
-  const candidate = forwarded[Math.max(0, forwarded.length - 1 - trustedHops)] ?? ''
+  const candidate = withoutPort(forwarded[Math.max(0, forwarded.length - 1 - trustedHops)] ?? '')
   return plainAddress(isIP(candidate) === 0 ? (request.socket.remoteAddress ?? 'unknown') : candidate)
 }
 
-/** An IPv4 address that reached an IPv6 socket is still one. */
+/** Some gateways write the port of the peer as well. Left there, it would be no address, and all their clients would be one. */
+function withoutPort(peer: string): string {
+  return /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(peer)?.[1] ?? /^\[([^\]]+)\](?::\d+)?$/.exec(peer)?.[1] ?? peer
+}
+
+/** An IPv4 address that reached an IPv6 socket is still one, in either way in which it is written. */
 function plainAddress(address: string): string {
-  return address.replace(/^::ffff:(?=\d+\.)/i, '')
+  const [, high, low] = /^::ffff:([\da-f]{1,4}):([\da-f]{1,4})$/i.exec(address) ?? []
+  if (high === undefined || low === undefined) return address.replace(/^::ffff:(?=\d+\.)/i, '')
+  return Buffer.from(high.padStart(4, '0') + low.padStart(4, '0'), 'hex').join('.')
 }
 
 function networkOf(address: string): string {

@@ -87,10 +87,11 @@ describe('signing in by password', () => {
       }
       auth.clock.advance(3_600_000)
     }
-    const median = (address: string): number => durations[address]?.toSorted((a, b) => a - b)[5] ?? 0
+    // The quickest of each: whatever else the machine does only makes one slower.
+    const least = (address: string): number => Math.min(...(durations[address] ?? []))
     // Without the hash the unknown address would take a tenth.
-    expect(median(stranger) / median(email)).toBeGreaterThan(0.5)
-    expect(median(stranger) / median(email)).toBeLessThan(2)
+    expect(least(stranger) / least(email)).toBeGreaterThan(0.5)
+    expect(least(stranger) / least(email)).toBeLessThan(2)
   })
 
   test('an unproven address is told to whoever knows the password, and mailed anew', async () => {
@@ -282,10 +283,28 @@ test.each([
   [0, '203.0.113.7, not an address', '127.0.0.1'],
   [0, undefined, '127.0.0.1'],
   [0, '::ffff:203.0.113.7', '203.0.113.7'],
+  [0, '::FFFF:cb00:7107', '203.0.113.7'],
+  // Some gateways write the port, too.
+  [0, '203.0.113.7:51234', '203.0.113.7'],
+  [0, '[2001:db8::7]:51234', '2001:db8::7'],
+  [0, '[2001:db8::7]', '2001:db8::7'],
+  [0, '2001:db8::7:5123', '2001:db8::7:5123'],
 ])('behind %i proxies a client that says %j is %s', (trustedHops, forwarded, address) => {
   const request = {
     headers: forwarded === undefined ? {} : { 'x-forwarded-for': forwarded },
     socket: { remoteAddress: '127.0.0.1' },
   }
   expect(clientOf(request as unknown as Request, trustedHops).address).toBe(address)
+})
+
+test.each([
+  ['203.0.113.7', '203.0.113.7'],
+  ['2001:db8::1', '2001:db8:0:0::/64'],
+  ['2001:DB8:0:0:ffff::1', '2001:db8:0:0::/64'],
+  ['2001:0db8:0000:0000:1:2:3:4', '2001:db8:0:0::/64'],
+  ['2001:db8:0:1::1', '2001:db8:0:1::/64'],
+  ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+])('%s is counted as %s', (address, network) => {
+  const request = { headers: { 'x-forwarded-for': address }, socket: {} }
+  expect(clientOf(request as unknown as Request, 0).network).toBe(network)
 })
