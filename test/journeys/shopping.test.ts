@@ -128,19 +128,39 @@ describe('a basket', () => {
   })
 })
 
-test('the back button leads to the product that was left, however far down the list it is', async () => {
+async function importProducts(lines: readonly object[]): Promise<void> {
   const manager = new Person(stage.shop)
   await manager.signIn(stage.manager)
-  const numbers = Array.from({ length: 60 }, (_, index) => String(index + 1).padStart(2, '0'))
-  const lines = numbers.map((n) =>
-    JSON.stringify({ sku: `PEG-${n}`, name: `Peg ${n}`, price: { amount: 100, currency: 'EUR' }, stock: 9 }),
-  )
+  const body = new TextEncoder().encode(lines.map((line) => JSON.stringify(line)).join('\n'))
   const headers = { 'content-type': 'application/x-ndjson' }
-  const { body: report } = await manager.request('POST', '/product/import', {
-    body: new TextEncoder().encode(lines.join('\n')),
-    headers,
+  const { body: report } = await manager.request('POST', '/product/import', { body, headers })
+  expect(report).toMatchObject({ created: lines.length, refused: 0 })
+}
+
+const numbers = Array.from({ length: 60 }, (_, index) => String(index + 1).padStart(2, '0'))
+const price = { amount: 100, currency: 'EUR' }
+
+test('a phone shows which category is chosen, however far along the row it is', async () => {
+  const shelves = numbers.slice(0, 12)
+  await importProducts(
+    shelves.map((n) => ({ sku: `S-${n}`, name: `Box ${n}`, category: `Shelf ${n}`, price, stock: 1 })),
+  )
+  await using visitor = await Visitor.arrive(stage)
+  const { page } = visitor
+  const width = 360
+  await page.setViewportSize({ width, height: 780 })
+  await page.goto('/?category=Shelf%2012')
+  const chosen = page.getByRole('button', { name: 'Shelf 12', pressed: true })
+  await page.getByRole('button', { name: 'Shelf 05' }).waitFor()
+  await eventually(async () => {
+    const box = await chosen.boundingBox()
+    expect(box?.x).toBeGreaterThanOrEqual(0)
+    expect((box?.x ?? width) + (box?.width ?? 0)).toBeLessThanOrEqual(width)
   })
-  expect(report).toMatchObject({ created: 60, refused: 0 })
+})
+
+test('the back button leads to the product that was left, however far down the list it is', async () => {
+  await importProducts(numbers.map((n) => ({ sku: `PEG-${n}`, name: `Peg ${n}`, price, stock: 9 })))
   await using visitor = await Visitor.arrive(stage)
   const { page } = visitor
   await page.goto('/?q=peg&sort=name')

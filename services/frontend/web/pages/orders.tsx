@@ -1,5 +1,6 @@
 import { IDS_MAX, orderStates, ordersRoutes, type Order, type OrderStatus, type Product } from '@saas/contracts'
 import { call } from '../client.ts'
+import { Chips } from '../components/chips.tsx'
 import { ProductPicture } from '../components/product-picture.tsx'
 import { StatusBadge } from '../components/order-status.tsx'
 import { Page, SignedInOnly } from '../components/page.tsx'
@@ -67,13 +68,13 @@ function StatusChoice({ chosen }: { chosen: OrderStatus | undefined }) {
   const show = (status: OrderStatus | undefined) => go(linkTo('orders', {}, { status }), { replace: true })
   return (
     <div class="filters">
-      <div class="chips" role="group" aria-label={office.status}>
+      <Chips label={office.status} chosen={String(chosen)}>
         {[undefined, ...orderStates].map((status) => (
           <button type="button" key={status} aria-pressed={status === chosen} onClick={() => show(status)}>
             {status === undefined ? orders.all : order.statuses[status]}
           </button>
         ))}
-      </div>
+      </Chips>
     </div>
   )
 }

@@ -1,6 +1,7 @@
 import { signal } from '@preact/signals'
 import { productSorts, productsRoutes, type Facet, type Product } from '@saas/contracts'
 import { useEffect, useRef } from 'preact/hooks'
+import { Chips } from '../components/chips.tsx'
 import { Icon } from '../components/icon.tsx'
 import { Page } from '../components/page.tsx'
 import { ProductCard } from '../components/product-card.tsx'
@@ -71,7 +72,7 @@ export function ShopPage() {
   return (
     <Page title={shop.title} kind="shop" lead={<SearchField words={words ?? ''} />}>
       <div class="filters">
-        <div class="chips" role="group" aria-label={shop.category}>
+        <Chips label={shop.category} chosen={`${category} ${tag} ${categories.value.length}`}>
           <button type="button" aria-pressed={category === undefined} onClick={() => show({ category: undefined })}>
             {shop.allCategories}
           </button>
@@ -94,7 +95,7 @@ export function ShopPage() {
               {shop.tagged(tag)} <Icon name="cross" />
             </button>
           )}
-        </div>
+        </Chips>
         <div class="filter-controls">
           <label class="check">
             <input
