@@ -87,8 +87,12 @@ function Entry({ entry, choose }: { entry: AuditEntry; choose: (about: Filter['a
           </button>
         )}
       </Cell>
-      <Cell>{byId === null ? '–' : byId === accountId ? audit.themselves : (by ?? audit.gone)}</Cell>
       <Cell>
+        <span class="phone-label">{audit.by}: </span>
+        {byId === null ? '–' : byId === accountId ? audit.themselves : (by ?? audit.gone)}
+      </Cell>
+      <Cell>
+        <span class="phone-label">{audit.from}: </span>
         {entry.network ?? '–'}
         {entry.device !== null && <p class="hint">{entry.device}</p>}
       </Cell>

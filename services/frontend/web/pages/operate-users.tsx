@@ -126,21 +126,23 @@ function UserRow({ user, replace }: { user: User; replace: (user: User) => void 
         </fieldset>
       </Cell>
       <Cell>
-        <button
-          type="button"
-          class="button quiet small"
-          aria-disabled={isSaving.value}
-          onClick={() => setDisabled(!user.disabled)}
-        >
-          {user.disabled ? operate.enable : operate.disable}
-        </button>{' '}
-        <AskingButton
-          label={operate.resetFactors}
-          question={operate.askResetFactors(user.name)}
-          confirm={operate.resetFactors}
-          kind="button quiet small"
-          act={resetFactors}
-        />
+        <div class="form-actions">
+          <button
+            type="button"
+            class="button quiet small"
+            aria-disabled={isSaving.value}
+            onClick={() => setDisabled(!user.disabled)}
+          >
+            {user.disabled ? operate.enable : operate.disable}
+          </button>
+          <AskingButton
+            label={operate.resetFactors}
+            question={operate.askResetFactors(user.name)}
+            confirm={operate.resetFactors}
+            kind="button quiet small"
+            act={resetFactors}
+          />
+        </div>
       </Cell>
     </Row>
   )

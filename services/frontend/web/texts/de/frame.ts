@@ -17,7 +17,8 @@ export const frame: typeof english = {
   none: 'Keine',
   failure: {
     unanswered: 'Der Laden antwortet nicht. Prüfe deine Verbindung und versuche es noch einmal.',
-    unavailable:
+    unavailable: 'Ein Teil des Ladens ist gerade nicht erreichbar. Versuche es gleich noch einmal.',
+    unavailableSignedIn:
       'Ein Teil des Ladens ist gerade nicht erreichbar. Du bleibst angemeldet; versuche es gleich noch einmal.',
     tooMany: (seconds) =>
       seconds === undefined ? 'Das war zu oft. Warte ein wenig.' : `Das war zu oft. Warte ${seconds} Sekunden.`,

@@ -15,7 +15,8 @@ export const frame = {
   none: 'None',
   failure: {
     unanswered: 'The shop does not answer. Check your connection, then try again.',
-    unavailable: 'A part of the shop is not available right now. You stay signed in; try again in a moment.',
+    unavailable: 'A part of the shop is not available right now. Try again in a moment.',
+    unavailableSignedIn: 'A part of the shop is not available right now. You stay signed in; try again in a moment.',
     tooMany: (seconds: number | undefined) =>
       seconds === undefined ? 'That was too often. Wait a little.' : `That was too often. Wait ${seconds} seconds.`,
     inDoubt: 'We cannot check your session right now and keep trying. Browsing works meanwhile.',
