@@ -71,7 +71,7 @@ export class SmtpPool implements Disposable {
         const { isHandedOver, cause } = error as NotAccepted
         if (!wasUsed || isHandedOver || !isConnectionEnd(cause) || retries === STALE_CONNECTION_RETRIES_MAX) throw error
       } finally {
-        this.#giveBack(session)
+        void this.#giveBack(session)
       }
     }
   }
@@ -92,7 +92,9 @@ export class SmtpPool implements Disposable {
     return session
   }
 
-  #giveBack(session: Session): void {
+  /** Who sent is told at once; only the connection waits until it can be used again. */
+  async #giveBack(session: Session): Promise<void> {
+    await session.cleared
     if (session.isUsable && session.mails < CONNECTION_MAILS_MAX && !this.#isClosed) {
       this.#idle.add(session)
       return
@@ -113,6 +115,8 @@ class Session {
   readonly #options: SmtpPoolOptions
   readonly #auth: { user: string; pass: string } | undefined
   #isSignedIn = false
+  /** Resolved when the server has forgotten a mail that it refused, or the connection is closed. */
+  cleared: Promise<void> = Promise.resolve()
   mails = 0
 
   constructor(options: SmtpPoolOptions) {
@@ -163,7 +167,7 @@ class Session {
     } catch (error) {
       // The server refused this mail; the connection is as good as before once it has forgotten it.
       const { code, responseCode } = error as SmtpError
-      if ((code === 'EENVELOPE' || code === 'EMESSAGE') && responseCode !== 421) await this.#reset()
+      if ((code === 'EENVELOPE' || code === 'EMESSAGE') && responseCode !== 421) this.cleared = this.#reset()
       else this.close()
       throw error
     }
@@ -211,14 +215,17 @@ class Session {
     return await promise
   }
 
+  /** Never fails: a server that does not answer to it loses the connection. */
   async #reset(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
+    const late = setTimeout(() => this.close(), this.#options.connectTimeoutMs)
     this.#connection.once('end', resolve)
     this.#connection.reset((error) => {
       if (error) this.close()
       resolve()
     })
     await promise
+    clearTimeout(late)
     this.#connection.removeListener('end', resolve)
   }
 }

@@ -114,7 +114,8 @@ function classify({ cause, isHandedOver }: NotAccepted): Outcome | ServerFailure
   const { code, command, response, responseCode, permanent, message } = cause
   const words = singleLine(response ?? message)
   const concernsMail = code === 'EENVELOPE' || code === 'EMESSAGE'
-  if (concernsMail && responseCode === undefined) return { result: 'refused', words }
+  // Nodemailer's own refusal; what the server said without a code is no answer.
+  if (concernsMail && responseCode === undefined && response === undefined) return { result: 'refused', words }
   if (concernsMail && responseCode !== undefined && !sessionRefusals.has(responseCode)) {
     if (permanent === true) return { result: 'refused', words }
     if (command !== 'MAIL FROM') return { result: 'failed', words }
