@@ -81,7 +81,14 @@ const upsertEmailChange = sql(
 
 const deleteCodes = sql('auth.delete_mailed_codes', 'delete from mailed_code where address_hash = $1')
 
-const deleteTokens = sql('auth.delete_mailed_tokens', 'delete from mailed_token where account_id = $1')
+/** Voids every link of an account that is under way, and a change of its address with its code. */
+export const voidLinks = sql(
+  'auth.void_links',
+  `with changes as (
+     delete from email_change where account_id = $1
+   )
+   delete from mailed_token where account_id = $1`,
+)
 
 const deleteVerifications = sql(
   'auth.delete_verifications',
@@ -233,7 +240,7 @@ export class MailedSecrets {
   async voidAll(tx: Transaction, account: Account): Promise<void> {
     await this.voidVerifications(tx, account)
     await this.voidCodes(tx, account.email)
-    await tx.query(deleteTokens, [account.id])
+    await tx.query(voidLinks, [account.id])
   }
 
   async #newToken(

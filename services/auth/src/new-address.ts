@@ -3,6 +3,7 @@ import { sql, sqlState, type Transaction } from '@saas/state'
 import { emission, emit } from './account-events.ts'
 import { authEvents } from '@saas/contracts'
 import { accountColumns, emailKeyOf, type Account } from './accounts.ts'
+import { voidLinks } from './mailed-secrets.ts'
 import { endAndRevokeSessions, revokeOlderTokens } from './session-end.ts'
 
 const UNIQUE_VIOLATION = '23505'
@@ -31,15 +32,6 @@ const updateEmail = sql<Account>(
    returning ${accountColumns}`,
 )
 
-// Whoever reads the old mailbox must not reset the password of an account that has moved on.
-const voidMailed = sql(
-  'auth.void_mailed',
-  `with changes as (
-     delete from email_change where account_id = $1
-   )
-   delete from mailed_token where account_id = $1`,
-)
-
 /**
  * Gives an account another address that was proven, ends its sessions but `kept`, and voids what was mailed to the old one.
  * Somebody who only claims the address, without ever having proven it, gives way.
@@ -65,7 +57,8 @@ export async function giveAddress(
   if (changed === undefined) {
     throw new ProblemError(account.disabledAt === null ? problems.addressTaken : problems.wrongToken)
   }
-  await tx.query(voidMailed, [account.id])
+  // Whoever reads the old mailbox must not reset the password of an account that has moved on.
+  await tx.query(voidLinks, [account.id])
   await endAndRevokeSessions(tx, account.id, given.kept === undefined ? {} : { but: given.kept }, 'revoked', now)
   await revokeOlderTokens(tx, changed, given.kept, now)
   return changed

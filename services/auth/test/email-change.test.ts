@@ -120,6 +120,32 @@ describe('moving to another address', () => {
     })
   })
 
+  test.each([
+    [
+      'is reset',
+      async (password: string) => {
+        await auth.call(authRoutes.forgotPassword, { body: { email } })
+        const reset = await mailedSecret(auth, authEvents.passwordResetRequested, email)
+        return await auth.call(authRoutes.resetPassword, { body: { token: tokenOf(reset), password } })
+      },
+    ],
+    [
+      'is changed',
+      async (newPassword: string) =>
+        await auth.call(authRoutes.changePassword, { as: user.as, body: { currentPassword: PASSWORD, newPassword } }),
+    ],
+  ])('ends when the password %s: who asked for it may be the reason', async (_, set) => {
+    await ask()
+    const secret = await mail()
+    const password = 'quite another lantern 7'
+    expect((await set(password)).status).toBe(204)
+    const { as } = await signIn(auth, email, {}, password)
+    for (const proof of [{ token: tokenOf(secret) }, { code: secret.code ?? '' }]) {
+      expect((await confirm(proof, as)).body.type).toBe('/problems/wrong-token')
+    }
+    expect((await auth.call(authRoutes.getProfile, { as })).body.email).toBe(email)
+  })
+
   test('nobody else confirms it, whatever mail they opened', async () => {
     await ask()
     const secret = await mail()
