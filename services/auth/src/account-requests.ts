@@ -3,7 +3,7 @@ import { sql, type Bus, type Database, type Transaction } from '@saas/state'
 import { newId, type Clock } from '@saas/config'
 import { Repeating, type Logger } from '@saas/http'
 import { emission, emit, recipientOf, userChanged, type Emission } from './account-events.ts'
-import { accountColumns, emailKeyOf, type Account } from './accounts.ts'
+import { accountColumns, emailKeyOf, nameOf, type Account } from './accounts.ts'
 import { NO_PASSWORD } from './hashing.ts'
 import type { MailedSecrets, RegistrationMail } from './mailed-secrets.ts'
 
@@ -65,8 +65,8 @@ const dropRequest = sql('auth.drop_account_request', 'delete from account_reques
 // An address that nobody has proven gets an account without a password. The clause after the conflict changes nothing: it locks the row.
 const upsertAccount = sql<Account & { isNew: boolean }>(
   'auth.upsert_account',
-  `insert into account (id, email, email_key, name, language, zone, roles, password_hash, created_at, updated_at)
-   values ($1, $2, $3, $4, $5, $6, '{customer}', $7, $8, $8)
+  `insert into account (id, email, email_key, name, language, roles, password_hash, created_at, updated_at)
+   values ($1, $2, $3, $4, $5, '{customer}', $6, $7, $7)
    on conflict (email_key) do update
    set updated_at = account.updated_at
    where account.verified_at is null and account.disabled_at is null
@@ -235,7 +235,8 @@ export class AccountRequests implements AsyncDisposable {
   async #registered(tx: Transaction, { email, data }: AccountRequest): Promise<Outcome> {
     const { id, name, language, zone, passwordHash } = data as Registration
     const now = this.#clock.now()
-    const values = [newId(), email, emailKeyOf(email), name, language, zone, NO_PASSWORD, now]
+    // The name and the zone are the registration's, and come with its proof: anybody may have made it.
+    const values = [newId(), email, emailKeyOf(email), nameOf(email), language, NO_PASSWORD, now]
     const [account] = await tx.query(upsertAccount, values)
     if (account !== undefined) {
       const kept = await tx.query(insertRegistration, [id, account.id, name, language, zone, passwordHash, now])

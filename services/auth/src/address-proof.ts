@@ -9,7 +9,7 @@ const prove = sql<Account>(
   `update account
    set verified_at = $2,
      updated_at = $2,
-     name = coalesce(r.name, account.name),
+     name = coalesce(r.name, $5, account.name),
      language = coalesce(r.language, account.language),
      zone = case when r.id is null then account.zone else r.zone end,
      password_hash = coalesce(r.password_hash, $4)
@@ -31,15 +31,17 @@ const lockAccountId = sql<{ id: string }>(
 export interface AddressProof {
   readonly accountId: string
   readonly registrationId: string | null
+  /** What somebody is called where their address was proven. */
+  readonly name?: string
 }
 
 /** The account with its address proven, or `undefined` when there was nothing to prove. */
 export async function proveAddress(
   tx: Transaction,
-  { accountId, registrationId }: AddressProof,
+  { accountId, registrationId, name }: AddressProof,
   now: Date,
 ): Promise<Account | undefined> {
-  const [account] = await tx.query(prove, [accountId, now, registrationId, NO_PASSWORD])
+  const [account] = await tx.query(prove, [accountId, now, registrationId, NO_PASSWORD, name ?? null])
   return account
 }
 

@@ -176,8 +176,9 @@ describe('signing in with a provider', () => {
     const body = { email, password: PASSWORD, name: 'A stranger' }
     expect((await auth.call(authRoutes.register, { body })).status).toBe(202)
     const mail = await mailedSecret(auth, authEvents.verificationRequested, email)
-    const answer = await arrive(await travelled(person(email)))
-    expect(answer).toMatchObject({ status: 200, body: { user: { email } } })
+    const user = person(email)
+    const answer = await arrive(await travelled(user))
+    expect(answer).toMatchObject({ status: 200, body: { user: { email, name: user.name } } })
     expect((await auth.call(authRoutes.verify, { body: { token: tokenOf(mail) } })).body.type).toBe(
       '/problems/wrong-token',
     )

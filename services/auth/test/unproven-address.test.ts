@@ -18,15 +18,24 @@ afterAll(async () => {
 })
 
 const register = async (password: string, name: string, registrationId: string = crypto.randomUUID()) =>
-  await auth.call(authRoutes.register, { body: { email, password, name, registrationId } })
+  await auth.call(authRoutes.register, {
+    body: { email, password, name, registrationId, ...(name === 'Squatter' ? { zone: 'Asia/Tokyo' } : {}) },
+  })
 const verificationMail = async (n: number) => await mailedSecret(auth, authEvents.verificationRequested, email, n)
 const login = async (password: string): Promise<[number, string | undefined]> => {
   const { status, body } = await auth.call(authRoutes.login, { body: { email, password } })
   return [status, body.type]
 }
-/** Nobody gets in by the squatter's password: it is answered like any that never was. */
+/** Nobody gets in by the squatter's password, which is answered like any that never was, and nobody is called what the squatter said. */
 const squatterIsOut = async (): Promise<void> => {
   expect(await login(SQUATTED)).toEqual([401, '/problems/wrong-credentials'])
+  const named = await auth.database.query('select name, zone from account where email_key = $1', [email])
+  expect(named).toEqual([{ name: expect.not.stringMatching('Squatter'), zone: null }])
+  const told = await auth.database.query(
+    `select subject from outbox where subject <> $1 and data ->> 'email' = $2 and data ->> 'name' = 'Squatter'`,
+    [authEvents.verificationRequested.subject, email],
+  )
+  expect(told).toEqual([])
 }
 
 const keptRegistrations = async (): Promise<number> => {

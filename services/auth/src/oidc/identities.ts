@@ -134,7 +134,8 @@ export class Identities {
   }
 }
 
-function nameFor(given: string | null, email: string): string {
+/** What somebody is called here who is called that at a provider. */
+export function nameFor(given: string | null, email: string): string {
   try {
     return usableName(
       Array.from((given ?? '').normalize('NFC'))

@@ -14,7 +14,7 @@ import type { MailedSecrets } from '../mailed-secrets.ts'
 import type { OpenSession } from '../sessions.ts'
 import type { Throttle } from '../throttle.ts'
 import type { Departures } from './departures.ts'
-import type { Identities } from './identities.ts'
+import { nameFor, type Identities } from './identities.ts'
 import { ProviderClient, type ProvidedIdentity } from './provider-client.ts'
 
 export interface Departure {
@@ -153,7 +153,7 @@ export class ProviderSignIn {
     if (linked !== undefined) return linked
     if (found === undefined || found.roles.join() !== 'customer') throw new ProblemError(problems.identityNotLinked)
     if (found.disabledAt !== null) throw new ProblemError(problems.accountDisabled)
-    const account = found.verifiedAt === null ? await this.#prove(tx, found, now) : found
+    const account = found.verifiedAt === null ? await this.#prove(tx, found, name, now) : found
     await this.#identities.link(tx, account.id, provider, identity, now)
     const change = { factor: 'identity', change: 'added', label: this.#nameOf(provider) } as const
     const { id: accountId } = account
@@ -164,8 +164,9 @@ export class ProviderSignIn {
   }
 
   /** The provider has proven the address, so a stranger who registered it before keeps nobody out, and no password of theirs is left. */
-  async #prove(tx: Transaction, account: Account, now: Date): Promise<Account> {
-    const proven = await proveAddress(tx, { accountId: account.id, registrationId: null }, now)
+  async #prove(tx: Transaction, account: Account, given: string | null, now: Date): Promise<Account> {
+    const proof = { accountId: account.id, registrationId: null, name: nameFor(given, account.email) }
+    const proven = await proveAddress(tx, proof, now)
     if (proven === undefined) throw new ProblemError(problems.identityNotLinked)
     await this.#secrets.voidVerifications(tx, proven)
     return proven
