@@ -128,6 +128,7 @@ export class Relay implements AsyncDisposable {
   #failing = false
   /** The last pass had rows that were not acknowledged. */
   #failed = false
+  #isNearlyFull = false
 
   constructor(options: RelayOptions) {
     this.#options = options
@@ -193,9 +194,10 @@ export class Relay implements AsyncDisposable {
     if (this.#known !== undefined && isRecent) return this.#known
     const stream = await this.#options.stream.ensure()
     await this.#republication.whenNeeded(stream)
-    if (stream.bytesMax > 0 && stream.bytes / stream.bytesMax >= STREAM_FULL_ALARM) {
-      this.#options.logger.warn({ bytes: stream.bytes, bytesMax: stream.bytesMax }, 'The stream is nearly full')
-    }
+    const { bytes, bytesMax } = stream
+    const isNearlyFull = bytesMax > 0 && bytes / bytesMax >= STREAM_FULL_ALARM
+    if (isNearlyFull && !this.#isNearlyFull) this.#options.logger.warn({ bytes, bytesMax }, 'The stream is nearly full')
+    this.#isNearlyFull = isNearlyFull
     this.#known = stream
     this.#checkedAtMs = performance.now()
     return stream
@@ -254,7 +256,9 @@ export class Relay implements AsyncDisposable {
     published.inc({ service }, acknowledged.length)
     if (failure !== undefined) {
       publishFailures.inc({ service }, rows.length - acknowledged.length)
-      logger.warn({ err: failure, failed: rows.length - acknowledged.length }, 'Messages were not acknowledged')
+      const failed = rows.length - acknowledged.length
+      // Each pass tries them again; how many there are is a metric.
+      if (!this.#failed) logger.warn({ err: failure, failed }, 'Messages were not acknowledged')
       if (acknowledged.length === 0)
         throw new DependencyUnavailable('The stream acknowledges nothing', { cause: failure })
     }

@@ -1,6 +1,7 @@
 import type { StreamConfig, StreamInfo } from '@nats-io/jetstream'
 import { expect, test, vi } from 'vitest'
 import { v7 as uuidv7 } from 'uuid'
+import { publishFailures } from '../src/metrics.ts'
 import {
   connectState,
   emit,
@@ -61,6 +62,23 @@ test('an aggregate that changed many times leaves in the order of its versions, 
   expect((await storedMessages(bus)).map(({ id }) => id)).toEqual(ids)
   expect(new Set(await batchIds(bus)).size).toBeLessThan(HOT / 10)
 })
+
+test('what the stream refuses is tried again and again, and told once', async () => {
+  await using bus = await testBus()
+  await addStream(bus, { max_msg_size: 100 })
+  await using products = await connectState('products', bus)
+  await emit(products)
+  const before = await failures()
+  products.state.bus.startRelay()
+  await vi.waitFor(async () => expect(await failures()).toBeGreaterThan(before + 3), { timeout: 10_000 })
+  const told = products.log.lines.map(({ message }) => message).filter((message) => message !== 'NATS is back')
+  expect(told).toEqual(['Messages were not acknowledged', 'The outbox cannot be published'])
+})
+
+async function failures(): Promise<number> {
+  const { values } = await publishFailures.get()
+  return values.reduce((sum, { value }) => sum + value, 0)
+}
 
 test('a row that is too large to be sent keeps no other aggregate waiting', async () => {
   await using bus = await testBus()
