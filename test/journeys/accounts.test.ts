@@ -139,6 +139,21 @@ describe('accounts and the office in a real browser', () => {
     expect(await page.context().cookies()).toEqual([])
   })
 
+  test('a page whose script does not come says so, and comes when it is asked for again', async () => {
+    const { credentials } = await newCustomer(stage.shop, 'Lara Later')
+    await using visitor = await Visitor.arrive(stage)
+    const { page } = visitor
+    await visitor.logIn(credentials)
+    await page.route('**/assets/account*.js', async (route) => await route.abort())
+    await visitor.openFromMenu('Account')
+    await visitor.seeHeading('This page could not be loaded')
+    await page.getByText('The shop does not answer.').waitFor()
+    expect(await page.title()).toBe('This page could not be loaded · saas')
+    await page.unrouteAll()
+    await page.getByRole('button', { name: 'Try again' }).click()
+    await visitor.seeHeading('Account')
+  })
+
   test('two managers: the later one is told and loses nothing', async () => {
     const id = await newProduct(stage.shop, stage.manager, { sku: 'VASE-1', name: 'Old vase', stock: 5, amount: 3000 })
     await using visitor = await Visitor.arrive(stage)

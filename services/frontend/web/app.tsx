@@ -3,10 +3,11 @@ import { Component, type ComponentChildren, type ComponentType } from 'preact'
 import { useLoaded } from './loaded.ts'
 import { Header } from './components/header.tsx'
 import { Notices } from './components/notices.tsx'
-import { Failure, Loading } from './components/states.tsx'
+import { Loading } from './components/states.tsx'
 import { chooseLanguage, language, nameOfLanguage, pageLanguages, texts } from './language.ts'
 import { BasketPage } from './pages/basket.tsx'
 import { LogInPage } from './pages/login.tsx'
+import { FailedPage } from './pages/failed.tsx'
 import { CrashedPage, NotFoundPage } from './pages/not-found.tsx'
 import { OrderPage } from './pages/order.tsx'
 import { OrdersPage } from './pages/orders.tsx'
@@ -16,19 +17,25 @@ import { ResetPage } from './pages/reset.tsx'
 import { ShopPage } from './pages/shop.tsx'
 import { VerifyPage } from './pages/verify.tsx'
 import { linkTo, place } from './router.ts'
+import { Unanswered } from './send.ts'
 import { secondFactorRequired, sessionInDoubt, user } from './session.ts'
 import { saveLanguage } from './profile.ts'
 
-/** A page that is loaded when it is first visited: shoppers do not pay for the office. */
+/**
+ * A page that is loaded when it is first visited: shoppers do not pay for the office. A browser remembers that a module did not come, and
+ * after an upgrade it has another name: only loading everything again helps.
+ */
 function later(load: () => Promise<ComponentType>): ComponentType {
   let known: ComponentType | undefined
   return function Later() {
-    const { loaded, reload } = useLoaded(async () => (known ??= await load()), [])
+    const { loaded } = useLoaded(async () => (known ??= await load()), [])
     if (known !== undefined) {
       const Known = known
       return <Known />
     }
-    return loaded.value.state === 'failed' ? <Failure error={loaded.value.error} retry={reload} /> : <Loading />
+    if (loaded.value.state !== 'failed') return <Loading />
+    const error = new Unanswered('A page did not come.', { cause: loaded.value.error })
+    return <FailedPage error={error} retry={() => location.reload()} />
   }
 }
 
