@@ -175,6 +175,27 @@ describe('accounts and the office in a real browser', () => {
     expect((await other.get(`/product/${id}`)).body).toMatchObject({ name: 'My vase', version: 3, stock: 5 })
   })
 
+  test('what a manager typed is there again when the session ended meanwhile', async () => {
+    const id = await newProduct(stage.shop, stage.manager, { sku: 'RUG-1', name: 'Red rug', stock: 5, amount: 9000 })
+    await using visitor = await Visitor.arrive(stage)
+    const { page } = visitor
+    await visitor.logIn(stage.manager)
+    await page.goto(`/manage/products/${id}`)
+    await page.getByLabel('Description').fill('Woven by hand, which took ten minutes to write.')
+    const [witness, elsewhere] = [new Person(stage.shop), new Person(stage.shop)]
+    await witness.signIn(stage.manager)
+    await elsewhere.signIn(stage.manager)
+    await elsewhere.request('DELETE', '/auth/sessions')
+    await eventually(async () => expect((await witness.get('/profile')).status).toBe(401))
+    await page.getByRole('button', { name: 'Save', exact: true }).click()
+    await visitor.seeHeading('Log in')
+    await visitor.fillLogIn(stage.manager)
+    await visitor.seeHeading('Edit Red rug')
+    await page.getByRole('button', { name: 'Save', exact: true }).click()
+    await page.getByText('Saved', { exact: true }).waitFor()
+    expect((await elsewhere.get(`/product/${id}`)).body.description).toContain('ten minutes')
+  })
+
   test('an administrator sees mails, lag, dead letters and people', async () => {
     await using visitor = await Visitor.arrive(stage)
     const { page } = visitor

@@ -5,6 +5,7 @@ import { useContext, useEffect, useId, useRef } from 'preact/hooks'
 import { describe } from '../errors.ts'
 import { texts } from '../language.ts'
 import { Refused } from '../send.ts'
+import { user } from '../session.ts'
 import { Icon } from './icon.tsx'
 
 /** An entry that the page itself finds wrong, shown at its field like the server's own findings. */
@@ -31,8 +32,8 @@ export function Form(props: {
   failure?: (error: unknown) => ComponentChildren
   kind?: 'row'
   danger?: boolean
-  /** The browser asks before what was typed is lost by a reload or a closed tab. */
-  guarded?: boolean
+  /** Names what was typed, which this tab keeps when the session ends; before a reload loses it the browser asks. */
+  guarded?: string
 }) {
   const isSending = useSignal(false)
   const isTyped = useSignal(false)
@@ -43,11 +44,20 @@ export function Form(props: {
     form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus()
   }, [error.value])
   useEffect(() => {
-    if (props.guarded !== true || !isTyped.value) return undefined
+    if (props.guarded === undefined || !isTyped.value) return undefined
     const ask = (event: BeforeUnloadEvent): void => event.preventDefault()
     addEventListener('beforeunload', ask)
     return () => removeEventListener('beforeunload', ask)
   }, [isTyped.value])
+  useEffect(() => {
+    const element = form.current
+    if (element === null || props.guarded === undefined) return undefined
+    const key = `${user.peek()?.id} ${props.guarded}`
+    isTyped.value = restoreEntries(element, key)
+    return () => {
+      if (isTyped.peek() && user.peek() === undefined) keepEntries(element, key)
+    }
+  }, [])
   const onSubmit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault()
     const element = form.current
@@ -89,6 +99,21 @@ export function Form(props: {
       </div>
     </form>
   )
+}
+
+function keepEntries(form: HTMLFormElement, key: string): void {
+  sessionStorage.setItem(key, JSON.stringify([...new FormData(form)].filter(([, value]) => typeof value === 'string')))
+}
+
+/** Answers whether there was something. */
+function restoreEntries(form: HTMLFormElement, key: string): boolean {
+  const entries = JSON.parse(sessionStorage.getItem(key) ?? '[]') as readonly (readonly [string, string])[]
+  sessionStorage.removeItem(key)
+  for (const [name, value] of entries) {
+    const field = form.elements.namedItem(name)
+    if (field !== null && 'value' in field) field.value = value
+  }
+  return entries.length > 0
 }
 
 function summary(error: unknown): string {

@@ -88,7 +88,7 @@ export function EditProduct({ first, read }: { first: Versioned; read: () => Pro
         submit={save}
         send={async (entries) => await put(productOf(entries), etag)}
         failure={conflict}
-        guarded
+        guarded={`product ${id} ${product.version}`}
       >
         <ProductFields product={product} />
       </Form>

@@ -50,7 +50,7 @@ function NewProductForm() {
   }
   return (
     <Page title={manage.new} kind="office">
-      <Form submit={manage.create} send={send} guarded>
+      <Form submit={manage.create} send={send} guarded="product new">
         <ProductFields product={undefined} />
         <Field
           name="stock"

@@ -35,7 +35,7 @@ export function AnnouncementForm({ made }: { made: () => void }) {
   return (
     <section class="panel" aria-labelledby="announce">
       <h3 id="announce">{operate.announce}</h3>
-      <Form submit={operate.schedule} send={send} guarded>
+      <Form submit={operate.schedule} send={send} guarded="announcement">
         <Field name="at" label={operate.at} type="datetime-local" required />
         <Select name="repeats" label={operate.repeats}>
           {rhythms.map((rhythm) => (
