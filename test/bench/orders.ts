@@ -1,7 +1,7 @@
 import { interleave, median, type Benchmark, type BenchmarkContext, type Measure } from './frame/benchmark.ts'
 import { sendLoad, type MeasuredLoad } from './frame/load.ts'
 import { limitOf } from './shop/limit.ts'
-import { countByStatus, openShop, placingJob, settle, type Shop } from './shop/saga.ts'
+import { countByStatus, openShop, placingJob, settle, warmUp, type Shop } from './shop/saga.ts'
 import { fileURLToPath } from 'node:url'
 
 const CONNECTIONS = 128
@@ -28,6 +28,7 @@ export const orders: Benchmark = {
     })
     // It publishes as orders does, so beside it some of what is measured next would be its work.
     await plain[Symbol.asyncDispose]()
+    await warmUp(stage, shop)
     // The limit is measured in turns with each thing that is compared with it: this machine is not the same from one minute to the next.
     const sagas = await interleave<string, number | MeasuredLoad | SagaRun>(repetitions, {
       ...limit,
