@@ -8,10 +8,13 @@ const OF_PNPM = new Set(['exec', 'sbom'])
 const TEST_FILE = /^[\w./-]+\.test\.ts$/
 
 const inClone = (path: string): string => join(cloneDirectory, path)
+/** Folders that are made, here today and not in a fresh clone. */
+const made: readonly string[] = readFileSync(inClone('.gitignore'), 'utf8').match(/^[\w./-]+(?=\/$)/gm) ?? []
 const files = globSync('{*,.github/**/*,charts/**/*,docker/**/*,docs/**/*,packages/**/*,services/**/*,test/**/*}', {
   cwd: cloneDirectory,
-  exclude: (name) => ['node_modules', 'dist', '.git', '.devstack'].includes(basename(name)),
-})
+  exclude: (name) => ['.git', ...made].includes(basename(name)),
+}).filter((path) => !made.includes(path))
+const known = new Set(files.flatMap((path) => path.split('/').map((_, at, parts) => parts.slice(0, at + 1).join('/'))))
 const documents = new Map(
   files.filter((path) => path.endsWith('.md')).map((path) => [path, readFileSync(inClone(path), 'utf8')]),
 )
@@ -68,12 +71,12 @@ test('every file and every folder that a document names is there', () => {
     [...text.matchAll(/`([^`\n]+)`/g)]
       .map(([, name = '']) => name)
       .filter((name) => {
-        const isHere = existsSync(inClone(name)) || existsSync(inClone(join(dirname(document), name)))
+        const isHere = known.has(name) || known.has(join(dirname(document), name))
         if (TEST_FILE.test(name)) return !(isHere || (!name.includes('/') && names.has(name)))
         if (!/^[\w-]+(?:\/[\w.-]+)+$/.test(name)) return false
         // Of a path that begins in the clone or beside the document, the rest has to be there too.
         const [first = ''] = name.split('/')
-        return [first, join(dirname(document), first)].some((folder) => existsSync(inClone(folder))) && !isHere
+        return [first, join(dirname(document), first)].some((folder) => known.has(folder)) && !isHere
       }),
   )
   expect(missing).toEqual([])
