@@ -13,7 +13,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$cache"
 nats_version=v2.12.15
-minio_version=RELEASE.2025-09-07T16-13-09Z
+# The one that `pnpm minio` builds.
+minio_version=$(sed -n "s/^const VERSION = '\(.*\)'$/\1/p" packages/devstack/src/fetch/minio-binary.ts)
 
 # The name that stands in compose.yaml, or in the first FROM.
 image_of() {

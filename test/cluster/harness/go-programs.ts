@@ -28,7 +28,7 @@ const version = {
   'k8s.io/component-base/version.gitTreeState': 'clean',
 }
 
-/** What a cluster is made of. The versions are pinned here, and Go checks each module against its public checksum database. */
+/** What a cluster is made of. The versions are pinned here, and Go checks these modules against its public checksum database. */
 const sources = {
   controlPlane: {
     // etcd's version is the one Kubernetes is tested with.
@@ -129,6 +129,7 @@ async function build(source: Source, program: string, path: string): Promise<voi
   const work = await mkdtemp(`${path}.part-`)
   try {
     await writeFile(join(work, 'go.mod'), await wrapperModule(source, work))
+    await writeFile(join(work, 'go.sum'), await sumsOf(source, work))
     await writeFile(join(work, 'main.go'), source.main ?? importing(source))
     const set = Object.entries(source.set ?? {}).map(([variable, value]) => `-X ${variable}=${value}`)
     const flags = ['-mod=mod', '-trimpath', `-ldflags=${['-s', '-w', ...set].join(' ')}`]
@@ -154,13 +155,28 @@ async function wrapperModule({ requires }: Source, directory: string): Promise<s
  * published beside it, with a zero for the one of its version.
  */
 async function staged(directory: string): Promise<string[]> {
-  const printed = await run('go', ['mod', 'download', '-json', `k8s.io/kubernetes@${KUBERNETES}`], {
-    directory,
-    timeoutMs: DOWNLOAD_TIMEOUT_MS,
-  })
-  const { GoMod } = JSON.parse(printed.slice(printed.indexOf('{'))) as { GoMod: string }
+  const { GoMod } = await download(`k8s.io/kubernetes@${KUBERNETES}`, directory)
   const parts = (await readFile(GoMod, 'utf8')).matchAll(/^\s(k8s\.io\/\S+) v0\.0\.0$/gm)
   return [...parts].map(([, part]) => `replace ${part} => ${part} ${KUBERNETES.replace(/^v1/, 'v0')}`)
+}
+
+/**
+ * The checksums of all that the pinned modules are built with, as these say it themselves: a mirror of the public database may not know a
+ * version that has no tag, and what is pinned was checked against that database.
+ */
+async function sumsOf({ requires }: Source, directory: string): Promise<string> {
+  const modules = Object.entries(requires).map(([path, pinned]) => `${path}@${pinned}`)
+  const sums = modules.map(async (module) => {
+    const { Dir } = await download(module, directory)
+    return await readFile(join(Dir, 'go.sum'), 'utf8')
+  })
+  return (await Promise.all(sums)).join('')
+}
+
+async function download(module: string, directory: string): Promise<{ readonly GoMod: string; readonly Dir: string }> {
+  const arguments_ = ['mod', 'download', '-json', module]
+  const printed = await run('go', arguments_, { directory, timeoutMs: DOWNLOAD_TIMEOUT_MS })
+  return JSON.parse(printed.slice(printed.indexOf('{'))) as { GoMod: string; Dir: string }
 }
 
 /** Names the packages, so that Go finds which modules they are in. */
