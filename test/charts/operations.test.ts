@@ -1,6 +1,11 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { V1PodTemplateSpec } from '@kubernetes/client-node'
 import { serviceNames } from '@saas/contracts'
+import { cloneDirectory } from '@saas/devstack'
+import { STOP_DEADLINE_MS, STOP_REST_MS } from '@saas/http'
 import { beforeAll, expect, test } from 'vitest'
+import { parse } from 'yaml'
 import { rendered, type Rendered } from './helm.ts'
 import { named, workloads, type Workload } from './objects.ts'
 
@@ -50,12 +55,14 @@ test('pods are replaced when their configuration changed, and only those', async
   expect(replaced(other).toSorted()).toEqual(['shop-auth', 'shop-edge'])
 })
 
-test('a service stops later than its last request', () => {
+const stopSeconds = (STOP_DEADLINE_MS + STOP_REST_MS) / 1_000
+
+test('a service stops later than its last request, and is given as long as it may take', () => {
   for (const service of serviceNames) {
     const workload = workloads(objects).find(
       ({ object }) => object.kind === 'Deployment' && object.metadata.name === `shop-${service}`,
     )
-    expect(workload?.pod.terminationGracePeriodSeconds).toBeGreaterThan(5 + 25)
+    expect(workload?.pod.terminationGracePeriodSeconds).toBe(5 + stopSeconds)
     expect(workload?.containers.at(-1)).toMatchObject({
       lifecycle: { preStop: { sleep: { seconds: 5 } } },
       startupProbe: { httpGet: { port: 'operations', path: '/healthz' } },
@@ -63,4 +70,10 @@ test('a service stops later than its last request', () => {
       readinessProbe: { httpGet: { port: 'operations', path: '/readyz' } },
     })
   }
+})
+
+test('in containers too', () => {
+  const text = readFileSync(join(cloneDirectory, 'docker/compose.yaml'), 'utf8')
+  const { services } = parse(text, { merge: true }) as { services: Record<string, { stop_grace_period?: string }> }
+  for (const service of serviceNames) expect(services[service]?.stop_grace_period, service).toBe(`${stopSeconds}s`)
 })

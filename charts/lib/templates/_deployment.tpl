@@ -22,8 +22,8 @@ spec:
         {{- with .Values.podAnnotations }}{{- toYaml . | nindent 8 }}{{- end }}
     spec:
       {{- include "saas.podSecurity" (list .) | nindent 6 }}
-      # The drain takes at most 25 seconds, after 5 in which the last new requests arrive.
-      terminationGracePeriodSeconds: 40
+      # In 5 seconds the last new requests arrive (preStop), what has begun ends within 25 more, and the rest takes at most 15.
+      terminationGracePeriodSeconds: 45
       {{- include "saas.spread" (list . $name) | nindent 6 }}
       {{- include "saas.placement" .Values | nindent 6 }}
       {{- if .Values.needs.database }}

@@ -15,7 +15,8 @@ import { devstackDirectory } from './locations.ts'
 import { runStep, type Progress } from './progress.ts'
 
 const SEED_TIMEOUT_MS = 120_000
-const STOP_TIMEOUT_MS = 60_000
+/** The edge, then the services, then the servers, each in its own time. */
+const STOP_TIMEOUT_MS = 90_000
 
 /** `pnpm compose`: the whole product in containers. Ctrl-C stops it; its data stays in volumes. */
 if (import.meta.main) process.exitCode = await main()

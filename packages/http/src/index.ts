@@ -4,6 +4,7 @@ export { etag, isNotModified, parseIfMatch, requireIfMatch, type EntityTags } fr
 export { streamEvents, type ServerSentEvent } from './event-stream.ts'
 export type { Identity } from './identity.ts'
 export { INTERNAL_TOKEN_HEADER, signInternalToken, verifyInternalToken } from './internal-token.ts'
+export { STOP_DEADLINE_MS, STOP_REST_MS } from './limits.ts'
 export { listen, type RunningApp, type RunningService } from './listen.ts'
 export { createLogger, type Logger } from './logger.ts'
 export { operatorHandlers, type OperatorState } from './operator-handlers.ts'

@@ -28,8 +28,13 @@ export const CHECK_TIMEOUT_MS = 2_000
 export const IDLE_GRACE_MS = 500
 /** While stopping: how long connections that the kernel has are still taken, before the port closes. */
 export const TAKING_MAX_MS = 1_000
-/** While stopping: how long a request may still run. Kubernetes kills after 30 seconds. */
+/**
+ * While stopping: how long what has begun may still take, requests and whatever else is sent at the same time. Who gives a service less
+ * than this and STOP_REST_MS cuts something off; charts/lib and docker/compose.yaml are held to it.
+ */
 export const STOP_DEADLINE_MS = 25_000
+/** After that: what a service takes to let go of its database, the bus and the receiver of its spans. */
+export const STOP_REST_MS = 15_000
 
 /** Between two comment lines on a silent event stream, so that proxies keep it open. */
 export const EVENT_STREAM_HEARTBEAT_MS = 15_000

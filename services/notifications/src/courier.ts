@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Clock } from '@saas/config'
 import type { MailSecret } from '@saas/contracts'
-import { Outage, signUnsubscribe, type Logger } from '@saas/http'
+import { Outage, signUnsubscribe, STOP_DEADLINE_MS, type Logger } from '@saas/http'
 import { addressDelayMs, retryDelayMs } from './backoff.ts'
 import { isOptional, type Recipient } from './content.ts'
 import type { ClaimedMail, Mails } from './mails.ts'
@@ -29,8 +29,6 @@ const RECORD_RETRY_MS = 200
 /** Clocks of replicas differ by up to a minute; a lease outlives that, and the sending itself, with room to spare. */
 const CLOCK_ERROR_MS_MAX = 60_000
 const LEASE_RESERVE_MS = 30_000
-/** Kubernetes kills after 30 seconds. */
-const STOP_MS_MAX = 25_000
 
 export interface CourierOptions {
   readonly mails: Mails
@@ -72,6 +70,7 @@ export class Courier implements AsyncDisposable {
   #polled: Promise<void> | undefined
   #expiredAtMs = 0
   #running: Promise<void> | undefined
+  #stopped: Promise<void> | undefined
 
   constructor(options: CourierOptions) {
     this.#options = options
@@ -97,13 +96,22 @@ export class Courier implements AsyncDisposable {
     this.#nudged.resolve()
   }
 
-  /** Claims nothing more, gives back what waits, and finishes what is being sent. */
+  /** Claims nothing more, gives back what waits, and finishes what is being sent by the deadline; the same promise for every caller. */
+  async stop(): Promise<void> {
+    this.#stopped ??= this.#finish()
+    await this.#stopped
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  async #finish(): Promise<void> {
+    const finished = new AbortController()
+    const late = wait(STOP_DEADLINE_MS, undefined, { signal: finished.signal }).catch(() => undefined)
     this.#stopping.abort()
     this.#places.close()
     await this.#running
-    const finished = new AbortController()
-    const late = wait(STOP_MS_MAX, undefined, { signal: finished.signal }).catch(() => undefined)
     await Promise.race([Promise.all(this.#hand), late])
     finished.abort()
     this.#abandoned.abort()

@@ -32,7 +32,7 @@ export interface NotificationsParts {
   readonly silenceMs?: number
 }
 
-/** Starts the service; disposing claims no more mails, finishes those under way, and then lets go of everything. */
+/** Starts the service; disposing claims no more mails, finishes those and the requests under way, and then lets go of everything. */
 export async function startNotifications(
   config: NotificationsConfig,
   { logger, clock, tracing }: ServiceContext,
@@ -88,6 +88,8 @@ export async function startNotifications(
   })
   state.exposeMetrics(app.metrics)
   state.hurryWhen(app.stopping.signal)
+  // Beside the requests that still run, not after them: both have the same deadline.
+  app.stopping.signal.addEventListener('abort', () => void courier.stop(), { once: true })
   metrics.expose(app.metrics)
   registerRoutes(
     app,

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { expect, test } from 'vitest'
 import { authEvents } from '@saas/contracts'
 import { eventually } from '@saas/testing'
@@ -41,8 +43,15 @@ test('what waits for a place when the service stops is given back untried, for a
   )
   for (const user of users) await shop.publisher.publish(authEvents.registrationRepeated, user)
   await eventually(async () => (await shop.rows()).filter(({ lease }) => lease !== null).length === users.length)
+  const { hostname, port } = new URL(shop.notifications.url)
+  const request = connect(Number(port), hostname)
+  await once(request, 'connect')
+  request.write('POST /admin/notifications/schedule HTTP/1.1\r\nhost: shop\r\ncontent-length: 2\r\n\r\n{')
   const restarted = shop.notifications.restart()
   await eventually(async () => (await shop.rows()).some(({ lease, attempts }) => lease === null && attempts === 0))
+  // Nor does that wait for requests that are still to end.
+  expect(request.readyState).toBe('open')
+  request.destroy()
   release.resolve('accept')
   await restarted
   await shop.drain(1_000)
