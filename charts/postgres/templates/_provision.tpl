@@ -27,7 +27,7 @@ grant connect on database "{{ $service }}" to _crunchypgbouncer;
 {{- end }}
 alter role "{{ $service }}" set statement_timeout = 8000;
 alter role "{{ $service }}" set lock_timeout = 500;
-alter role "{{ $service }}" set idle_in_transaction_session_timeout = 30000;
+alter role "{{ $service }}" set idle_in_transaction_session_timeout = 10000;
 {{- end }}
 {{- if eq .root.Values.global.postgres.mode "standalone" }}
 

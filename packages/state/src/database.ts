@@ -7,6 +7,7 @@ import { pause } from './pause.ts'
 import { FORGET_PLANS, Plans } from './plans.ts'
 import { Reachability } from './reachability.ts'
 import { sql, type Statement } from './statement.ts'
+import { IDLE_IN_TRANSACTION_TIMEOUT_MS, LOCK_TIMEOUT_MS } from './time-outs.ts'
 import { typeParsers } from './types.ts'
 
 const READ_LANES = 2
@@ -15,10 +16,7 @@ const POOL_CONNECTIONS_MAX = 10
 const POOL_IDLE_MS = 30_000
 const TRANSACTION_RETRIES_MAX = 3
 const CHECK_TIMEOUT_MS = 2_000
-const LOCK_TIMEOUT_MS = 500
-/** What a replica holds that is frozen, others wait for. A pass of the relay, the longest of all, waits three seconds for the stream, some times over. */
-const IDLE_MS_MAX = 10_000
-const BEGIN = `begin; set local lock_timeout = ${LOCK_TIMEOUT_MS}; set local idle_in_transaction_session_timeout = ${IDLE_MS_MAX}`
+const BEGIN = `begin; set local lock_timeout = ${LOCK_TIMEOUT_MS}; set local idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_TIMEOUT_MS}`
 const END_MS_MAX = 1_000
 
 /** What a database is reached with. */

@@ -1,10 +1,8 @@
 import { Client, escapeIdentifier, escapeLiteral } from 'pg'
 import { MIGRATION_LOCK } from './migrations.ts'
+import { IDLE_IN_TRANSACTION_TIMEOUT_MS, LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS } from './time-outs.ts'
 
-const STATEMENT_TIMEOUT_MS = 8_000
-const LOCK_TIMEOUT_MS = 500
 const PROVISION_LOCK = 0x73616173
-const IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
 
 /** What one service owns in a Postgres cluster. */
 export interface ServiceProvision {
