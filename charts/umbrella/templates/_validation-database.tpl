@@ -29,15 +29,18 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Each replica opens at most ten connections (packages/state); twenty are for migrations, Jobs and whoever looks. */}}
+{{/*
+Each replica opens at most so many connections (CONNECTIONS_MAX of packages/state, which a test holds this to), and an upgrade runs one replica
+more of each service; twenty connections are for migrations, Jobs and whoever looks.
+*/}}
 {{- define "saas.validateConnections" -}}
-{{- $opened := 20 -}}
+{{- $opened := 20 -}}{{- $ofReplica := 15 -}}
 {{- range $service, $needs := fromYaml (include "saas.allNeeds" .) -}}
 {{- $values := index $.Values $service -}}
-{{- if $needs.database -}}{{- $opened = add $opened (mul 10 (int ($values.autoscaling.enabled | ternary $values.autoscaling.maxReplicas $values.replicas))) -}}{{- end -}}
+{{- if $needs.database -}}{{- $opened = add $opened (mul $ofReplica (add1 (int ($values.autoscaling.enabled | ternary $values.autoscaling.maxReplicas $values.replicas)))) -}}{{- end -}}
 {{- end -}}
 {{- if gt (int $opened) (int .Values.postgres.connectionsMax) -}}
-  {{- fail (printf "The services may open %d connections at their most replicas, but postgres.connectionsMax is %d: raise it (and postgres.resources), lower the replicas, or set global.postgres.mode to pgo, cnpg or external, which have a pooler." (int $opened) (int .Values.postgres.connectionsMax)) -}}
+  {{- fail (printf "The services may open %d connections at their most replicas and while an upgrade replaces them, but postgres.connectionsMax is %d: raise it (and postgres.resources), lower the replicas, or set global.postgres.mode to pgo, cnpg or external, which have a pooler." (int $opened) (int .Values.postgres.connectionsMax)) -}}
 {{- end -}}
 {{- end -}}
 

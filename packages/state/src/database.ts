@@ -13,6 +13,8 @@ import { typeParsers } from './types.ts'
 const READ_LANES = 2
 const WRITE_LANES = 2
 const POOL_CONNECTIONS_MAX = 10
+/** The most that one replica opens: these, and while it stops one that asks whether anybody answers. Whoever plans a server counts with it. */
+export const CONNECTIONS_MAX = READ_LANES + WRITE_LANES + POOL_CONNECTIONS_MAX + 1
 const POOL_IDLE_MS = 30_000
 const TRANSACTION_RETRIES_MAX = 3
 const CHECK_TIMEOUT_MS = 2_000
