@@ -269,6 +269,21 @@ describe('what the services need', () => {
     )
   })
 
+  test('auth reaches OpenID providers when it is told of any, and nobody else does', async () => {
+    const all = await rendered({
+      set: { 'auth.secretEnvironment.OIDC_PROVIDERS': { secret: 'shop-oidc', key: 'providers' } },
+    })
+    const anywhere = { ports: [{ port: 443, protocol: 'TCP' }] }
+    const reaching = (some: readonly Rendered[]) =>
+      ofKind(some, 'NetworkPolicy')
+        .filter(({ spec }) =>
+          JSON.stringify((spec as { egress?: object[] }).egress ?? []).includes(JSON.stringify(anywhere)),
+        )
+        .map(({ metadata }) => metadata.name)
+    expect(reaching(all)).toEqual(['shop-auth'])
+    expect(reaching(objects.default)).toEqual([])
+  })
+
   test('every pod is denied what no policy allows', () => {
     const { podSelector, policyTypes, ...rest } = named(objects.default, 'NetworkPolicy', 'shop-default-deny')[
       'spec'
