@@ -55,6 +55,18 @@ test('pods are replaced when their configuration changed, and only those', async
   expect(replaced(other).toSorted()).toEqual(['shop-auth', 'shop-edge'])
 })
 
+test('a replica is added when those that are there are busy, whatever they ask for', async () => {
+  const set = { 'orders.autoscaling.enabled': true, 'orders.autoscaling.targetCpuPercent': 60 }
+  for (const cpu of ['10m', '2']) {
+    const { metrics } = named(
+      await rendered({ set: { ...set, 'orders.resources.requests.cpu': cpu } }),
+      'HorizontalPodAutoscaler',
+      'shop-orders',
+    )['spec'] as { metrics: { resource: { target: object } }[] }
+    expect(metrics.map(({ resource }) => resource.target)).toEqual([{ type: 'AverageValue', averageValue: '600m' }])
+  }
+})
+
 const stopSeconds = (STOP_DEADLINE_MS + STOP_REST_MS) / 1_000
 
 test('a service stops later than its last request, and is given as long as it may take', () => {

@@ -59,5 +59,6 @@ spec:
     - type: Resource
       resource:
         name: cpu
-        target: { type: Utilization, averageUtilization: {{ .Values.autoscaling.targetCpuPercent }} }
+        # Of one processor, and not of what the pod asks for, which is little more than it takes at rest.
+        target: { type: AverageValue, averageValue: {{ mul 10 (int .Values.autoscaling.targetCpuPercent) }}m }
 {{- end -}}
