@@ -338,9 +338,9 @@ test('D1, O1, O2 and D8 turn red when clients were told otherwise', async () => 
   ).toEqual(['O1'])
   expect(await brokenBy(told(({ placed }) => placed.push({ ...first, status: 200 })))).toEqual(['O1'])
   expect(await brokenBy(told(({ cartFills }) => cartFills.set(first.userId, 0)))).toEqual(['O2'])
-  const drained = (waiting: number) => told(({ drains }) => drains.push({ service: 'orders', waiting, ms: 32_000 }))
-  expect(await brokenBy(drained(1_000))).toEqual(['D8'])
-  expect(await brokenBy(drained(10_000))).toEqual([])
+  expect(await brokenBy(told(({ drains }) => drains.push({ service: 'orders', waiting: 1, ms: 31_000 })))).toEqual([
+    'D8',
+  ])
 })
 
 test('every promise has a control', () => {

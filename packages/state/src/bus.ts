@@ -13,6 +13,7 @@ import { DependencyUnavailable, Unprocessable } from './errors.ts'
 import type { MessageOf } from './message.ts'
 import { Pruner } from './pruner.ts'
 import { Relay } from './relay.ts'
+import { countKept } from './republication.ts'
 import { sql } from './statement.ts'
 import { STREAM, Stream } from './stream.ts'
 
@@ -143,6 +144,12 @@ export class Bus implements AsyncDisposable {
   async outboxPending(): Promise<number> {
     const [row] = await this.#options.database.read(countPending)
     return row?.pending ?? 0
+  }
+
+  /** Messages that a lost stream had and that do not wait for their publication yet; counted up to 100,001. Asks the database alone. */
+  async kept(): Promise<number> {
+    const [row] = await this.#options.database.read(countKept)
+    return row?.rows ?? 0
   }
 
   /** How full the stream is, and how far the consumers are behind it. Asks the bus alone. @throws {DependencyUnavailable} */

@@ -1,5 +1,6 @@
 import type { Lag } from '@saas/contracts'
 import { Gauge, type Registry } from 'prom-client'
+import { KEPT_MAX } from './republication.ts'
 import { sql } from './statement.ts'
 
 /** A scrape shows the other metrics when the database or the bus takes longer. */
@@ -21,6 +22,8 @@ export const countDeadLetters = sql<{ readonly count: number }>(
 export interface LagSource {
   readonly service: string
   outboxPending(): Promise<number>
+  /** Messages of a lost stream that do not wait for their publication yet. */
+  kept(): Promise<number>
   /** Of the bus. */
   behind(): Promise<Omit<Lag, 'outboxPending'>>
   /** Letters that nobody replayed yet. */
@@ -31,6 +34,7 @@ export interface LagSource {
 export function exposeLag(registry: Registry, source: LagSource): void {
   const { service } = source
   const outboxPending = oncePerScrape(() => source.outboxPending())
+  const kept = oncePerScrape(() => source.kept())
   const behind = oncePerScrape(() => source.behind())
   const deadLetters = oncePerScrape(() => source.deadLetters())
   const gauge = <L extends string, T>(
@@ -57,6 +61,13 @@ export function exposeLag(registry: Registry, source: LagSource): void {
     'Outbox rows not yet on the stream, over all replicas',
     [],
     outboxPending,
+    (shown, rows) => shown.set({ service }, rows),
+  )
+  gauge(
+    'saas_republication_waiting',
+    `Messages that a lost stream had and this one has not, beyond those of saas_outbox_waiting; counted up to ${KEPT_MAX + 1}`,
+    [],
+    kept,
     (shown, rows) => shown.set({ service }, rows),
   )
   gauge(

@@ -81,9 +81,9 @@ const selectAll = selectPending('state.select_pending', '')
 // be sent, keeps no other aggregate waiting.
 const selectLowest = selectPending('state.select_pending_lowest', 'distinct on (aggregate_type, aggregate_id)')
 
-const selectPosition = sql<{ last_sequence: number }>(
+const selectPosition = sql<{ last_sequence: number; is_republished: boolean }>(
   'state.select_position',
-  `select last_sequence
+  `select last_sequence, republish_below is not null as is_republished
    from stream_position
    where stream = '${STREAM}'
      and stream_created_at = $1::timestamptz`,
@@ -163,6 +163,7 @@ export class Relay implements AsyncDisposable {
       try {
         const stream = await this.#checkedStream()
         if (isWanted || (await this.#isPending())) isWanted = (await this.#pass(stream)) > 0
+        if (await this.#republication.instalment()) isWanted = true
         if (!isWanted) isWanted = await this.#wake.wait(POLL_INTERVAL_MS)
         backoffMs = BACKOFF_FIRST_MS
         if (this.#failing) this.#options.logger.info('The outbox is published again')
@@ -206,13 +207,16 @@ export class Relay implements AsyncDisposable {
   async #pass(stream: StreamState): Promise<number> {
     const { database, service } = this.#options
     return await database.transaction(async (tx) => {
+      const select = stream.takesBatches && !this.#failed ? selectAll : selectLowest
       // One round trip for all: Postgres runs them one after another.
-      const [, rows, [position]] = await Promise.all([
+      const [, waiting, [position]] = await Promise.all([
         tx.query(lockShards),
-        tx.query(stream.takesBatches && !this.#failed ? selectAll : selectLowest),
+        tx.query(select),
         tx.query(selectPosition, [stream.createdAt]),
       ])
-      if (rows.length === 0) return 0
+      if (waiting.length === 0) return 0
+      const rows =
+        position?.is_republished === true ? await this.#republication.withOlderVersions(tx, waiting, select) : waiting
       batchSize.observe({ service, kind: 'relay' }, rows.length)
       outboxPending.set({ service }, rows.length)
       // A deleted stream is made again within milliseconds. What a new one got before the older versions that went down with

@@ -1,21 +1,30 @@
 import type { Logger } from 'pino'
-import type { Database } from './database.ts'
+import type { OutgoingRow } from './codec.ts'
+import type { Database, Transaction } from './database.ts'
 import { SHARD_LOCK_CLASS, SHARDS } from './relay-shards.ts'
-import { sql } from './statement.ts'
+import { sql, type Statement } from './statement.ts'
 import { STREAM, type Stream, type StreamState } from './stream.ts'
 
-const ROWS_PER_STATEMENT = 5_000
+const ROWS_PER_STATEMENT = 20_000
+/** So many kept messages join those that wait, when fewer than that wait. */
+const INSTALMENT_ROWS = 500
+/** However many new ones wait, the kept ones get on as well. */
+const INSTALMENT_INTERVAL_MS = 1_000
+/** So many of them are counted. */
+export const KEPT_MAX = 100_000
 const NIL_ID = '00000000-0000-0000-0000-000000000000'
+const HIGHEST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
 /** What was last seen of the stream, compared with one. */
 interface Known {
   readonly is_same: boolean
   readonly last_sequence: number
+  readonly is_under_way: boolean
 }
 
 const selectKnownStream = sql<Known>(
   'state.select_known_stream',
-  `select stream_created_at = $1::timestamptz as is_same, last_sequence
+  `select stream_created_at = $1::timestamptz as is_same, last_sequence, republish_below is not null as is_under_way
    from stream_position
    where stream = '${STREAM}'`,
 )
@@ -27,30 +36,39 @@ const lockAllShards = sql(
   `select pg_advisory_xact_lock(${SHARD_LOCK_CLASS}, shard) from generate_series(0, ${SHARDS - 1}) as shard`,
 )
 
-const forgetPublished = sql<{ id: string }>(
-  'state.forget_published',
-  `with chosen as (
-     select id
+const tryAllShards = sql<{ is_alone: boolean }>(
+  'state.try_all_shards',
+  `select bool_and(pg_try_advisory_xact_lock(${SHARD_LOCK_CLASS}, shard)) as is_alone
+   from generate_series(0, ${SHARDS - 1}) as shard`,
+)
+
+const keepPublished = sql<{ rows: number; last_id: string | null }>(
+  'state.keep_published',
+  `with chosen as materialized (
+     select id, aggregate_type, aggregate_id
      from outbox
      where id > $1
        and published_at is not null
      order by id
      limit ${ROWS_PER_STATEMENT}
-     for update
+   ), kept as (
+     insert into republication (message_id, aggregate_type, aggregate_id)
+     select id, aggregate_type, aggregate_id
+     from chosen
+     on conflict do nothing
    )
-   update outbox
-   set published_at = null, stream_created_at = null, stream_sequence = null
-   from chosen
-   where outbox.id = chosen.id
-   returning outbox.id`,
+   select count(*)::integer as rows, (select id from chosen order by id desc limit 1) as last_id
+   from chosen`,
 )
 
 const rememberStream = sql(
   'state.remember_stream',
-  `insert into stream_position (stream, stream_created_at, last_sequence)
-   values ('${STREAM}', $1::timestamptz, $2)
+  `insert into stream_position (stream, stream_created_at, last_sequence, republish_below)
+   values ('${STREAM}', $1::timestamptz, $2, $3)
    on conflict (stream) do update
-   set stream_created_at = excluded.stream_created_at, last_sequence = excluded.last_sequence`,
+   set stream_created_at = excluded.stream_created_at,
+     last_sequence = excluded.last_sequence,
+     republish_below = excluded.republish_below`,
 )
 
 const rememberFirstStream = sql(
@@ -60,15 +78,84 @@ const rememberFirstStream = sql(
    on conflict (stream) do nothing`,
 )
 
+const countWaiting = sql<{ waiting: number }>(
+  'state.count_waiting',
+  `select count(*)::integer as waiting
+   from (
+     select
+     from outbox
+     where published_at is null
+     limit ${INSTALMENT_ROWS}
+   ) as first`,
+)
+
+export const countKept = sql<{ rows: number }>(
+  'state.count_kept',
+  `select count(*)::integer as rows
+   from (
+     select
+     from republication
+     limit ${KEPT_MAX + 1}
+   ) as first`,
+)
+
+/** Makes what `recalled` names unpublished again; where the lost stream had it stays, which tells it from what is new. */
+const unpublish = `
+  delete from republication
+  using recalled
+  where republication.aggregate_type = recalled.aggregate_type
+    and republication.aggregate_id = recalled.aggregate_id
+  returning republication.message_id
+), unpublished as (
+  update outbox
+  set published_at = null
+  from taken
+  where outbox.id = taken.message_id
+  returning outbox.id
+`
+
+const recallNewest = sql<{ rows: number }>(
+  'state.recall_newest',
+  `with newest as materialized (
+     select message_id, aggregate_type, aggregate_id
+     from republication
+     where message_id < (select republish_below from stream_position where stream = '${STREAM}')
+     order by message_id desc
+     limit ${INSTALMENT_ROWS}
+   ), recalled as (
+     select distinct aggregate_type, aggregate_id
+     from newest
+   ), taken as (${unpublish}), moved as (
+     update stream_position
+     set republish_below = (select message_id from newest order by message_id limit 1)
+     where stream = '${STREAM}'
+   )
+   select count(*)::integer as rows
+   from newest`,
+)
+
+const recallOlderVersions = sql<{ rows: number }>(
+  'state.recall_older_versions',
+  `with recalled as (
+     select distinct aggregate_type, aggregate_id
+     from unnest($1::text[], $2::text[]) as waiting (aggregate_type, aggregate_id)
+   ), taken as (${unpublish})
+   select count(*)::integer as rows
+   from unpublished`,
+)
+
 /**
  * Publishes all kept rows again when the stream is not the one that has them: it was created anew, or has fewer messages
- * than it acknowledged. All rows become unpublished in one transaction that keeps every relay out, because an aggregate's
- * newer versions must not overtake its older ones.
+ * than it acknowledged. That it is so is written down while every relay is kept out. Then the kept rows become unpublished again
+ * in instalments, the newest first, so that new messages need not wait for a week of old ones; of an aggregate of which something
+ * new waits, the older versions come first.
  */
 export class Republication {
   readonly #database: Database
   readonly #stream: Pick<Stream, 'ensure'>
   readonly #logger: Logger
+  #isUnderWay = false
+  #instalmentAtMs = -Infinity
 
   constructor(database: Database, stream: Pick<Stream, 'ensure'>, logger: Logger) {
     this.#database = database
@@ -79,6 +166,7 @@ export class Republication {
   /** Compares the stream with what this service last saw. */
   async whenNeeded(stream: StreamState): Promise<void> {
     const [known] = await this.#database.read(selectKnownStream, [stream.createdAt])
+    this.#isUnderWay = known?.is_under_way ?? false
     if (isTheSame(known, stream)) return
     // Nothing was ever published, so nothing can be missing.
     if (known === undefined) {
@@ -94,6 +182,46 @@ export class Republication {
   }
 
   /**
+   * Lets some of the kept rows join those that wait for being published, and says whether it did: not while another relay
+   * publishes or many rows wait already. To be called after each pass; costs nothing while the stream has everything.
+   */
+  async instalment(): Promise<boolean> {
+    if (!this.#isUnderWay) return false
+    const isDue = performance.now() - this.#instalmentAtMs > INSTALMENT_INTERVAL_MS
+    const rows = await this.#database.transaction(async (tx) => {
+      const [[lock], [count]] = await Promise.all([tx.query(tryAllShards), tx.query(countWaiting)])
+      if (lock?.is_alone !== true || (!isDue && count?.waiting === INSTALMENT_ROWS)) return undefined
+      const [recalled] = await tx.query(recallNewest)
+      return recalled?.rows ?? 0
+    })
+    if (rows === undefined) return false
+    this.#instalmentAtMs = performance.now()
+    if (rows > 0) return true
+    this.#isUnderWay = false
+    this.#logger.info('The last of the kept messages is published again')
+    return false
+  }
+
+  /**
+   * What a relay may publish of the rows it read, in a transaction that holds their shards: when the stream lacks older versions of
+   * their aggregates, those with them.
+   */
+  async withOlderVersions(
+    tx: Transaction,
+    rows: readonly OutgoingRow[],
+    select: Statement<OutgoingRow>,
+  ): Promise<readonly OutgoingRow[]> {
+    const [recalled] = await tx.query(recallOlderVersions, [
+      rows.map((row) => row.aggregate_type),
+      rows.map((row) => row.aggregate_id),
+    ])
+    if (recalled?.rows === 0) return rows
+    // What was written since then may be of other aggregates, whose older versions nobody looked for.
+    const known = new Set(rows.map(aggregateOf))
+    return (await tx.query(select)).filter((row) => known.has(aggregateOf(row)))
+  }
+
+  /**
    * Asks for both sides again when no relay publishes: what the stream said before may be older than what another replica has
    * published and written down since, and a stream that only looks as if it went back would cost everything of seven days.
    */
@@ -105,17 +233,21 @@ export class Republication {
       const [known] = await tx.query(selectKnownStream, [stream.createdAt])
       if (!isNeeded(known, stream)) return 0
       let count = 0
-      for (let after = NIL_ID, size = ROWS_PER_STATEMENT; size === ROWS_PER_STATEMENT;) {
-        const forgotten = await tx.query(forgetPublished, [after])
-        size = forgotten.length
-        count += size
-        after = forgotten.reduce((highest, { id }) => (id > highest ? id : highest), after)
+      for (let after: string | null = NIL_ID; after !== null;) {
+        const [kept]: { rows: number; last_id: string | null }[] = await tx.query(keepPublished, [after])
+        count += kept?.rows ?? 0
+        after = kept?.last_id ?? null
       }
-      await tx.query(rememberStream, [stream.createdAt, stream.lastSequence])
+      await tx.query(rememberStream, [stream.createdAt, stream.lastSequence, HIGHEST_ID])
       return count
     })
+    this.#isUnderWay = true
     if (rows > 0) this.#logger.warn({ rows }, 'The stream is new or went back; all kept rows are published again')
   }
+}
+
+function aggregateOf(row: OutgoingRow): string {
+  return `${row.aggregate_type} ${row.aggregate_id}`
 }
 
 function isTheSame(known: Known | undefined, stream: StreamState): boolean {

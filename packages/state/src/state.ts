@@ -110,6 +110,7 @@ export class State implements AsyncDisposable {
     exposeLag(registry, {
       service: this.#service,
       outboxPending: () => this.bus.outboxPending(),
+      kept: () => this.bus.kept(),
       behind: () => this.bus.behind(),
       deadLetters: async () => (await this.database.read(countDeadLetters))[0]?.count ?? 0,
     })

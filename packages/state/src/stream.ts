@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { nanos } from '@nats-io/transport-node'
 import {
   DiscardPolicy,
@@ -17,6 +18,11 @@ const API_TIMEOUT_MS = 3_000
 const MAX_AGE_MS = 72 * 3_600_000
 const DUPLICATE_WINDOW_MS = 15 * 60_000
 const BYTES_MAX = 1024 ** 3
+/**
+ * Whoever looked at the stream just before it was deleted has sent or given up by then. What was meant for the old one would stand on
+ * the new one before what has to be told again.
+ */
+const REMAKING_PAUSE_MS = 500
 export const STREAM_NOT_FOUND = 10_059
 const STREAM_NAME_IN_USE = 10_058
 
@@ -34,10 +40,11 @@ export interface StreamState {
   readonly isReplicated: boolean
 }
 
-/** The one stream of all messages. Whoever finds it missing creates it. */
+/** The one stream of all messages. Whoever finds it missing creates it; whoever knew it, half a second later. */
 export class Stream {
   readonly #broker: Broker
   readonly #replicas: number
+  #wasThere = false
 
   constructor(broker: Broker, replicas: number) {
     this.#broker = broker
@@ -58,7 +65,8 @@ export class Stream {
    */
   async ensure(): Promise<StreamState> {
     const api = await this.api()
-    const info = (await this.#find(api)) ?? (await this.#create(api))
+    const info = (await this.#find(api)) ?? (await this.#make(api))
+    this.#wasThere = true
     const missing = missingPromises(info.config)
     if (missing.length > 0) throw new Error(`The stream ${STREAM} exists without ${missing.join(', ')}`)
     return {
@@ -79,6 +87,12 @@ export class Stream {
       if (error instanceof JetStreamApiError && error.code === STREAM_NOT_FOUND) return undefined
       throw error
     }
+  }
+
+  async #make(api: JetStreamManager): Promise<StreamInfo> {
+    if (!this.#wasThere) return await this.#create(api)
+    await setTimeout(REMAKING_PAUSE_MS)
+    return (await this.#find(api)) ?? (await this.#create(api))
   }
 
   async #create(api: JetStreamManager): Promise<StreamInfo> {

@@ -76,6 +76,7 @@ test('migrations run once each, in their order, whoever starts them at the same 
   expect(reports.toSorted()).toEqual([
     'orders: migrated 0001_messages',
     'orders: migrated 0001_thing',
+    'orders: migrated 0002_republication',
     'orders: nothing to migrate',
     'orders: nothing to migrate',
   ])

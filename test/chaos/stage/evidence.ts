@@ -29,14 +29,17 @@ export function lastWords(stack: Stack, service: string): string {
     .join('\n')
 }
 
-/** Resolves when all outboxes are empty, and writes down how long each took. To be called when an outage ends. */
+/** What was never on a stream; what a lost one had keeps its sequence and comes in instalments behind this. */
+const NEW = 'from outbox where published_at is null and stream_sequence is null'
+
+/** Resolves when nothing new waits in any outbox, and writes down how long that took. To be called when an outage ends. */
 export async function outboxesDrained(stack: Stack, ledger: Ledger, timeoutMs = DRAINED_WITHIN_MS): Promise<void> {
   const endedAtMs = performance.now()
   const drains = Object.entries(stack.databases).map(async ([service, database]) => {
     const [{ waiting } = { waiting: 0 }] = await database.query<{ waiting: number }>(
-      'select count(*)::int as waiting from outbox where published_at is null',
+      `select count(*)::int as waiting ${NEW}`,
     )
-    const next = 'select id, subject, aggregate_version, created_at from outbox where published_at is null limit 3'
+    const next = `select id, subject, aggregate_version, created_at ${NEW} limit 3`
     await eventually(
       async () => {
         const left = await database.query(next)
@@ -58,7 +61,7 @@ async function unfinished({ databases, bus }: Ways): Promise<string[]> {
   const left: string[] = []
   for (const [service, database] of Object.entries(databases)) {
     const [pending] = await database.query<{ count: number }>(
-      'select count(*)::int as count from outbox where published_at is null',
+      `select (select count(*) from outbox where published_at is null)::int + (select count(*) from republication)::int as count`,
     )
     if (pending !== undefined && pending.count > 0) left.push(`${pending.count} messages of ${service} are unpublished`)
   }

@@ -1,0 +1,160 @@
+import { productsEvents } from '@saas/contracts'
+import { v7 as uuidv7 } from 'uuid'
+import { expect, test } from 'vitest'
+import {
+  connectState,
+  emit,
+  eventually,
+  outboxIsEmpty,
+  testBus,
+  type TestBus,
+  type TestDatabase,
+  type TestState,
+} from './fixtures.ts'
+
+const { subject: NEW } = productsEvents.productDeleted
+const OLD = 'msg.products.product.created'
+
+test('what is new does not wait for all that a lost stream had', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  await publishedOnLostStream(products, 5_000)
+  products.state.bus.startRelay()
+  await eventually(async () => expect((await state(bus)).last).toBeGreaterThan(0))
+  const { last } = await state(bus)
+  await emit(products)
+  await eventually(async () => expect(await sequencesOf(bus, NEW)).toHaveLength(1))
+  const [sequence = Infinity] = await sequencesOf(bus, NEW)
+  // The pass that was under way, and what waited then.
+  expect(sequence - last).toBeLessThan(3_000)
+  await everythingIsPublished(products)
+  expect((await state(bus)).messages).toBe(5_001)
+})
+
+test('of an aggregate of which something new waits, the older versions come first', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  const aggregateId = uuidv7()
+  await publishedOnLostStream(products, 3, { aggregateId, subject: NEW })
+  // Newer than those, so that they would be the last.
+  await publishedOnLostStream(products, 5_000)
+  await emit(products, { aggregateId, version: 4 })
+  products.state.bus.startRelay()
+  await eventually(async () => expect(await sequencesOf(bus, NEW)).toHaveLength(4))
+  expect((await sequencesOf(bus, NEW)).at(-1)).toBeLessThan(1_500)
+  await everythingIsPublished(products)
+  expect(await versionsOf(bus, NEW)).toEqual([1, 2, 3, 4])
+})
+
+test('an aggregate with more versions than one pass takes keeps its order', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  const aggregateId = uuidv7()
+  await publishedOnLostStream(products, 2_500, { aggregateId, subject: NEW })
+  await emit(products, { aggregateId, version: 2_501 })
+  products.state.bus.startRelay()
+  await everythingIsPublished(products)
+  expect(await versionsOf(bus, NEW)).toEqual(Array.from({ length: 2_501 }, (_, n) => n + 1))
+})
+
+test('replicas publish together what a lost stream had, and another goes on with what a stopped one left', async () => {
+  await using bus = await testBus()
+  await using first = await connectState('products', bus)
+  await publishedOnLostStream(first, 5_000)
+  {
+    await using second = await connectState('products', bus, { database: first.database })
+    second.state.bus.startRelay()
+    await eventually(async () => expect((await state(bus)).last).toBeGreaterThan(0))
+  }
+  await using third = await connectState('products', bus, { database: first.database })
+  first.state.bus.startRelay()
+  third.state.bus.startRelay()
+  await everythingIsPublished(first)
+  expect((await state(bus)).messages).toBe(5_000)
+})
+
+test('a stream that is lost again meanwhile gets everything', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  await publishedOnLostStream(products, 5_000)
+  products.state.bus.startRelay()
+  await eventually(async () => expect((await state(bus)).last).toBeGreaterThan(1_000))
+  await bus.deleteStream()
+  await eventually(async () => expect((await state(bus)).messages).toBe(5_000), { timeoutMs: 60_000 })
+  await everythingIsPublished(products)
+})
+
+test('the metrics say how much of it is left', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  await publishedOnLostStream(products, 5_000)
+  expect(await products.state.bus.kept()).toBe(0)
+  products.state.bus.startRelay()
+  await eventually(async () => expect(await products.state.bus.kept()).toBeGreaterThan(0))
+  await everythingIsPublished(products)
+  expect(await products.state.bus.kept()).toBe(0)
+})
+
+/** Writes versions from 1 on, of one aggregate or each of another, as if a stream had them that is no more. */
+async function publishedOnLostStream(
+  { database }: { readonly database: TestDatabase },
+  count: number,
+  { aggregateId, subject = OLD }: { readonly aggregateId?: string; readonly subject?: string } = {},
+): Promise<void> {
+  await database.query(
+    `insert into outbox (
+       id, aggregate_type, aggregate_id, aggregate_version, subject, data, published_at, stream_created_at, stream_sequence
+     )
+     select uuidv7(), 'product', coalesce($2, uuidv7()::text), case when $2 is null then 1 else n end, $3, $4, now(), '2020-01-01', n
+     from generate_series(1, $1::integer) as n`,
+    [count, aggregateId ?? null, subject, JSON.stringify(productsEvents.productDeleted.example)],
+  )
+  await database.query(
+    `insert into stream_position (stream, stream_created_at, last_sequence)
+     values ('messages', '2020-01-01', $1)
+     on conflict do nothing`,
+    [count],
+  )
+}
+
+async function everythingIsPublished(products: TestState): Promise<void> {
+  await eventually(
+    async () => {
+      const [row] = await products.database.query<{ done: boolean }>(
+        `select not exists (select from outbox where published_at is null)
+           and not exists (select from republication)
+           and republish_below is null as done
+         from stream_position`,
+      )
+      expect(row?.done).toBe(true)
+    },
+    { timeoutMs: 60_000 },
+  )
+  await outboxIsEmpty(products)
+}
+
+/** What the stream holds; nothing while there is none. */
+async function state(bus: TestBus): Promise<{ last: number; messages: number }> {
+  const info = await (await bus.manager()).streams.info('messages').catch(() => undefined)
+  return { last: info?.state.last_seq ?? 0, messages: info?.state.messages ?? 0 }
+}
+
+async function messagesOf(bus: TestBus, subject: string): Promise<{ sequence: number; version: number }[]> {
+  const consumers = (await bus.manager()).jetstream().consumers
+  const consumer = await consumers.get('messages', { filter_subjects: [subject] })
+  const { num_pending: count } = await consumer.info()
+  const found = []
+  if (count === 0) return []
+  for await (const { seq, headers } of await consumer.fetch({ max_messages: count })) {
+    found.push({ sequence: seq, version: Number(headers?.get('ce-aggregateversion')) })
+  }
+  return found
+}
+
+async function sequencesOf(bus: TestBus, subject: string): Promise<number[]> {
+  return (await messagesOf(bus, subject)).map(({ sequence }) => sequence)
+}
+
+async function versionsOf(bus: TestBus, subject: string): Promise<number[]> {
+  return (await messagesOf(bus, subject)).map(({ version }) => version)
+}
