@@ -18,6 +18,13 @@ const CHUNK_FRAME_BYTES = 12
 /** What every PNG ends with: a chunk of nothing with its checksum. The decoder has all pixels before it and does not look. */
 const PNG_END = Buffer.from('0000000049454e44ae426082', 'hex')
 
+const GIF_HEADER_BYTES = 13
+const GIF_IMAGE_BYTES = 10
+const GIF_EXTENSION_BYTES = 2
+const GIF_EXTENSION = 0x21
+const GIF_IMAGE = 0x2c
+const GIF_END = 0x3b
+
 const SCAN_MARKER = Buffer.from([0xff, 0xda])
 const FRAME_CHUNK = Buffer.from('ANMF')
 
@@ -38,6 +45,32 @@ export function essentialChunks(png: Buffer): Buffer | undefined {
     at = end
   }
   return parts.at(-1)?.equals(PNG_END) === true ? Buffer.concat(parts) : undefined
+}
+
+/**
+ * Whether the GIF has all its frames and its end. The decoder looks at the first frame only, and a file that was cut off behind that one
+ * would be another picture than the one that was meant.
+ */
+export function isWholeGif(gif: Buffer): boolean {
+  const colours = (at: number): number => {
+    const flags = gif[at] ?? 0
+    return flags & 0x80 ? 3 * 2 ** ((flags & 7) + 1) : 0
+  }
+  // Data stands in blocks of at most 255 bytes, each behind its length, the last of length 0.
+  const afterBlocks = (from: number): number => {
+    let at = from
+    for (let length = gif[at] ?? 0; length > 0; length = gif[at] ?? 0) at += 1 + length
+    return at + 1
+  }
+  for (let at = GIF_HEADER_BYTES + colours(10); at < gif.length;) {
+    const kind = gif[at]
+    if (kind === GIF_END) return true
+    if (kind === GIF_EXTENSION) at = afterBlocks(at + GIF_EXTENSION_BYTES)
+    // Behind the colours stands one byte about the codes of the pixels.
+    else if (kind === GIF_IMAGE) at = afterBlocks(at + GIF_IMAGE_BYTES + colours(at + GIF_IMAGE_BYTES - 1) + 1)
+    else return false
+  }
+  return false
 }
 
 /** How many scans the JPEG has at most: what looks like the start of one may stand in other data as well. */

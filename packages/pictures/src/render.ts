@@ -1,5 +1,5 @@
 import sharp, { type Sharp } from 'sharp'
-import { essentialChunks, framesAtMost, scansAtMost } from './bounded.ts'
+import { essentialChunks, framesAtMost, isWholeGif, scansAtMost } from './bounded.ts'
 import { formatOf } from './format.ts'
 import {
   EDGE_MAX,
@@ -29,8 +29,8 @@ sharp.cache(false)
 
 /**
  * The picture in each size, as WebP without metadata, and how large the largest is. Its size in pixels is read from the
- * header and refused before anything is decoded; a file that is damaged or ends early is refused whole, but for what comes after the first frame
- * of a GIF. Only a process that may be killed calls this: neither its time nor its memory is bounded here.
+ * header and refused before anything is decoded; a file that is damaged or ends early is refused whole, but for what is wrong within
+ * a frame after the first. Only a process that may be killed calls this: neither its time nor its memory is bounded here.
  *
  * @throws {RefusedPicture}
  * @throws {RefusedCrop}
@@ -39,7 +39,7 @@ export async function render<Size extends string>(
   file: Buffer,
   { sizes, fit, crop }: Rendering<Size>,
 ): Promise<RenderedPicture<Size>> {
-  const picture = withoutBombs(file)
+  const picture = wholeWithoutBombs(file)
   const open = () => sharp(picture, { limitInputPixels: PIXELS_MAX, failOn: 'error', sequentialRead: true, pages: 1 })
   await refuseTooLarge(open(), picture, crop)
   const edges = Object.entries(sizes) as [Size, number][]
@@ -64,11 +64,12 @@ export async function render<Size extends string>(
   return { pictures: new Map(await Promise.all(rendered)), width, height }
 }
 
-/** What would cost a hundred times as much as the picture itself never reaches the decoder. */
-function withoutBombs(file: Buffer): Buffer {
+/** What would cost a hundred times as much as the picture itself never reaches the decoder, nor does what it would not see to be cut off. */
+function wholeWithoutBombs(file: Buffer): Buffer {
   const format = formatOf(file)
   if (format === 'png') return essentialChunks(file) ?? refuseDamaged()
   if (format === 'jpeg' && scansAtMost(file) > SCANS_MAX) throw new RefusedPicture('scans')
+  if (format === 'gif' && !isWholeGif(file)) refuseDamaged()
   if (format === 'webp' && framesAtMost(file) > WEBP_FRAMES_MAX) throw new RefusedPicture('frames')
   return file
 }

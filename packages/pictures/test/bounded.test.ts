@@ -56,6 +56,7 @@ test('a picture that lacks its last byte is refused, and a PNG whose end is not 
     await square.png().toBuffer(),
     await square.jpeg().toBuffer(),
     await square.webp().toBuffer(),
+    await square.gif().toBuffer(),
   ]) {
     expect((await render(whole, asked)).width).toBe(16)
     await expect(render(whole.subarray(0, -1), asked)).rejects.toMatchObject({ refused: 'damaged' })
@@ -72,6 +73,24 @@ test('a picture that lacks its last byte is refused, and a PNG whose end is not 
     await expect(render(file, asked)).rejects.toMatchObject({ refused: 'damaged' })
   }
 })
+
+test.each(['gif', 'webp'] as const)(
+  'a moving picture, %s, that ends early is refused wherever it ends, and more behind its end is no harm',
+  async (format) => {
+    const frames = Array.from({ length: 3 }, (_, index) => Buffer.alloc(EDGE * EDGE * 3, index * 100))
+    const drawn = sharp(Buffer.concat(frames), {
+      raw: { width: EDGE, height: 3 * EDGE, channels: 3, pageHeight: EDGE },
+    })
+    const whole = await drawn[format]({ loop: 0, delay: [100, 100, 100] }).toBuffer()
+    expect((await sharp(whole, { animated: true }).metadata()).pages).toBe(3)
+    for (const file of [whole, Buffer.concat([whole, Buffer.alloc(1_000, 'x')])]) {
+      expect((await render(file, asked)).width).toBe(16)
+    }
+    for (let length = 12; length < whole.length; length += 1) {
+      await expect(render(whole.subarray(0, length), asked), `${length}`).rejects.toMatchObject({ refused: 'damaged' })
+    }
+  },
+)
 
 /** A grey square with more chunks before its pixels. */
 function png(chunks: readonly Buffer[]): Buffer {
