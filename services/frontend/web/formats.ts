@@ -1,13 +1,13 @@
-import type { Money } from '@saas/contracts'
+import { fractionDigits, type Money } from '@saas/contracts'
 import { locale } from './language.ts'
-import { amountOf, fractionDigits } from './money.ts'
+import { amountOf } from './money.ts'
 import { user } from './session.ts'
 
 export function money(value: Money): string {
   const { currency } = value
-  return new Intl.NumberFormat(locale.value, { style: 'currency', currency }).format(
-    value.amount / 10 ** fractionDigits(currency),
-  )
+  const digits = fractionDigits(currency)
+  const style = { style: 'currency', currency, minimumFractionDigits: digits, maximumFractionDigits: digits } as const
+  return new Intl.NumberFormat(locale.value, style).format(value.amount / 10 ** digits)
 }
 
 /** A price as one types it, for a form. */

@@ -1,13 +1,4 @@
-import { AMOUNT_MAX, type Money } from '@saas/contracts'
-
-/** Digits after the point in a currency: 2 for EUR, 0 for JPY. Unknown codes have two. */
-export function fractionDigits(currency: string): number {
-  try {
-    return new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions().maximumFractionDigits ?? 2
-  } catch {
-    return 2
-  }
-}
+import { AMOUNT_MAX, fractionDigits, type Money } from '@saas/contracts'
 
 /** Minor units of what somebody typed, with a point or a comma; undefined when it is not an exact price. */
 export function parseAmount(typed: string, currency: string): number | undefined {

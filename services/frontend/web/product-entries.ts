@@ -1,7 +1,7 @@
-import type { Product, ProductChange } from '@saas/contracts'
+import { fractionDigits, type Product, type ProductChange } from '@saas/contracts'
 import { WrongEntry, entry } from './components/form.tsx'
 import { texts } from './language.ts'
-import { amountOf, fractionDigits, parseAmount } from './money.ts'
+import { amountOf, parseAmount } from './money.ts'
 
 /** What a manager typed, as the contract wants it. Throws WrongEntry where it cannot be read at all. */
 export function productOf(entries: FormData): ProductChange {

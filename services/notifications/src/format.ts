@@ -1,4 +1,4 @@
-import type { Money } from '@saas/contracts'
+import { fractionDigits, type Money } from '@saas/contracts'
 
 /** Languages times currencies, and languages times zones; far more than anybody has. */
 const FORMATS_MAX = 2_000
@@ -25,8 +25,9 @@ class Formats<F> {
 }
 
 const moneyFormats = new Formats((language, currency) => {
-  const format = new Intl.NumberFormat(language, { style: 'currency', currency })
-  return { format, digits: format.resolvedOptions().maximumFractionDigits ?? 2 }
+  const digits = fractionDigits(currency)
+  const style = { style: 'currency', currency, minimumFractionDigits: digits, maximumFractionDigits: digits } as const
+  return { format: new Intl.NumberFormat(language, style), digits }
 })
 
 const timeFormats = new Formats(

@@ -291,6 +291,7 @@ describe('what people read', () => {
     expect(formatMoney({ amount: 123_456, currency: 'EUR' }, 'de')).toBe('1.234,56\u{a0}€')
     expect(formatMoney({ amount: 500, currency: 'JPY' }, 'en')).toBe('¥500')
     expect(formatMoney({ amount: 1_500, currency: 'KWD' }, 'en')).toBe('KWD\u{a0}1.500')
+    expect(formatMoney({ amount: 199_050, currency: 'HUF' }, 'en')).toBe('HUF\u{a0}1,990.50')
   })
 
   test('no mail promises more time than there is', () => {
