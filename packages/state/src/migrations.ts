@@ -31,7 +31,8 @@ export interface MigrationOptions {
 
 /**
  * Brings a service's database up to date: first the tables of messages, which all services share, then its own. Several
- * may start at once: one runs them, the others wait for it. Each run is one transaction.
+ * may start at once: one runs them, the others wait for it. Each migration is a transaction of its own, so that the lock one takes on a table
+ * is not kept while the next one reads all of it; those before one that fails stay.
  *
  * With `--wait-for-schema` the program changes nothing: as the service role (DATABASE_URL) it waits until somebody else has
  * run all of them.
@@ -71,7 +72,7 @@ async function migrate(client: Client, directory: string, migrationsTable: strin
     dir: directory,
     migrationsTable,
     direction: 'up',
-    singleTransaction: true,
+    singleTransaction: false,
     checkOrder: true,
     noLock: true,
     logger: { info: silent, warn: silent, error: silent, debug: silent },

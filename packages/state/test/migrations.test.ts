@@ -84,14 +84,32 @@ test('migrations run once each, in their order, whoever starts them at the same 
   expect(reports.at(-1)).toBe('orders: migrated 0002_more')
 })
 
-test('a migration that fails leaves nothing behind', async () => {
+test('a migration that fails leaves nothing behind, and those before it need not be run again', async () => {
   await using database = await provisioned()
-  const directory = migrations({ ...first, '0002_broken.sql': 'create table half (id int); select 1 / 0;' })
-  const run = runMigrations({ service: 'orders', directory, url: database.url, report: () => undefined })
-  await expect(run).rejects.toThrow('division by zero')
+  const broken = { ...first, '0002_half.sql': 'create table half (id int); select 1 / 0;' }
+  const reports: string[] = []
+  const run = (files: Record<string, string>) =>
+    runMigrations({
+      service: 'orders',
+      directory: migrations(files),
+      url: database.url,
+      report: (line) => reports.push(line),
+    })
+  await expect(run(broken)).rejects.toThrow('division by zero')
   expect(await database.query(`select to_regclass('thing') as thing, to_regclass('half') as half`)).toEqual([
-    { thing: null, half: null },
+    { thing: 'thing', half: null },
   ])
+  await run({ ...broken, '0002_half.sql': 'create table half (id int);' })
+  expect(reports).toEqual(['orders: migrated 0002_half'])
+})
+
+test('a lock that one migration takes is given back before the next one runs', async () => {
+  await using database = await provisioned()
+  const held = `create table held as select count(*)::int as locks from pg_locks where pid = pg_backend_pid() and mode = 'AccessExclusiveLock'
+    and relation = 'thing'::regclass;`
+  const files = { ...first, '0002_more.sql': 'alter table thing add column name text;', '0003_held.sql': held }
+  await runMigrations({ service: 'orders', directory: migrations(files), url: database.url, report: () => undefined })
+  expect(await database.query('select locks from held')).toEqual([{ locks: 0 }])
 })
 
 test('the service role reads and writes the new tables and can make none', async () => {
