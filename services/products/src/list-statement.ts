@@ -2,7 +2,7 @@ import type { productsRoutes, QueryOf } from '@saas/contracts'
 import { sql, type Statement } from '@saas/state'
 import type { KeyKind, Position } from './cursor.ts'
 import { productColumns, type ProductRow } from './product-row.ts'
-import { rankedFits } from './ranked-fits.ts'
+import { rankedFits, sortedFits } from './ranked-fits.ts'
 import type { AskedWords } from './search.ts'
 
 export type ListQuery = QueryOf<typeof productsRoutes.listProducts>
@@ -48,19 +48,30 @@ export function listStatement(
   const parameter: Parameter = (value, type) => `$${values.push(value) + 1}::${type}`
   const asked = words === undefined ? undefined : parameter(words.query, 'tsquery')
   const conditions = conditionsOf(query, asked, parameter)
-  const isRanked = sort === 'relevance' && words !== undefined && asked !== undefined
-  const source = isRanked ? `(${rankedFits({ query, words, asked, conditions, parameter })}) as ranked` : 'product'
   const position = after === undefined ? [] : [positionCondition(sort, after, parameter)]
-  const outer = isRanked ? position : [...conditions, ...position]
   const { column, kind, direction } = sorts[sort]
-  const text = `select ${productColumns}, ${column} as sort_key
-   from ${source}${outer.length === 0 ? '' : `\n   where ${outer.join('\n     and ')}`}
-   order by ${kind === 'none' ? '' : `${column} ${direction}, `}id ${direction}
-   limit $1`
-  if (words !== undefined || query.tag !== undefined) return { statement: { name: UNNAMED, text }, values }
+  const columns = `${productColumns}, ${column} as sort_key`
+  const page = `order by ${kind === 'none' ? '' : `sort_key ${direction}, `}id ${direction}\n   limit $1`
+  if (words !== undefined && asked !== undefined) {
+    const shared = { query, words, parameter }
+    const text =
+      sort === 'relevance'
+        ? `select ${columns}
+   from (${rankedFits({ ...shared, asked, conditions })}) as ranked${where(position)}
+   ${page}`
+        : sortedFits({ ...shared, columns, conditions: [...conditions, ...position], page })
+    return { statement: { name: UNNAMED, text }, values }
+  }
+  const text = `select ${columns}
+   from product${where([...conditions, ...position])}
+   ${page}`
+  if (query.tag !== undefined) return { statement: { name: UNNAMED, text }, values }
   const name = ['products.list', sort, ...namesOf(query), ...(after === undefined ? [] : ['after'])].join('.')
   return { statement: sql<ListedRow>(name, text), values }
 }
+
+const where = (conditions: readonly string[]) =>
+  conditions.length === 0 ? '' : `\n   where ${conditions.join('\n     and ')}`
 
 /** Adds a value to those of the statement and returns how it is written there. */
 export type Parameter = (value: unknown, type: string) => string

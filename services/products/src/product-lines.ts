@@ -3,7 +3,7 @@ import { parseStrictJson, valueChecker } from '@saas/http'
 import { CsvRecords, formatRecord, type CsvLine, type CsvRecord, type Fields } from './csv.ts'
 import { isCurrency } from './currency.ts'
 import { readLines, type Line } from './lines.ts'
-import { unusableNames } from './product-text.ts'
+import { keptForm } from './product-text.ts'
 
 export type Format = 'ndjson' | 'csv'
 
@@ -174,9 +174,9 @@ function numberOf(text: string): number | string {
 }
 
 function checked(line: number, value: unknown, nameOf: (pointer: string) => string): ProductLine {
-  const product = value as ImportedProduct
   const wrong = errorsOf(value)
-  const errors = wrong.length > 0 ? wrong : unusableNames(product)
+  if (wrong.length > 0) return { line, reason: reasonOf(wrong, nameOf) }
+  const { product, errors } = keptForm(value as ImportedProduct, errorsOf)
   if (errors.length > 0) return { line, reason: reasonOf(errors, nameOf) }
   if (!isCurrency(product.price.currency))
     return { line, reason: `${nameOf('/price/currency')} must be an ISO 4217 code` }

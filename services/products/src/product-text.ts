@@ -3,14 +3,41 @@ import { problems, ProblemError, type FieldError, type ProductChange } from '@sa
 /** What `POST`, `PUT` and import share of a product's names. */
 type Names = Pick<ProductChange, 'name' | 'category' | 'tags'>
 
-/** @throws {ProblemError} `invalid-request` pointing at each name that nobody can read, or that is more than one line. */
-export function refuseUnusableNames(names: Names): void {
-  const errors = unusableNames(names)
+/** What is wrong with a value that should have the shape of a contract. */
+export type ErrorsOf = (value: unknown) => readonly FieldError[]
+
+/**
+ * The product as it is kept, its texts in one form.
+ *
+ * @throws {ProblemError} `invalid-request` as `keptForm` finds.
+ */
+export function accepted<P extends Names>(given: P, errorsOf: ErrorsOf): P {
+  const { product, errors } = keptForm(given, errorsOf)
   if (errors.length > 0) throw new ProblemError(problems.invalidRequest, { errors })
+  return product
+}
+
+/** The product with its texts in one form, and what is then wrong with it: its shape, names that nobody can read or of several lines. */
+export function keptForm<P extends Names>(given: P, errorsOf: ErrorsOf): { product: P; errors: readonly FieldError[] } {
+  const product = composed(given)
+  const errors = product === given ? [] : errorsOf(product)
+  return { product, errors: errors.length > 0 ? errors : unusableNames(product) }
+}
+
+/**
+ * Each text in it with each character in one form, NFC: "й" is one code point on most machines and two on some, and both look the same.
+ * What has it already is answered itself. A text may become longer, and two tags the same.
+ */
+export function composed<T>(value: T): T {
+  if (typeof value === 'string') return value.normalize() as T
+  if (typeof value !== 'object' || value === null) return value
+  const parts = Object.entries(value).map(([name, part]) => [name, composed<unknown>(part), part] as const)
+  if (parts.every(([, part, given]) => part === given)) return value
+  return (Array.isArray(value) ? parts.map(([, part]) => part) : Object.fromEntries(parts)) as T
 }
 
 /** Names that nobody can read, or that are more than one line: they stand in lists, in mails and on bills. */
-export function unusableNames({ name, category, tags = [] }: Names): FieldError[] {
+function unusableNames({ name, category, tags = [] }: Names): FieldError[] {
   const given: readonly (readonly [string, string | null | undefined])[] = [
     ['/name', name],
     ['/category', category],

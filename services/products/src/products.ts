@@ -1,13 +1,6 @@
 import { newId, type Clock } from '@saas/config'
-import {
-  problems,
-  ProblemError,
-  productsEvents,
-  productsRoutes,
-  type NewProduct,
-  type ProductChange,
-} from '@saas/contracts'
-import type { EntityTags } from '@saas/http'
+import { NewProduct, problems, ProblemError, ProductChange, productsEvents, productsRoutes } from '@saas/contracts'
+import { valueChecker, type EntityTags } from '@saas/http'
 import { sql, sqlState, type Bus, type CoalescedRead, type Database } from '@saas/state'
 import { isCurrency } from './currency.ts'
 import {
@@ -18,13 +11,16 @@ import {
   type ProductRow,
   type TaggedProduct,
 } from './product-row.ts'
-import { refuseUnusableNames } from './product-text.ts'
+import { accepted } from './product-text.ts'
 
 /** Who changes something, for the audit log and the trace. */
 export interface Author {
   readonly userId: string
   readonly traceParent: string
 }
+
+const errorsOfNew = valueChecker(NewProduct)
+const errorsOfChange = valueChecker(ProductChange)
 
 const WORD_LENGTH_MIN = 3
 const WORD_LENGTH_MAX = 40
@@ -37,14 +33,20 @@ const readProducts = sql<ProductRow>(
      and deleted_at is null`,
 )
 
-// Sorted, so that two products with the same new words cannot deadlock. Numbers are not known words: there is no
-// telling which one was meant, and there is one for every SKU.
+// Sorted, so that two products with the same new words cannot deadlock. Words with digits are not known words: there is no
+// telling which one was meant, and there is one for every SKU. Known are their letters, and these with the first digit.
 export const rememberWords = `insert into search_word (word)
-     select distinct lexeme
-     from saved, unnest(words)
-     where length(lexeme) between ${WORD_LENGTH_MIN} and ${WORD_LENGTH_MAX}
-       and lexeme !~ '[0-9]'
-     order by lexeme
+     select distinct known.word
+     from saved
+     cross join unnest(words)
+     cross join lateral (
+       select lexeme
+       where lexeme !~ '[0-9]'
+       union all
+       select unnest(regexp_match(lexeme, '^(([^0-9]{2,})[0-9])'))
+     ) as known (word)
+     where length(known.word) between ${WORD_LENGTH_MIN} and ${WORD_LENGTH_MAX}
+     order by known.word
      on conflict do nothing`
 
 const insertProduct = sql<ProductRow>(
@@ -168,8 +170,8 @@ export class Products {
     return tagged(row)
   }
 
-  async createProduct(product: NewProduct, { userId, traceParent }: Author): Promise<TaggedProduct> {
-    refuseUnusableNames(product)
+  async createProduct(given: NewProduct, { userId, traceParent }: Author): Promise<TaggedProduct> {
+    const product = accepted(given, errorsOfNew)
     refuseUnknownCurrency(product.price.currency)
     const [row] = await this.#database.write(insertProduct, [
       newId(),
@@ -198,10 +200,10 @@ export class Products {
   async replaceProduct(
     id: string,
     ifMatch: EntityTags,
-    change: ProductChange,
+    given: ProductChange,
     { userId, traceParent }: Author,
   ): Promise<TaggedProduct> {
-    refuseUnusableNames(change)
+    const change = accepted(given, errorsOfChange)
     refuseUnknownCurrency(change.price.currency)
     const row = await this.#replace([
       id,

@@ -2,6 +2,8 @@ import { sql, type Database } from '@saas/state'
 
 const TERMS_MAX = 10
 const VARIANT_LENGTH_MIN = 3
+/** Fewer letters before a digit say nothing by themselves: "a4". */
+const LETTERS_MIN = 2
 const BEGINNINGS_MAX = 50
 const ENDINGS_MAX = 20
 const CORRECTIONS_MAX = 5
@@ -18,7 +20,7 @@ export interface AskedWords {
   readonly variants: number
 }
 
-const escaped = (word: string) => `replace(replace(${word}, '\\', '\\\\'), '''', '''''')`
+const quoted = (word: string) => `'''' || replace(replace(${word}, '\\', '\\\\'), '''', '''''') || ''''`
 const ending = `'%' || replace(replace(replace(term.word, '\\', '\\\\'), '%', '\\%'), '_', '\\_')`
 
 /** Above every similarity: the known word has the letters of what was typed. Then it was meant and no other. */
@@ -53,12 +55,18 @@ const likeWords = `
              limit ${CORRECTIONS_MAX}
            )`
 
-// Numbers are not known words, so their beginnings are asked of the index itself.
+// Of words with digits only their beginnings are known, letters and one digit ("model7"): there is one for every SKU. A known beginning, and
+// a number that was typed, are looked for as beginnings in the index itself. What is written as "usb 3" in one place is "usb3" in another.
 const resolveWords = sql<{ query: string | null; exact: string; of_era: string; variants: number }>(
   'products.resolve_search',
   `with term as materialized (
-     select word, length(word) >= ${VARIANT_LENGTH_MIN} as has_variants, word ~ '[0-9]' as is_number
-     from unnest(tsvector_to_array(search_words($1))) as word
+     select
+       lexeme as word,
+       positions,
+       length(lexeme) >= ${VARIANT_LENGTH_MIN} as has_variants,
+       lexeme ~ '[0-9]' as is_number
+     from unnest(search_words($1))
+     order by positions[1]
      limit ${TERMS_MAX}
    ), similar_word as materialized (
      select term.word, known.word as variant
@@ -90,6 +98,7 @@ const resolveWords = sql<{ query: string | null; exact: string; of_era: string; 
        from (
          select word, likeness, max(likeness) over () as best
          from (${likeWords}) as candidate
+         where word !~ '[0-9]'
        ) as compared
        where best < ${SAME_LETTERS} or likeness = ${SAME_LETTERS}
        order by likeness desc, word
@@ -98,27 +107,63 @@ const resolveWords = sql<{ query: string | null; exact: string; of_era: string; 
      where has_variants
        and not is_number
        and not exists (select from similar_word where similar_word.word = term.word)
-   ), alternative as (
-     select word, ${escaped('word')} as lexeme, case when has_variants and is_number then ':*' else '' end as suffix
+   ), numbered as materialized (
+     select meant.word, known.word as variant
+     from (
+       select word, word as letters
+       from term
+       where not is_number
+         and length(word) >= ${LETTERS_MIN}
+       union
+       select word, variant
+       from correction
+     ) as meant
+     cross join lateral (
+       select search_word.word
+       from search_word
+       where search_word.word = any(array(select meant.letters || digit from generate_series(0, 9) as digit))
+     ) as known
+   ), lexeme as (
+     select word, word as text, has_variants and is_number as is_beginning
      from term
      union
-     select word, ${escaped('variant')}, ''
-     from similar_word
+     select word, variant, variant ~ '[0-9]'
+     from (table similar_word union table correction union table numbered) as known
      union
-     select word, ${escaped('variant')}, ''
-     from correction
+     select digits.word, letters.word || digits.word, true
+     from term as letters
+     join term as digits on letters.positions[1] + 1 = any(digits.positions)
+     where digits.word ~ '^[0-9]'
+       and not letters.is_number
+       and length(letters.word) >= ${LETTERS_MIN}
+   ), alternative as (
+     select
+       word,
+       ${quoted('text')} || suffix as text,
+       ${quoted(`('{era}:' || text)`)} || suffix as of_era
+     from lexeme
+     cross join lateral (select case when is_beginning then ':*' else '' end as suffix) as looked_for
+     union all
+     select
+       word,
+       '(' || string_agg(${quoted('parts[1]')}, ' & ') || ')',
+       '(' || string_agg(${quoted(`('{era}:' || parts[1])`)}, ' & ') || ')'
+     from term
+     cross join lateral regexp_matches(word, '[0-9]+|[^0-9]+', 'g') as found (parts)
+     where word ~ '^[^0-9]{${LETTERS_MIN},}[0-9]+[^0-9]*$'
+     group by word
    )
    select
      string_agg('(' || alternatives || ')', ' & ') as query,
      string_agg('(' || alternatives_of_era || ')', ' & ') as of_era,
-     string_agg('''' || ${escaped('word')} || '''', ' | ') as exact,
+     string_agg(${quoted('word')}, ' | ') as exact,
      sum(variants)::integer as variants
    from (
      select
        word,
        count(*) as variants,
-       string_agg('''' || lexeme || '''' || suffix, ' | ') as alternatives,
-       string_agg('''{era}:' || lexeme || '''' || suffix, ' | ') as alternatives_of_era
+       string_agg(text, ' | ') as alternatives,
+       string_agg(of_era, ' | ') as alternatives_of_era
      from alternative
      group by word
    ) as choice`,
@@ -127,8 +172,9 @@ const resolveWords = sql<{ query: string | null; exact: string; of_era: string; 
 /**
  * Turns what somebody typed into words to be found; `undefined` when there is no word in it.
  *
- * A word stands for itself, for the known words that begin or end with it (German writes compounds in one word), or, when
- * there are none, for the known words most like it by trigrams. This is a statement of its own, before the search, so that
+ * A word stands for itself, for the known words that begin or end with it (German writes compounds in one word), for it with digits behind
+ * it ("usb" finds "USB3"), or, when there are none, for the known words most like it by trigrams. Letters and digits are found in one
+ * word and in two. This is a statement of its own, before the search, so that
  * Postgres plans the search for words whose frequency it knows.
  */
 export async function resolveSearch(database: Database, text: string): Promise<AskedWords | undefined> {

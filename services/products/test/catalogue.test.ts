@@ -40,6 +40,22 @@ describe('creating a product', () => {
     expect(read).toMatchObject({ status: 200, body: created.body, headers: { etag: '"1.1"' } })
   })
 
+  test('its texts are kept in one form, in which they are asked for, too', async () => {
+    const [category, other] = ['Café'.normalize('NFC'), 'Café'.normalize('NFD')]
+    const kept = { name: category, description: category, category, tags: [category], attributes: { a: category } }
+    const sent = { name: other, description: other, category: other, tags: [other], attributes: { a: other } }
+    const product = await create(shop, sent)
+    expect(product).toMatchObject(kept)
+    const replaced = await replace(product.id, '*', sent)
+    expect(replaced).toMatchObject({ status: 200, body: kept })
+    for (const query of [{ category }, { category: other }, { tag: other }, { q: other }]) {
+      expect((await shop.call(listProducts, { query })).body.items).toMatchObject([{ id: product.id }])
+    }
+    const body = newProduct({ tags: [category, other] })
+    const refused = await shop.call(createProduct, { body, as: manager })
+    expect(refused).toMatchObject({ status: 400, body: { errors: [{ pointer: '/tags' }] } })
+  })
+
   test('what is left out is empty, not missing', async () => {
     expect(await create(shop)).toMatchObject({ description: '', category: null, tags: [], attributes: {} })
   })

@@ -203,6 +203,8 @@ describe('search', () => {
     for (const name of ['Tür aus Eiche', 'The lamp', 'Chair']) await create(shop, { name })
     await create(shop, { name: '100% O’Neil: a|b & !c', description: "it's (fine)" })
     await create(shop, { name: '«Petit prince»', description: '<cable USB to HDMI>' })
+    for (const name of ['Docking GTX4090ti', 'iPhone15', 'Case for iphone 15', 'PS5', 'Чайник'])
+      await create(shop, { name })
   })
 
   test.each([
@@ -219,6 +221,19 @@ describe('search', () => {
     ['petit prince', ['«Petit prince»']],
     ['usb <HDMI>', ['«Petit prince»']],
     ['sencha keyboard', []],
+    ['gtx', ['Docking GTX4090ti']],
+    ['dock gtx40', ['Docking GTX4090ti']],
+    ['gtx 4090', ['Docking GTX4090ti']],
+    ['ps', ['PS5']],
+    ['ps 5', ['PS5']],
+    ['ihpone', ['Case for iphone 15', 'iPhone15']],
+    ['iph', ['Case for iphone 15', 'iPhone15']],
+    ['iphone15', ['iPhone15', 'Case for iphone 15']],
+    ['iphone 15', ['Case for iphone 15', 'iPhone15']],
+    ['iphone 15 case', ['Case for iphone 15']],
+    ['case iphone15', ['Case for iphone 15']],
+    ['iphone16', []],
+    ['Чайник'.normalize('NFD'), ['Чайник']],
   ])('%j finds %j', async (q, names) => {
     expect(await namesOf({ q })).toEqual(names)
   })
@@ -319,6 +334,24 @@ describe('search', () => {
     expect(await namesOf({ q: 'nuit' })).toEqual([name])
     expect(await namesOf({ q: 'niut' })).toEqual([name])
     expect((await list({ q: 'nuit' })).body.items).toMatchObject([{ version }])
+  })
+
+  test('beginnings of words with digits and texts in another form of products that were there before are found, too', async () => {
+    const decomposed = { name: 'Тройник'.normalize('NFD'), category: 'Й'.normalize('NFD') }
+    const { id, sku, version } = await create(shop, { name: 'WLAN7', category: 'x' })
+    await shop.database.query(
+      `update product set name = name || ' ' || $2, category = $3, tags = $4, attributes = $5 where id = $1`,
+      [id, decomposed.name, decomposed.category, ['й'.normalize('NFD'), 'a', 'й'], { a: 'й'.normalize('NFD'), n: 1 }],
+    )
+    await shop.database.query(`delete from search_word where word ~ '^wlan'`)
+    expect([await namesOf({ q: 'wlan' }), await namesOf({ q: 'тройник' })]).toEqual([[], []])
+    for (const name of ['0007_letters_and_digits', '0008_composed_texts']) {
+      await shop.database.query(await readFile(new URL(`${name}.sql`, migrations), 'utf8'))
+    }
+    const found = { sku, version, name: 'WLAN7 Тройник', tags: ['й', 'a'], attributes: { a: 'й', n: 1 } }
+    for (const query of [{ q: 'wlan' }, { q: 'тройник' }, { q: 'тройинк' }, { category: 'Й' }]) {
+      expect((await list(query)).body.items, JSON.stringify(query)).toMatchObject([found])
+    }
   })
 
   test('what is sold out is left out on request, at once', async () => {

@@ -233,6 +233,28 @@ test('what a spreadsheet would compute is a text in CSV, and comes back as it wa
   expect(copies).toMatchObject(texts)
 })
 
+test('texts are imported in one form, whichever they come in', async () => {
+  const text = (form: 'NFC' | 'NFD') =>
+    line('FORM', { name: 'Чайник', category: 'Für zuhause', tags: ['é'], attributes: { a: 'é' } }).normalize(form)
+  expect((await send(text('NFD'))).body).toMatchObject({ created: 1 })
+  expect(await bySku('FORM')).toMatchObject({
+    name: 'Чайник'.normalize('NFC'),
+    category: 'Für zuhause'.normalize('NFC'),
+    tags: ['é'.normalize('NFC')],
+    attributes: { a: 'é'.normalize('NFC') },
+  })
+  expect((await send(text('NFC'))).body).toMatchObject({ unchanged: 1 })
+  expect((await send(text('NFD'))).body).toMatchObject({ unchanged: 1 })
+  const same = { tags: ['é'.normalize('NFC'), 'é'.normalize('NFD')] }
+  // In this form each of them is two characters.
+  const long = { name: '\u0958'.repeat(101) }
+  const { body } = await send([line('FORM-TAGS', same), line('FORM-LONG', long)].join('\n'))
+  expect(body.errors.map(({ reason }) => reason)).toEqual([
+    expect.stringMatching(/^tags must/),
+    'name must have at most 200 characters',
+  ])
+})
+
 test('the longest product comes back, too', async () => {
   // As long as a body may be; its quotation marks take three characters in CSV.
   const value = '"'.repeat(310) + '\u0001'.repeat(190)

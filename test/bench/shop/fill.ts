@@ -39,6 +39,8 @@ export async function fill(stage: Stage, from: number, to: number): Promise<void
   await fillTable(stage, 'orders', 'orders', insertOrders, from, to)
   const words = `insert into search_word (word)
     select unnest(${ADJECTIVES} || ${NOUNS} || '{model,made,used,every,day,looked,while,green}'::text[])
+    union
+    select 'model' || digit from generate_series(0, 9) as digit
     on conflict do nothing`
   await stage.query('products', words)
 }
