@@ -1,6 +1,6 @@
 import { productsRoutes, type ProductFacets, type QueryOf } from '@saas/contracts'
 import type { TestService } from '@saas/testing'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { create, manager, startShop } from './fixtures.ts'
 
 const { countFacets, deleteProduct } = productsRoutes
@@ -22,12 +22,12 @@ afterAll(async () => {
   await shop[Symbol.asyncDispose]()
 })
 
-async function counted(query: QueryOf<typeof countFacets>): Promise<Record<keyof ProductFacets, unknown>> {
+async function counted(query: QueryOf<typeof countFacets>): Promise<Record<'categories' | 'tags', unknown>> {
   const { status, body } = await shop.call(countFacets, { query })
   expect(status).toBe(200)
   const pairs = (facets: ProductFacets['tags']) => facets.map(({ name, count }) => [name, count])
-  const { categories, tags } = body as ProductFacets
-  expect([...categories, ...tags].some(({ more }) => more)).toBe(false)
+  const { categories, tags, moreCategories, moreTags } = body as ProductFacets
+  expect([...categories, ...tags].some(({ more }) => more) || moreCategories || moreTags).toBe(false)
   return { categories: pairs(categories), tags: pairs(tags) }
 }
 
@@ -112,13 +112,14 @@ test.each<[string, QueryOf<typeof countFacets>, [string, number][], [string, num
   },
 )
 
-test('a small category is found among more products than are counted, and what is not whole says so', async () => {
+async function createMany(count: number, category: string, available = 1): Promise<void> {
   await shop.database.query(
     `with saved as (
        insert into product (id, sku, name, description, price_amount, price_currency, price_version, category, tags,
          attributes, available, stock_version, version, created_at, updated_at)
-       select uuidv7(), 'MANY-' || i, 'Many', '', 1, 'EUR', 1, 'Many', '{}', '{}', 1, 1, 1, now(), now()
-       from generate_series(1, 10000) as i
+       select uuidv7(), 'MANY-' || nextval('product_number'), 'Many', '', 1, 'EUR', 1, replace($3, '{i}', i::text), '{}', '{}', $4, 1, 1,
+         now(), now()
+       from generate_series(1, $2::integer) as i
        returning *
      ), priced as (
        insert into price_change (product_id, price_version, amount, currency, changed_by, source, created_at)
@@ -126,12 +127,46 @@ test('a small category is found among more products than are counted, and what i
      )
      insert into stock_movement (product_id, stock_version, kind, delta, available_after, changed_by, source, created_at)
      select id, 1, 'initial', available, available, $1::uuid, 'test', created_at from saved`,
-    [manager.userId],
+    [manager.userId, count, category, available],
   )
-  const { body } = await shop.call(countFacets, { query: {} })
-  expect((body as ProductFacets).categories).toEqual([
-    { name: 'Many', count: 1_000, more: true },
-    { name: 'Tea', count: 2, more: false },
-    { name: 'Cups', count: 1, more: false },
-  ])
+}
+
+describe('what is counted up to a limit says so', () => {
+  const facets = async (query: QueryOf<typeof countFacets>) =>
+    (await shop.call(countFacets, { query })).body as ProductFacets
+
+  test('a small category is found among more products than are counted', async () => {
+    await createMany(10_000, 'Many')
+    expect(await facets({})).toEqual({
+      categories: [
+        { name: 'Many', count: 6_666, more: true },
+        { name: 'Tea', count: 2, more: false },
+        { name: 'Cups', count: 1, more: false },
+      ],
+      moreCategories: false,
+      // Those of older products are not seen.
+      tags: [],
+      moreTags: true,
+    })
+    expect(await facets({ q: 'many' })).toMatchObject({ moreCategories: true, moreTags: true })
+    expect(await facets({ tag: 'gift' })).toMatchObject({ moreCategories: false, moreTags: true })
+    expect(await facets({ q: 'sencha' })).toMatchObject({ moreCategories: false, moreTags: false })
+  })
+
+  test('a category whose newest products are all sold out may have older ones that are not', async () => {
+    expect(await facets({ inStock: true })).toMatchObject({ moreCategories: false })
+    await createMany(6_666, 'Many', 0)
+    const { categories, moreCategories } = await facets({ inStock: true })
+    expect([categories.map(({ name }) => name), moreCategories]).toEqual([['Cups', 'Tea'], true])
+  })
+
+  test('of more categories than are listed those of most products are, and that there are others is said', async () => {
+    await createMany(201, 'One {i}')
+    const { categories, moreCategories } = await facets({ tag: 'gift' })
+    expect([categories.length, moreCategories]).toEqual([2, false])
+    expect(await facets({})).toMatchObject({
+      categories: expect.objectContaining({ length: 50 }),
+      moreCategories: true,
+    })
+  })
 })

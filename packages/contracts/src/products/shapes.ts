@@ -132,10 +132,12 @@ export const ProductFacets = Type.Object({
     maxItems: FACETS_MAX,
     description: 'Most products first; counted as if no category were asked for',
   }),
+  moreCategories: Type.Boolean({ description: 'True when there may be categories that are not listed' }),
   tags: Type.Array(Facet, {
     maxItems: FACETS_MAX,
     description: 'Most products first; counted as if no tag were asked for',
   }),
+  moreTags: Type.Boolean({ description: 'True when there may be tags that are not listed' }),
 })
 export type ProductFacets = Static<typeof ProductFacets>
 
