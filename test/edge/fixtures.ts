@@ -210,6 +210,8 @@ const operatorFixtures = Object.fromEntries(
   statefulServices.flatMap((service) => [
     [`${service}.listDeadLetters`, shared(200)],
     [`${service}.replayDeadLetter`, shared(404, someId)],
+    [`${service}.dismissDeadLetter`, shared(404, () => ({ ...someId(), body: { reason: 'A test sent it' } }))],
+    [`${service}.reopenDeadLetter`, shared(404, someId)],
     [`${service}.getLag`, shared(200)],
   ]),
 )

@@ -1,7 +1,14 @@
 import type { Static } from 'typebox'
+import * as problems from './problems.ts'
 import { Type } from './schema.ts'
 import { route, type ServiceName } from './route.ts'
-import { Id, Page, Strict, Time, pageQuery } from './shapes.ts'
+import { Id, IdParams, Page, Strict, Time, pageQuery } from './shapes.ts'
+
+/** `open`: neither replayed nor dismissed yet. */
+export const deadLetterStatuses = ['open', 'ended'] as const
+export type DeadLetterStatus = (typeof deadLetterStatuses)[number]
+
+export const DISMISSAL_REASON_LENGTH_MAX = 500
 
 export const DeadLetter = Type.Object({
   id: Id,
@@ -9,9 +16,15 @@ export const DeadLetter = Type.Object({
   subject: Type.String(),
   messageId: Type.String(),
   reason: Type.String(),
-  data: Type.Unknown(),
+  data: Type.Unknown({
+    description:
+      'The body as JSON, or as text where it is none or is nested deeper than 32 levels; of one that is cut the beginning',
+  }),
+  bytes: Type.Integer({ description: 'Of the whole body' }),
+  cut: Type.Boolean({ description: 'Whether the body is longer than what is shown, 16,384 bytes' }),
   createdAt: Time,
   replayedAt: Type.Union([Time, Type.Null()]),
+  dismissal: Type.Union([Type.Object({ at: Time, by: Id, reason: Type.String() }), Type.Null()]),
 })
 export type DeadLetter = Static<typeof DeadLetter>
 
@@ -38,8 +51,9 @@ export function operatorRoutes<const S extends Exclude<ServiceName, 'frontend'>>
       method: 'GET',
       path: `/admin/${service}/dead-letter`,
       access: 'admin',
-      summary: 'Messages that could not be applied, with the reason, newest first',
-      query: Strict({ ...pageQuery }),
+      summary:
+        'Messages that could not be applied, with the reason, newest first; they go 30 days after they were replayed or dismissed',
+      query: Strict({ ...pageQuery, status: Type.Optional(Type.Enum(deadLetterStatuses)) }),
       responses: { 200: Page(DeadLetter) },
     }),
     replayDeadLetter: route({
@@ -48,9 +62,35 @@ export function operatorRoutes<const S extends Exclude<ServiceName, 'frontend'>>
       method: 'POST',
       path: `/admin/${service}/dead-letter/{id}/replay`,
       access: 'admin',
-      summary: 'Apply a dead letter again',
-      params: Strict({ id: Id }),
+      summary: 'Apply a dead letter again; without `replayedAt` in the answer it still cannot be applied',
+      params: IdParams,
       responses: { 200: DeadLetter },
+      problems: [problems.deadLetterEnded],
+      repeatable: true,
+    }),
+    dismissDeadLetter: route({
+      id: `${service}.dismissDeadLetter`,
+      service,
+      method: 'POST',
+      path: `/admin/${service}/dead-letter/{id}/dismiss`,
+      access: 'admin',
+      summary: 'End a dead letter without applying it; one that was dismissed before keeps the first reason',
+      params: IdParams,
+      body: Strict({ reason: Type.String({ minLength: 1, maxLength: DISMISSAL_REASON_LENGTH_MAX }) }),
+      responses: { 200: DeadLetter },
+      problems: [problems.deadLetterEnded],
+      repeatable: true,
+    }),
+    reopenDeadLetter: route({
+      id: `${service}.reopenDeadLetter`,
+      service,
+      method: 'POST',
+      path: `/admin/${service}/dead-letter/{id}/reopen`,
+      access: 'admin',
+      summary: 'Take the dismissal of a dead letter back',
+      params: IdParams,
+      responses: { 200: DeadLetter },
+      problems: [problems.deadLetterEnded],
       repeatable: true,
     }),
     getLag: route({

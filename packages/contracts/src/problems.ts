@@ -291,3 +291,13 @@ export const scheduleEnded = problem({
   explanation:
     'The schedule was due already, or was cancelled. Mails that it made are sent. Make another schedule under another id.',
 })
+
+// operators of every service
+
+export const deadLetterEnded = problem({
+  name: 'dead-letter-ended',
+  title: 'The dead letter has ended',
+  status: 409,
+  explanation:
+    'One that was replayed was applied and can be neither dismissed nor reopened. One that was dismissed is not replayed by accident: reopen it first.',
+})

@@ -7,7 +7,7 @@ export { INTERNAL_TOKEN_HEADER, signInternalToken, verifyInternalToken } from '.
 export { STOP_DEADLINE_MS, STOP_REST_MS } from './limits.ts'
 export { listen, type RunningApp, type RunningService } from './listen.ts'
 export { createLogger, type Logger } from './logger.ts'
-export { operatorHandlers, type OperatorState } from './operator-handlers.ts'
+export { operatorHandlers, type Operated } from './operator-handlers.ts'
 export { Outage } from './outage.ts'
 export { PreparedAnswer } from './prepared-answer.ts'
 export { Repeating } from './repeating.ts'

@@ -11,7 +11,7 @@ import type { Database } from './database.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { DependencyUnavailable, Unprocessable } from './errors.ts'
 import type { MessageOf } from './message.ts'
-import { Pruner } from './pruner.ts'
+import { Pruner, type Pruned } from './pruner.ts'
 import { Relay } from './relay.ts'
 import { countKept } from './republication.ts'
 import { sql } from './statement.ts'
@@ -52,7 +52,7 @@ export class Bus implements AsyncDisposable {
   readonly #pruner: Pruner
   readonly #consumers = new Map<string, Consumer>()
   readonly #adoption: Adoption
-  /** Messages that could not be applied, and how to apply them after all. */
+  /** Messages that could not be applied, and how to end them. */
   readonly deadLetters: DeadLetters
 
   constructor(options: BusOptions) {
@@ -66,7 +66,7 @@ export class Bus implements AsyncDisposable {
     this.#adoption = new Adoption(this.deadLetters, logger)
   }
 
-  /** Starts publishing the outbox, and deleting rows of outbox and inbox that are past their retention. */
+  /** Starts publishing the outbox, and deleting rows of outbox and inbox and dead letters that are past their retention. */
   startRelay(): void {
     this.#relay.start()
     this.#pruner.start()
@@ -129,8 +129,8 @@ export class Bus implements AsyncDisposable {
     await this.#stream.ensure()
   }
 
-  /** Deletes rows of outbox and inbox that are past their retention now, and says how many; `startRelay` does it every minute. */
-  async prune(): Promise<{ outbox: number; inbox: number }> {
+  /** Deletes what is past its retention now, and says how many rows that were; `startRelay` does it every minute. */
+  async prune(): Promise<Pruned> {
     return await this.#pruner.prune()
   }
 

@@ -1,40 +1,35 @@
-import { newId } from '@saas/config'
 import { headers as emptyHeaders, type MsgHdrs } from '@nats-io/transport-node'
-import { createHash } from 'node:crypto'
-import type { DeadLetter } from '@saas/contracts'
-import type { IncomingMessage } from './codec.ts'
+import { ProblemError, problems, type DeadLetter, type DeadLetterStatus } from '@saas/contracts'
 import type { Consumer } from './consumer.ts'
-import type { Database, Transaction } from './database.ts'
-import { ProblemError, problems } from '@saas/contracts'
+import type { Database } from './database.ts'
+import { reasonOf } from './dead-letter-rows.ts'
 import { DatabaseUnavailable, FROM_NEWER_VERSION, Unprocessable } from './errors.ts'
-import { IdPage, isUuid } from './id-page.ts'
-import { sql } from './statement.ts'
+import { IdPage } from './id-page.ts'
+import { BODY_SHOWN_BYTES_MAX, shownBody } from './shown-body.ts'
+import { sql, type Statement } from './statement.ts'
 
-const REASON_LENGTH_MAX = 1_000
 const ADOPTED_PAGE_MAX = 100
 const NIL_ID = '00000000-0000-0000-0000-000000000000'
 
+/** What an operator is shown of a letter. */
 interface Row {
   readonly id: string
   readonly consumer: string
   readonly message_id: string
   readonly subject: string
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: Buffer
+  readonly beginning: Buffer
+  readonly bytes: number
   readonly reason: string
   readonly created_at: Date
   readonly replayed_at: Date | null
+  readonly dismissed_at: Date | null
+  readonly dismissed_by: string | null
+  readonly dismissal_reason: string | null
 }
 
-const columns = 'id, consumer, message_id, subject, headers, body, reason, created_at, replayed_at'
-
-const insertRow = sql(
-  'state.insert_dead_letter',
-  `insert into dead_letter (id, consumer, message_id, subject, headers, body, reason)
-   values ($1, $2, $3, $4, $5::jsonb, $6, $7)
-   on conflict (consumer, message_id) do update
-   set reason = excluded.reason, replayed_at = null`,
-)
+// Bodies are as large as the broker takes them, and a page has a hundred.
+const columns = `id, consumer, message_id, subject, substring(body for ${BODY_SHOWN_BYTES_MAX}) as beginning,
+     octet_length(body) as bytes, reason, created_at, replayed_at, dismissed_at, dismissed_by, dismissal_reason`
 
 const selectPage = sql<Row>(
   'state.select_dead_letters',
@@ -45,7 +40,47 @@ const selectPage = sql<Row>(
    limit $2`,
 )
 
+const selectOpen = sql<Row>(
+  'state.select_open_dead_letters',
+  `select ${columns}
+   from dead_letter
+   where id < $1
+     and replayed_at is null
+     and dismissed_at is null
+   order by id desc
+   limit $2`,
+)
+
+const selectEnded = sql<Row>(
+  'state.select_ended_dead_letters',
+  `select ${columns}
+   from dead_letter
+   where id < $1
+     and coalesce(replayed_at, dismissed_at) is not null
+   order by id desc
+   limit $2`,
+)
+
+const selectByStatus: Readonly<Record<DeadLetterStatus, Statement<Row>>> = { open: selectOpen, ended: selectEnded }
+
 const selectOne = sql<Row>('state.select_dead_letter', `select ${columns} from dead_letter where id = $1`)
+
+/** What is delivered again. */
+interface Kept {
+  readonly consumer: string
+  readonly subject: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Buffer
+}
+
+const selectOpenMessage = sql<Kept>(
+  'state.select_open_message',
+  `select consumer, subject, headers, body
+   from dead_letter
+   where id = $1
+     and replayed_at is null
+     and dismissed_at is null`,
+)
 
 // Only what this version knows now: of the others there may be many, which nobody need read again and again.
 const selectFromNewer = sql<{ id: string }>(
@@ -54,6 +89,7 @@ const selectFromNewer = sql<{ id: string }>(
    from dead_letter
    where consumer = $1
      and replayed_at is null
+     and dismissed_at is null
      and starts_with(reason, '${FROM_NEWER_VERSION}')
      and subject = any($3::text[])
      and headers ->> 'ce-type' = any($4::text[])
@@ -69,75 +105,48 @@ const markReplayed = sql<{ id: string }>(
    set replayed_at = clock_timestamp()
    where id = $1
      and replayed_at is null
+     and dismissed_at is null
    returning id`,
+)
+
+const dismissOpen = sql<Row>(
+  'state.dismiss_dead_letter',
+  `update dead_letter
+   set dismissed_at = clock_timestamp(),
+       dismissed_by = $2,
+       dismissal_reason = $3
+   where id = $1
+     and replayed_at is null
+     and dismissed_at is null
+   returning ${columns}`,
+)
+
+const reopenDismissed = sql<Row>(
+  'state.reopen_dead_letter',
+  `update dead_letter
+   set dismissed_at = null,
+       dismissed_by = null,
+       dismissal_reason = null
+   where id = $1
+     and dismissed_at is not null
+   returning ${columns}`,
 )
 
 const changeReason = sql('state.change_reason', 'update dead_letter set reason = $2 where id = $1')
 
-// Ids and addresses stand in quotes in JSON, so that nobody's is found as a part of another's.
-const forgetBodies = sql(
-  'state.forget_dead_letters',
-  `update dead_letter
-   set body = '{}',
-       reason = left('about a deleted account, and forgotten with it; before that: ' || reason, ${REASON_LENGTH_MAX})
-   where body <> '{}'
-     and exists (
-       select 1
-       from unnest($1::text[]) as mark
-       where position(convert_to(to_json(mark)::text, 'UTF8') in body) > 0
-     )`,
-)
+/** Another call ended the same letter first. */
+class AlreadyEnded extends Error {}
+
+/** Who dismisses a letter, and why. */
+export interface Dismissal {
+  readonly by: string
+  readonly reason: string
+}
 
 /**
- * Empties the dead letters that name somebody who is gone, by an id or an address. That there were such messages, and why
- * nobody could apply them, stays known.
+ * Messages that could not be applied, for operators. A letter is open until it is replayed or dismissed; of calls that do both at once one
+ * wins, and the other one is told.
  */
-export async function forgetDeadLetters(tx: Transaction, marks: readonly string[]): Promise<void> {
-  await tx.query(forgetBodies, [marks])
-}
-
-/** Keeps a message that cannot be applied, with the reason. The same message again changes only the reason. */
-export async function insertDeadLetter(
-  database: Database,
-  consumer: string,
-  message: IncomingMessage,
-  reason: string,
-): Promise<void> {
-  const headers = Object.fromEntries(
-    [...(message.headers ?? [])].map(([name, values]) => [textOf(name), textOf(values.at(-1) ?? '')]),
-  )
-  await database.write(insertRow, [
-    newId(),
-    consumer,
-    messageId(headers, message),
-    textOf(message.subject),
-    JSON.stringify(headers),
-    Buffer.from(message.data),
-    reasonOf(reason),
-  ])
-}
-
-/** What Postgres can keep of it. */
-function textOf(value: string): string {
-  return value.replaceAll('\0', '').toWellFormed()
-}
-
-function reasonOf(reason: string): string {
-  return textOf(reason).slice(0, REASON_LENGTH_MAX)
-}
-
-/** A message without a usable id gets one made of what it holds, so that it too is kept once. */
-function messageId(headers: Readonly<Record<string, string>>, { subject, data }: IncomingMessage): string {
-  const id = headers['ce-id'] ?? ''
-  if (isUuid(id)) return id
-  const hash = createHash('sha256').update(subject).update('\0').update(data).digest('hex')
-  return `${hash.slice(0, 8)}-${hash.slice(8, 12)}-8${hash.slice(13, 16)}-8${hash.slice(17, 20)}-${hash.slice(20, 32)}`
-}
-
-/** Another replay of the same letter was quicker. */
-class AlreadyReplayed extends Error {}
-
-/** Messages that could not be applied, for operators. */
 export class DeadLetters {
   readonly #database: Database
   readonly #consumerOf: (durable: string) => Consumer | undefined
@@ -147,13 +156,18 @@ export class DeadLetters {
     this.#consumerOf = consumerOf
   }
 
-  /** A page, newest first. `cursor` is the `next` of the page before. */
-  async list(query: { limit?: number | undefined; cursor?: string | undefined }): Promise<{
+  /** A page, newest first: all that are kept, or those of one status. `cursor` is the `next` of the page before. */
+  async list(query: {
+    limit?: number | undefined
+    cursor?: string | undefined
+    status?: DeadLetterStatus | undefined
+  }): Promise<{
     items: DeadLetter[]
     next: string | null
   }> {
     const page = new IdPage(query)
-    return page.of(await this.#database.read(selectPage, [page.before, page.rowsMax]), toDeadLetter)
+    const statement = query.status === undefined ? selectPage : selectByStatus[query.status]
+    return page.of(await this.#database.read(statement, [page.before, page.rowsMax]), toDeadLetter)
   }
 
   /**
@@ -162,27 +176,39 @@ export class DeadLetters {
    *
    * Resolves to `undefined` when there is none with this id.
    *
-   * @throws {ProblemError} `not-found` when this service has no consumer of its name any more.
+   * @throws {ProblemError} `dead-letter-ended` when it was dismissed, `not-found` when this service has no consumer of its name any more.
    */
   async replay(id: string): Promise<DeadLetter | undefined> {
+    await this.#applyOpen(id)
     const row = await this.#find(id)
-    if (row === undefined) return undefined
-    if (row.replayed_at !== null) return toDeadLetter(row)
-    const consumer = this.#consumerOf(row.consumer)
-    if (consumer === undefined) {
-      throw new ProblemError(problems.notFound, { detail: `This service has no consumer ${row.consumer} any more.` })
+    if (row?.dismissed_at) {
+      throw new ProblemError(problems.deadLetterEnded, { detail: 'It was dismissed. Reopen it first.' })
     }
-    try {
-      await consumer.applyOne({ subject: row.subject, data: row.body, headers: toHeaders(row.headers) }, async (tx) => {
-        const marked = await tx.query(markReplayed, [id])
-        if (marked.length === 0) throw new AlreadyReplayed()
-      })
-    } catch (error) {
-      if (error instanceof Unprocessable) await this.#database.write(changeReason, [id, reasonOf(error.message)])
-      else if (!(error instanceof AlreadyReplayed)) throw error
-    }
-    const replayed = await this.#find(id)
-    return replayed === undefined ? undefined : toDeadLetter(replayed)
+    return row === undefined ? undefined : toDeadLetter(row)
+  }
+
+  /**
+   * Ends a letter without applying it. One that was dismissed before stays as it is, with the first reason.
+   *
+   * Resolves to `undefined` when there is none with this id.
+   *
+   * @throws {ProblemError} `dead-letter-ended` when it was replayed.
+   */
+  async dismiss(id: string, { by, reason }: Dismissal): Promise<DeadLetter | undefined> {
+    const [dismissed] = await this.#database.write(dismissOpen, [id, by, reason])
+    return this.#unlessReplayed(dismissed ?? (await this.#find(id)))
+  }
+
+  /**
+   * Takes a dismissal back: the letter counts again, and can be replayed. One that is open stays as it is.
+   *
+   * Resolves to `undefined` when there is none with this id.
+   *
+   * @throws {ProblemError} `dead-letter-ended` when it was replayed.
+   */
+  async reopen(id: string): Promise<DeadLetter | undefined> {
+    const [reopened] = await this.#database.write(reopenDismissed, [id])
+    return this.#unlessReplayed(reopened ?? (await this.#find(id)))
   }
 
   /**
@@ -198,7 +224,7 @@ export class DeadLetters {
     for (let size = ADOPTED_PAGE_MAX; size === ADOPTED_PAGE_MAX;) {
       const rows = await this.#database.read(selectFromNewer, [durable, after, ...known])
       for (const { id } of rows) {
-        await this.replay(id).catch((error: unknown) => {
+        await this.#applyOpen(id).catch((error: unknown) => {
           if (error instanceof DatabaseUnavailable) throw error
           failure = { error }
         })
@@ -209,9 +235,34 @@ export class DeadLetters {
     if (failure !== undefined) throw failure.error
   }
 
+  /** Applies a letter again when it is open; one that is ended meanwhile is left as it is. */
+  async #applyOpen(id: string): Promise<void> {
+    const [kept] = await this.#database.read(selectOpenMessage, [id])
+    if (kept === undefined) return
+    const consumer = this.#consumerOf(kept.consumer)
+    if (consumer === undefined) {
+      throw new ProblemError(problems.notFound, { detail: `This service has no consumer ${kept.consumer} any more.` })
+    }
+    const message = { subject: kept.subject, data: kept.body, headers: toHeaders(kept.headers) }
+    try {
+      await consumer.applyOne(message, async (tx) => {
+        const marked = await tx.query(markReplayed, [id])
+        if (marked.length === 0) throw new AlreadyEnded()
+      })
+    } catch (error) {
+      if (error instanceof Unprocessable) await this.#database.write(changeReason, [id, reasonOf(error.message)])
+      else if (!(error instanceof AlreadyEnded)) throw error
+    }
+  }
+
   async #find(id: string): Promise<Row | undefined> {
     const [row] = await this.#database.read(selectOne, [id])
     return row
+  }
+
+  #unlessReplayed(row: Row | undefined): DeadLetter | undefined {
+    if (row?.replayed_at) throw new ProblemError(problems.deadLetterEnded, { detail: 'It was replayed.' })
+    return row === undefined ? undefined : toDeadLetter(row)
   }
 }
 
@@ -222,23 +273,23 @@ function toHeaders(kept: Readonly<Record<string, string>>): MsgHdrs {
 }
 
 function toDeadLetter(row: Row): DeadLetter {
+  const cut = row.bytes > row.beginning.byteLength
   return {
     id: row.id,
     consumer: row.consumer,
     subject: row.subject,
     messageId: row.message_id,
     reason: row.reason,
-    data: readable(row.body),
+    data: shownBody(row.beginning, cut),
+    bytes: row.bytes,
+    cut,
     createdAt: row.created_at.toISOString(),
     replayedAt: row.replayed_at?.toISOString() ?? null,
+    dismissal: dismissalOf(row),
   }
 }
 
-function readable(body: Buffer): unknown {
-  const text = body.toString('utf8')
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
+function dismissalOf({ dismissed_at, dismissed_by, dismissal_reason }: Row): DeadLetter['dismissal'] {
+  if (dismissed_at === null || dismissed_by === null || dismissal_reason === null) return null
+  return { at: dismissed_at.toISOString(), by: dismissed_by, reason: dismissal_reason }
 }

@@ -1,7 +1,7 @@
 export { Bus } from './bus.ts'
 export { CoalescedRead, CoalescedWrite, type CoalescedReadOptions, type CoalescedWriteOptions } from './coalescer.ts'
 export { CONNECTIONS_MAX, Database, type Transaction } from './database.ts'
-export { forgetDeadLetters } from './dead-letters.ts'
+export { forgetDeadLetters } from './dead-letter-rows.ts'
 export { DatabaseUnavailable, Overloaded, sqlState, Unprocessable } from './errors.ts'
 export { IdPage, isUuid } from './id-page.ts'
 export { firstIdAt } from './id-time.ts'

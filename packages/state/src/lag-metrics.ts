@@ -14,6 +14,7 @@ export const countDeadLetters = sql<{ readonly count: number }>(
      select
      from dead_letter
      where replayed_at is null
+       and dismissed_at is null
      limit ${DEAD_LETTERS_MAX + 1}
    ) waiting`,
 )
@@ -26,7 +27,7 @@ export interface LagSource {
   kept(): Promise<number>
   /** Of the bus. */
   behind(): Promise<Omit<Lag, 'outboxPending'>>
-  /** Letters that nobody replayed yet. */
+  /** Letters that are open. */
   deadLetters(): Promise<number>
 }
 
@@ -93,7 +94,7 @@ export function exposeLag(registry: Registry, source: LagSource): void {
   })
   gauge(
     'saas_dead_letters',
-    `Messages that could not be applied and were not replayed; counted up to ${DEAD_LETTERS_MAX + 1}`,
+    `Messages that could not be applied, neither replayed nor dismissed yet; counted up to ${DEAD_LETTERS_MAX + 1}`,
     [],
     deadLetters,
     (shown, letters) => shown.set({ service }, letters),

@@ -5,7 +5,6 @@ import type { ServiceName } from '@saas/contracts'
 import type { Tracing } from '@saas/tracing'
 import { Bus } from './bus.ts'
 import { Database } from './database.ts'
-import type { DeadLetters } from './dead-letters.ts'
 import { countDeadLetters, exposeLag } from './lag-metrics.ts'
 import { stateMetrics } from './metrics.ts'
 import { ObjectStore } from './object-store.ts'
@@ -29,13 +28,6 @@ export interface StateContext {
   readonly logger: Logger
   readonly clock: Clock
   readonly tracing?: Tracing | undefined
-}
-
-/** What an operator may see and do. */
-export interface StateOperator {
-  listDeadLetters(page: { limit: number | undefined; cursor: string | undefined }): ReturnType<DeadLetters['list']>
-  replayDeadLetter(id: string): ReturnType<DeadLetters['replay']>
-  lag(): ReturnType<Bus['lag']>
 }
 
 /**
@@ -92,16 +84,6 @@ export class State implements AsyncDisposable {
       tracing,
     })
     return new State(service, database, bus, objectStoreOf(config, timeoutMs))
-  }
-
-  /** What the operator routes need; pass it to `operatorHandlers` of the http package. */
-  get operator(): StateOperator {
-    const { deadLetters } = this.bus
-    return {
-      listDeadLetters: (page) => deadLetters.list(page),
-      replayDeadLetter: (id) => deadLetters.replay(id),
-      lag: () => this.bus.lag(),
-    }
   }
 
   /** Adds what this package counts to a service's own metrics (`app.metrics`), so that its `/metrics` shows both. */

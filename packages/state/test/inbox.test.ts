@@ -207,9 +207,11 @@ test('a scrape says how far a service is behind, as far as it can be known', asy
     [example.orderId, subject, JSON.stringify(example)],
   )
   await orders.database.query(
-    `insert into dead_letter (id, consumer, message_id, subject, headers, body, reason, replayed_at)
-     select uuidv7(), 'orders', uuidv7(), $1, '{}', '', 'not understood', replayed
-     from (values (null), (now())) letter (replayed)`,
+    `insert into dead_letter (id, consumer, message_id, subject, headers, body, reason, replayed_at, dismissed_at, dismissed_by,
+       dismissal_reason)
+     select uuidv7(), 'orders', uuidv7(), $1, '{}', '', 'not understood', replayed, dismissed,
+       case when dismissed is not null then uuidv7() end, case when dismissed is not null then 'worthless' end
+     from (values (null::timestamptz, null::timestamptz), (now(), null), (null, now())) letter (replayed, dismissed)`,
     [subject],
   )
   const text = await registry.metrics()

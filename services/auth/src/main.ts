@@ -177,7 +177,7 @@ export async function startAuth(
       trustedHops: config.trustedHops,
     }),
   )
-  registerRoutes(app, operatorRoutes('auth'), operatorHandlers(state.operator))
+  registerRoutes(app, operatorRoutes('auth'), operatorHandlers(bus))
   if (config.edge === 'envoy') serveEnvoy(app, gate)
 
   const unprovenAccounts = new UnprovenAccounts(basics)

@@ -1,6 +1,6 @@
 import { operatorRoutes } from '@saas/contracts'
 
-/** The same three routes at every service that keeps state. */
+/** The same routes at every service that keeps state. */
 export const operatedServices = {
   auth: operatorRoutes('auth'),
   products: operatorRoutes('products'),

@@ -42,10 +42,6 @@ export function notificationsHandlers({
       body: await schedules.change(params.id, body.status, clock.now()),
     }),
     cancelSchedule: async ({ params }) => ({ status: 200, body: await schedules.cancel(params.id, clock.now()) }),
-    ...operatorHandlers({
-      listDeadLetters: (page) => bus.deadLetters.list(page),
-      replayDeadLetter: (id) => bus.deadLetters.replay(id),
-      lag: () => bus.lag(),
-    }),
+    ...operatorHandlers(bus),
   }
 }

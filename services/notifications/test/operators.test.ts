@@ -89,6 +89,27 @@ test('a dead letter can be listed and replayed, and its mail is then sent', asyn
   expect(lag.body).toMatchObject({ outboxPending: 0, consumers: [{ durable: 'notifications', pending: 0 }] })
 })
 
+test('a dead letter can be dismissed with a reason, and reopened to be replayed', async () => {
+  await using shop = await startShop()
+  const { listDeadLetters, replayDeadLetter, dismissDeadLetter, reopenDeadLetter } = operatorRoutes('notifications')
+  await shop.publisher.publish(authEvents.registrationRepeated, someUser({ email: 'not an address@example.com' }))
+  const open = { query: { status: 'open' as const }, as: admin }
+  const { id } = await eventually(async () => {
+    const { body } = await shop.notifications.call(listDeadLetters, open)
+    return body.items[0] ?? false
+  })
+  const body = { reason: 'Nobody has that address' }
+  const dismissed = await shop.notifications.call(dismissDeadLetter, { params: { id }, body, as: admin })
+  expect(dismissed).toMatchObject({ status: 200, body: { dismissal: { ...body, at: expect.any(String) } } })
+  expect((await shop.notifications.call(listDeadLetters, open)).body.items).toEqual([])
+  const replayed = await shop.notifications.call(replayDeadLetter, { params: { id }, as: admin })
+  expect(replayed).toMatchObject({ status: 409, body: { type: expect.stringMatching('/problems/dead-letter-ended$') } })
+  const reopened = await shop.notifications.call(reopenDeadLetter, { params: { id }, as: admin })
+  expect(reopened).toMatchObject({ status: 200, body: { dismissal: null } })
+  const still = await shop.notifications.call(replayDeadLetter, { params: { id }, as: admin })
+  expect(still).toMatchObject({ status: 200, body: { replayedAt: null } })
+})
+
 test('nobody but an administrator sees a mail', async () => {
   await using shop = await startShop()
   for (const roles of [['customer'], ['manager']]) {

@@ -57,7 +57,7 @@ export async function startOrders(
   })
   registerRoutes(app, routes, {
     ...ordersHandlers({ orders, history, carts, watch }),
-    ...operatorHandlers(state.operator),
+    ...operatorHandlers(bus),
   })
   followEvents({ bus, clock, watch })
   bus.startRelay()

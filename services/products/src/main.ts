@@ -58,7 +58,7 @@ export async function startProducts(
   const facets = new Facets(database)
   registerRoutes(app, routes, {
     ...productsHandlers({ products, stock, list, facets, imports, history, pictures, database }),
-    ...operatorHandlers(state.operator),
+    ...operatorHandlers(bus),
   })
   consumeEvents(bus, clock)
   bus.startRelay()

@@ -44,5 +44,6 @@ export const problems: typeof english = {
     'schedule-ended': 'Dafür ist es zu spät',
     'total-too-large': 'Die Summe ist zu groß',
     'total-changed': 'Es kostet jetzt etwas anderes',
+    'dead-letter-ended': 'Die Nachricht ist schon erledigt',
   },
 }
