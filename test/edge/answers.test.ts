@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { connect } from 'node:net'
 import { readFileSync } from 'node:fs'
 import { get, request, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -5,7 +6,7 @@ import { once } from 'node:events'
 import { gunzipSync } from 'node:zlib'
 import { AVATAR_BYTES_MAX } from '@saas/contracts'
 import { eventually } from '@saas/testing'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { edgePort, startEdge } from './edge.ts'
 import { stage } from './stage.ts'
 
@@ -144,6 +145,86 @@ describe('response headers', () => {
     const answer = await on.edge.send('/product?steer')
     expect(answer.body).toBe('{}')
     expect(answer.headers['x-internal-token']).toBeUndefined()
+  })
+})
+
+describe('a person who navigates', () => {
+  const html = { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' }
+  const document = '<!doctype html><div id="app"></div>'
+  const policy = "default-src 'none'; script-src 'self'"
+  const serveDocument = () => {
+    on.frontend.answer = (_seen, response) =>
+      response.writeHead(200, { 'content-type': 'text/html', 'content-security-policy': policy }).end(document)
+  }
+
+  test.each([
+    ['what is not there', '/nothing', 404],
+    ['a path with a capital letter', '/Basket', 404],
+    ['what is not canonical', '/caf%C3%A9', 400],
+    ['what is for somebody', '/order', 401],
+    ['what is for others', '/admin/orders/lag', 403],
+  ])('sees the shop instead of a problem: %s', async (_what, path, status) => {
+    serveDocument()
+    const token = status === 403 ? on.auth.tokens.customer : undefined
+    for (const method of ['GET', 'HEAD']) {
+      const headers = { ...html, cookie: 'a=b', 'x-internal-token': 'forged' }
+      const answer = await on.edge.send(`${path}?q=1`, { method, headers, ...(token === undefined ? {} : { token }) })
+      expect(answer).toMatchObject({
+        status,
+        body: method === 'HEAD' ? '' : document,
+        headers: {
+          'content-type': 'text/html',
+          'content-security-policy': policy,
+          vary: expect.stringMatching(/(^|, )Accept$/),
+        },
+      })
+    }
+    // Nothing of the request went along.
+    expect(on.frontend.seen.map(({ method, url }) => `${method} ${url}`)).toEqual(['GET /', 'HEAD /'])
+    for (const { headers } of on.frontend.seen) {
+      expect(headers).toMatchObject({ accept: 'text/html' })
+      for (const name of ['cookie', 'authorization', 'x-internal-token', 'user-agent'])
+        expect(headers).not.toHaveProperty(name)
+    }
+    expect([...on.orders.seen, ...on.otherOrders.seen]).toEqual([])
+  })
+
+  test.each([
+    ['a program that takes anything', { accept: '*/*' }, 'GET'],
+    ['a script', { accept: 'application/json, text/event-stream' }, 'GET'],
+    ['a picture', { accept: 'image/avif,image/webp,*/*;q=0.8' }, 'GET'],
+    ['who says nothing', {}, 'GET'],
+    ['who changes something', html, 'POST'],
+  ])('but %s gets the problem', async (_what, headers, method) => {
+    serveDocument()
+    const answer = await on.edge.send('/nothing', { headers, method })
+    expect(answer.headers).toMatchObject({ 'content-type': 'application/problem+json', vary: 'Accept' })
+    expect(JSON.parse(answer.body)).toMatchObject({ status: 404 })
+    expect(on.frontend.seen).toEqual([])
+  })
+
+  test.each([
+    ['/', undefined, 'en', 'Try again'],
+    ['/', 'fr-CH, de-AT;q=0.9, en;q=0.8', 'de', 'Noch einmal'],
+    ['/nothing', 'en-GB,de', 'en', 'Try again'],
+    ['/p/x', 'den, da', 'en', 'Try again'],
+  ])('reads at %s in %s that nothing answers, as %s', async (path, accepted, language, again) => {
+    onTestFinished(() => on.frontend.listen())
+    await on.frontend.kill()
+    const headers = { ...html, ...(accepted === undefined ? {} : { 'accept-language': accepted }) }
+    const answer = await on.edge.send(path, { headers })
+    expect(answer).toMatchObject({
+      status: 503,
+      headers: { 'content-type': 'text/html; charset=utf-8', 'retry-after': '1' },
+    })
+    expect(answer.body).toContain(`<html lang="${language}">`)
+    expect(answer.body).toContain(`<a href="">${again}</a>`)
+    // Its one style is the one that its policy allows.
+    const style = /<style>(.*)<\/style>/s.exec(answer.body)?.[1] ?? ''
+    const hash = createHash('sha256').update(style).digest('base64')
+    expect(answer.headers['content-security-policy']).toContain(`default-src 'none'; style-src 'sha256-${hash}'`)
+    expect(answer.headers['x-content-type-options']).toBe('nosniff')
+    expect((await on.edge.send(path)).headers['content-type']).toBe('application/problem+json')
   })
 })
 

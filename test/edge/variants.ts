@@ -89,6 +89,7 @@ const spoofs = [
   'Proxy-Authorization: Bearer x',
   'Idempotency-Key: k-1',
   'Accept: */*',
+  'Accept: text/html,*/*;q=0.8',
   'Prefer: wait=0',
   'Origin: https://evil.example',
   'Via: 1.1 a',

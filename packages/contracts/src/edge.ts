@@ -199,26 +199,45 @@ function forwarding(service: ServiceName, traits: Traits): readonly string[] {
   ]
 }
 
-/** Where nginx itself refuses; `error-pages.conf` leads here. */
+/**
+ * Where nginx itself refuses; `error-pages.conf` leads here. A client gets the problem. A person, who navigates, gets the shop's
+ * document with the same status, in which the router says that there is no such page; while nothing answers, a page that needs no service.
+ */
 function problemLocations(): readonly string[] {
-  const answer = (location: string, problem: Problem, ...extra: readonly string[]) =>
-    block(`location ${location}`, [
-      ...extra,
-      'include response-headers.conf;',
-      `return ${problem.status} ${quote(problemText(problem))};`,
-    ])
+  const answer = (location: string, text: string, status: number, ...extra: readonly string[]) =>
+    block(`location ${location}`, [...extra, 'include response-headers.conf;', `return ${status} ${text};`])
+  const client = (name: string, problem: Problem, text = quote(problemText(problem)), ...extra: readonly string[]) =>
+    answer(`@${name}_client`, text, problem.status, VARIES, ...extra)
+  const person = (name: string) => block(`location @${name}_person`, ['include document.conf;'])
   return [
-    answer('@invalid_request', problems.invalidRequest),
+    client('invalid_request', problems.invalidRequest),
+    person('invalid_request'),
     // What cannot even be parsed has no path, and without one nginx leads to no named location.
-    answer('= /_problem/invalid-request', problems.invalidRequest, 'internal;'),
+    answer('= /_problem/invalid-request', quote(problemText(problems.invalidRequest)), 400, 'internal;'),
     // WWW-Authenticate is there already: nginx keeps what auth said.
-    answer('@not_signed_in', problems.notSignedIn),
-    block('location @forbidden', ['include response-headers.conf;', 'return 403 $forbidden_problem;']),
-    answer('@not_found', problems.notFound),
-    answer('@body_too_large', problems.bodyTooLarge),
-    answer('@dependency_unavailable', problems.dependencyUnavailable, 'add_header Retry-After 1 always;'),
+    client('not_signed_in', problems.notSignedIn),
+    person('not_signed_in'),
+    client('forbidden', problems.forbidden, '$forbidden_problem'),
+    person('forbidden'),
+    client('not_found', problems.notFound),
+    person('not_found'),
+    answer('@body_too_large', quote(problemText(problems.bodyTooLarge)), problems.bodyTooLarge.status),
+    client('dependency_unavailable', problems.dependencyUnavailable, undefined, RETRY),
+    answer(
+      '@dependency_unavailable_person',
+      '$unavailable_page',
+      problems.dependencyUnavailable.status,
+      VARIES,
+      RETRY,
+      'set $answer unavailable;',
+      "default_type 'text/html; charset=utf-8';",
+    ),
   ]
 }
+
+/** The same path is a page for a person and a problem for a client. */
+const VARIES = 'add_header Vary Accept always;'
+const RETRY = 'add_header Retry-After 1 always;'
 
 function problemText({ type, title, status }: Problem): string {
   const body = JSON.stringify({ type, title, status, instance: 'urn:uuid:$request_uuid' })

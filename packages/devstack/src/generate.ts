@@ -13,6 +13,7 @@ import { LANGUAGES, languagesModule } from './generate/languages.ts'
 import { migrationList } from './generate/migration-list.ts'
 import { problemIndex, problemPage } from './generate/problem-pages.ts'
 import { serviceReadme } from './generate/service-readme.ts'
+import { unavailablePages } from './generate/unavailable-page.ts'
 import { cloneDirectory } from './locations.ts'
 
 /** One generated file: where it stands in the repository, and its text made from the sources. */
@@ -23,6 +24,7 @@ interface Target {
 }
 
 const PROBLEM_PAGES = 'docs/problems'
+const unavailable = await unavailablePages()
 const charts = readdirSync(join(cloneDirectory, 'charts')).filter((name) =>
   existsSync(join(cloneDirectory, 'charts', name, 'values.yaml')),
 )
@@ -35,6 +37,7 @@ const targets: readonly Target[] = [
   { path: 'charts/edge/files/routes.conf', content: () => edgeRoutes(allRoutes) },
   { path: 'charts/edge/files/locations.conf', content: () => edgeLocations(allRoutes) },
   { path: 'charts/edge/files/request-headers.conf', content: () => edgeRequestHeaders(allRoutes) },
+  { path: 'charts/edge/files/unavailable.conf', content: () => unavailable },
   { path: '.env.example', content: environmentExample },
   ...statefulServices.map((service) => ({
     path: `charts/${service}/files/migrations.txt`,
