@@ -11,10 +11,43 @@ export interface Problem {
   readonly explanation: string
 }
 
+/** What can be wrong at a place, for programs that say it in another language than `detail` does. */
+export const fieldCodes = [
+  'required',
+  'unknown-field',
+  'empty',
+  'too-short',
+  'too-long',
+  'too-few',
+  'too-many',
+  'too-small',
+  'too-large',
+  'repeated',
+  'not-a-number',
+  'not-a-choice',
+  'wrong-form',
+  'unreadable',
+  'untrimmed',
+  'unknown-zone',
+  'unknown-currency',
+  'unchanged',
+  'taken',
+  'password-monotonous',
+  'password-common',
+  'password-own',
+  'past',
+] as const
+export type FieldCode = (typeof fieldCodes)[number]
+
 export interface FieldError {
   /** JSON pointer (RFC 6901) into the body, or `/query/<name>`, `/headers/<name>`, `/params/<name>`. */
   readonly pointer: string
+  /** In English. */
   readonly detail: string
+  /** Absent where `detail` alone can say it. */
+  readonly code?: FieldCode
+  /** The number that `too-…` is measured against. */
+  readonly limit?: number
 }
 
 export function problem(definition: Omit<Problem, 'type'>): Problem {
@@ -54,7 +87,16 @@ export const ProblemBody = Type.Object(
     status: Type.Integer(),
     detail: Type.Optional(Type.String()),
     instance: Type.Optional(Type.String()),
-    errors: Type.Optional(Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }))),
+    errors: Type.Optional(
+      Type.Array(
+        Type.Object({
+          pointer: Type.String(),
+          detail: Type.String({ description: 'In English' }),
+          code: Type.Optional(Type.Enum(fieldCodes, { description: 'What is wrong, for programs; there may be more' })),
+          limit: Type.Optional(Type.Number({ description: 'What `too-…` is measured against' })),
+        }),
+      ),
+    ),
   },
   { $id: 'Problem' },
 )

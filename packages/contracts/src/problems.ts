@@ -7,7 +7,7 @@ export const invalidRequest = problem({
   title: 'The request is not valid',
   status: 400,
   explanation:
-    'A part of the request does not have the documented form. `errors` lists each place by JSON pointer with what is wrong there. Nothing was changed: mend those places and send it again.',
+    'A part of the request does not have the documented form. `errors` lists each place by JSON pointer with what is wrong there: a sentence, and for programs a `code`. Nothing was changed: mend those places and send it again.',
 })
 export const malformedBody = problem({
   name: 'malformed-body',

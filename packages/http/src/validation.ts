@@ -1,4 +1,4 @@
-import { isTime, problems, ProblemError, type FieldError } from '@saas/contracts'
+import { isTime, problems, ProblemError, type FieldCode, type FieldError } from '@saas/contracts'
 import { Ajv, type ErrorObject, type Options, type ValidateFunction } from 'ajv'
 import formats from 'ajv-formats'
 import type { FastifySchemaCompiler } from 'fastify'
@@ -63,7 +63,11 @@ function unreadNumbers(
 ): readonly FieldError[] {
   return numbers
     .filter((name) => typeof data[name] === 'string' && !/^\d+$/.test(data[name]))
-    .map((name) => ({ pointer: `${prefix}/${name}`, detail: 'must be a number of decimal digits only' }))
+    .map((name) => ({
+      pointer: `${prefix}/${name}`,
+      detail: 'must be a number of decimal digits only',
+      code: 'not-a-number',
+    }))
 }
 
 /** Checks values that came another way than as a whole body, such as the lines of a file; empty when one is valid. */
@@ -86,7 +90,7 @@ function toFieldErrors(errors: readonly ErrorObject[], prefix: string): readonly
   for (const error of bestAlternatives(errors)) {
     const pointer = `${prefix}${pointerOf(error)}`.slice(0, POINTER_LENGTH_MAX)
     const detail = detailOf(error)
-    fields.set(`${pointer} ${detail}`, { pointer, detail })
+    fields.set(`${pointer} ${detail}`, { pointer, detail, ...codeOf(error) })
     if (fields.size === FIELD_ERRORS_MAX) break
   }
   return [...fields.values()]
@@ -112,6 +116,33 @@ function detailOf(error: ErrorObject): string {
   if (error.keyword === 'format') return forms[String(error.params['format'])] ?? 'does not have the form it must have'
   if (error.keyword === 'pattern') return formOf(error.parentSchema)
   return error.message ?? 'is not valid'
+}
+
+/** The same for programs, with the limit where there is one. */
+function codeOf({ keyword, params }: ErrorObject): Pick<FieldError, 'code' | 'limit'> {
+  const limit: unknown = params['limit']
+  if (keyword === 'minLength' && limit === 1) return { code: 'empty' }
+  if (keyword === 'type') return ['integer', 'number'].includes(String(params['type'])) ? { code: 'not-a-number' } : {}
+  const code = codes[keyword] ?? (Array.isArray(params['allowedValues']) ? 'not-a-choice' : undefined)
+  if (code === undefined) return {}
+  return typeof limit === 'number' ? { code, limit } : { code }
+}
+
+const codes: Readonly<Record<string, FieldCode>> = {
+  required: 'required',
+  additionalProperties: 'unknown-field',
+  minLength: 'too-short',
+  maxLength: 'too-long',
+  minItems: 'too-few',
+  maxItems: 'too-many',
+  maxProperties: 'too-many',
+  minimum: 'too-small',
+  maximum: 'too-large',
+  uniqueItems: 'repeated',
+  enum: 'not-a-choice',
+  const: 'not-a-choice',
+  format: 'wrong-form',
+  pattern: 'wrong-form',
 }
 
 const several = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`

@@ -6,7 +6,7 @@ import { sampleApp } from './sample.ts'
 interface Problem {
   type: string
   detail?: string
-  errors?: { pointer: string; detail: string }[]
+  errors?: { pointer: string; detail: string; code?: string; limit?: number }[]
 }
 
 async function post(payload: string, headers: Record<string, string> = {}) {
@@ -40,7 +40,7 @@ test('unknown fields are refused by pointer, never stripped', async () => {
   expect(problem).toMatchObject({
     type: '/problems/invalid-request',
     errors: [
-      { pointer: '/price', detail: 'is not a known field' },
+      { pointer: '/price', detail: 'is not a known field', code: 'unknown-field' },
       { pointer: '/lines/0/a~1b~0c', detail: 'is not a known field' },
     ],
   })
@@ -53,7 +53,7 @@ test('a body is taken as it is: text is no number', async () => {
 
 test('a number that is too large to be one is refused', async () => {
   expect((await post('{"count":1e400}')).problem.errors).toEqual([
-    { pointer: '/count', detail: 'must be a whole number' },
+    { pointer: '/count', detail: 'must be a whole number', code: 'not-a-number' },
   ])
 })
 
@@ -99,18 +99,18 @@ test.each([
 })
 
 test.each([
-  ['at=yesterday', 'must be a time with its zone, such as 2026-11-23T10:15:00Z'],
-  ['limit=0x10', 'must be a number of decimal digits only'],
-  ['limit=101', 'must be at most 100'],
-])('what is wrong with %s is said in words', async (query, detail) => {
+  ['at=yesterday', { detail: 'must be a time with its zone, such as 2026-11-23T10:15:00Z', code: 'wrong-form' }],
+  ['limit=0x10', { detail: 'must be a number of decimal digits only', code: 'not-a-number' }],
+  ['limit=101', { detail: 'must be at most 100', code: 'too-large', limit: 100 }],
+])('what is wrong with %s is said in words, and by a code', async (query, why) => {
   const { app } = sampleApp()
   const response = await app.fastify.inject(`/look?${query}`)
-  expect(response.json<Problem>().errors?.map((error) => error.detail)).toEqual([detail])
+  expect(response.json<Problem>().errors?.map(({ detail, code, limit }) => ({ detail, code, limit }))).toEqual([why])
 })
 
 test('of a union the alternative that was meant is explained', async () => {
   expect((await post('{"who":{"email":"a@b"}}')).problem.errors).toEqual([
-    { pointer: '/who/code', detail: 'is required' },
+    { pointer: '/who/code', detail: 'is required', code: 'required' },
   ])
 })
 
@@ -123,7 +123,7 @@ test('of a union of types all are named', async () => {
 
 test('a choice says what can be chosen', async () => {
   expect((await post('{"lines":[{"id":"a","size":"xl"}]}')).problem.errors).toEqual([
-    { pointer: '/lines/0/size', detail: 'must be one of s, l' },
+    { pointer: '/lines/0/size', detail: 'must be one of s, l', code: 'not-a-choice' },
   ])
 })
 

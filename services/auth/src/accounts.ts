@@ -3,6 +3,7 @@ import {
   NAME_CHARACTERS_MAX,
   ProblemError,
   problems,
+  type FieldError,
   type Language,
   type MailPreferences,
   type Profile,
@@ -120,14 +121,20 @@ const CONTROLS = /[\p{Control}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u
 export function usableName(given: string, charactersMax = NAME_CHARACTERS_MAX): string {
   const name = given.normalize('NFC').trim()
   if (!SHOWS.test(name) || CONTROLS.test(name)) {
-    throw refusedName('must have a visible character and no control characters')
+    throw refusedName({ detail: 'must have a visible character and no control characters', code: 'unreadable' })
   }
-  if (Array.from(name).length > charactersMax) throw refusedName(`must NOT have more than ${charactersMax} characters`)
+  if (Array.from(name).length > charactersMax) {
+    throw refusedName({
+      detail: `must have at most ${charactersMax} characters`,
+      code: 'too-long',
+      limit: charactersMax,
+    })
+  }
   return name
 }
 
-function refusedName(detail: string): ProblemError {
-  return new ProblemError(problems.invalidRequest, { errors: [{ pointer: '/name', detail }] })
+function refusedName(why: Omit<FieldError, 'pointer'>): ProblemError {
+  return new ProblemError(problems.invalidRequest, { errors: [{ pointer: '/name', ...why }] })
 }
 
 /** Of whoever has given none that can be used. */
@@ -143,7 +150,7 @@ export function nameOf(email: string): string {
 export function usableZone(zone: string): string {
   const refused = (cause?: unknown) =>
     new ProblemError(problems.invalidRequest, {
-      errors: [{ pointer: '/zone', detail: 'must be an IANA time zone, such as Europe/Berlin' }],
+      errors: [{ pointer: '/zone', detail: 'must be an IANA time zone, such as Europe/Berlin', code: 'unknown-zone' }],
       cause,
     })
   if (/^[+-]/.test(zone)) throw refused()

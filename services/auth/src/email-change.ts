@@ -114,7 +114,7 @@ export class EmailChanges {
     const account = await this.#accounts.byId(accountId)
     if (emailKeyOf(email) === emailKeyOf(account.email)) {
       throw new ProblemError(problems.invalidRequest, {
-        errors: [{ pointer: '/email', detail: 'is the address you have already' }],
+        errors: [{ pointer: '/email', detail: 'is the address you have already', code: 'unchanged' }],
       })
     }
     await this.#reproofs.require(account, sessionId, reproof, client)

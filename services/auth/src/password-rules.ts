@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { PASSWORD_CHARACTERS_MIN, ProblemError, problems } from '@saas/contracts'
+import { PASSWORD_CHARACTERS_MIN, ProblemError, problems, type FieldError } from '@saas/contracts'
 
 const WORD_CHARACTERS_MIN = 3
 /** A password of so few known words and digits is among the first that are tried. */
@@ -43,23 +43,34 @@ export interface PasswordOwner {
  * @throws {ProblemError} `weak-password`, pointing at `pointer`.
  */
 export function refuseWeakPassword(password: string, owner: PasswordOwner, pointer: string): void {
-  const detail = weaknessOf(password, owner)
-  if (detail === undefined) return
-  throw new ProblemError(problems.weakPassword, { detail, errors: [{ pointer, detail }] })
+  const weakness = weaknessOf(password, owner)
+  if (weakness === undefined) return
+  throw new ProblemError(problems.weakPassword, { detail: weakness.detail, errors: [{ pointer, ...weakness }] })
 }
 
 /** What is weak about it, as a sentence for its owner; `undefined` when nothing is. */
-export function weaknessOf(password: string, owner: PasswordOwner): string | undefined {
+export function weaknessOf(password: string, owner: PasswordOwner): Omit<FieldError, 'pointer'> | undefined {
   if (Array.from(password).length < PASSWORD_CHARACTERS_MIN) {
-    return `The password must have at least ${PASSWORD_CHARACTERS_MIN} characters.`
+    return {
+      detail: `The password must have at least ${PASSWORD_CHARACTERS_MIN} characters.`,
+      code: 'too-short',
+      limit: PASSWORD_CHARACTERS_MIN,
+    }
   }
   const folded = fold(password)
   if (new Set(password.toLowerCase()).size < DISTINCT_CHARACTERS_MIN)
-    return 'The password uses too few different characters.'
-  if (isMadeOf(folded, ownWords(owner))) return 'The password must not be your address or your name.'
-  if (isMadeOf(folded, commonWords)) return 'The password is one of the most common ones.'
+    return { detail: 'The password uses too few different characters.', code: 'password-monotonous' }
+  if (isMadeOf(folded, ownWords(owner))) {
+    return { detail: 'The password must not be your address or your name.', code: 'password-own' }
+  }
+  if (isMadeOf(folded, commonWords)) {
+    return { detail: 'The password is one of the most common ones.', code: 'password-common' }
+  }
   return isMadeOf(folded, new Set([...ownWords(owner), ...commonWords]))
-    ? 'The password must not be your address or your name with something common added.'
+    ? {
+        detail: 'The password must not be your address or your name with something common added.',
+        code: 'password-own',
+      }
     : undefined
 }
 

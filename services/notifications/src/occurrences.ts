@@ -82,20 +82,27 @@ export function timingErrors({ cron, at, zone }: Timing, now: Date): FieldError[
     return [{ pointer: '/cron', detail: 'either cron or at must be given, and not both' }]
   }
   if (zone !== undefined && !isKnownZone(zone)) {
-    return [{ pointer: '/zone', detail: 'must be an IANA time zone, such as Europe/Berlin' }]
+    return [{ pointer: '/zone', detail: 'must be an IANA time zone, such as Europe/Berlin', code: 'unknown-zone' }]
   }
-  const detail = cron === undefined ? atError(at ?? '', zone, now) : cronError(cron, now)
-  return detail === undefined ? [] : [{ pointer: cron === undefined ? '/at' : '/cron', detail }]
+  if (cron === undefined) {
+    const why = atError(at ?? '', zone, now)
+    return why === undefined ? [] : [{ pointer: '/at', ...why }]
+  }
+  const detail = cronError(cron, now)
+  return detail === undefined ? [] : [{ pointer: '/cron', detail }]
 }
 
-function atError(at: string, zone: string | undefined, now: Date): string | undefined {
+function atError(at: string, zone: string | undefined, now: Date): Omit<FieldError, 'pointer'> | undefined {
   // A date that does not exist would roll over into the next month.
   const written = new Date(`${at}:00.000Z`)
   if (Number.isNaN(written.getTime()) || !written.toISOString().startsWith(at)) {
-    return 'must be a date and time that exist, such as 2026-12-24T08:00'
+    return { detail: 'must be a date and time that exist, such as 2026-12-24T08:00', code: 'wrong-form' }
   }
   if (nextOccurrence({ cron: undefined, at }, zone ?? FIRST_ZONE, now) !== undefined) return undefined
-  return zone === undefined ? 'has passed already where some users may be' : 'has passed already'
+  return {
+    detail: zone === undefined ? 'has passed already where some users may be' : 'has passed already',
+    code: 'past',
+  }
 }
 
 /** A mail's key is schedule, local date and user: what would occur twice on a date could not mail twice. */

@@ -2,6 +2,7 @@ import { problems, ProblemError, type FieldError, type ProductChange } from '@sa
 
 /** What `POST`, `PUT` and import share of a product's names. */
 type Names = Pick<ProductChange, 'name' | 'category' | 'tags'>
+type Why = Omit<FieldError, 'pointer'>
 
 /** What is wrong with a value that should have the shape of a contract. */
 export type ErrorsOf = (value: unknown) => readonly FieldError[]
@@ -44,21 +45,23 @@ function unusableNames({ name, category, tags = [] }: Names): FieldError[] {
     ...tags.map((tag, index) => [`/tags/${index}`, tag] as const),
   ]
   return given.flatMap(([pointer, text]) => {
-    const detail = typeof text === 'string' ? (unusable(text) ?? untrimmed(text)) : undefined
-    return detail === undefined ? [] : [{ pointer, detail }]
+    const why = typeof text === 'string' ? (unusable(text) ?? untrimmed(text)) : undefined
+    return why === undefined ? [] : [{ pointer, ...why }]
   })
 }
 
 /** 'desk' and 'desk ' would be two categories that look the same. */
-function untrimmed(text: string): string | undefined {
-  return text === text.trim() ? undefined : 'must not begin or end with a space'
+function untrimmed(text: string): Why | undefined {
+  return text === text.trim() ? undefined : { detail: 'must not begin or end with a space', code: 'untrimmed' }
 }
 
 /** What is wrong with a text that is to stand in a line with others. */
-export function unusable(text: string): string | undefined {
+export function unusable(text: string): Why | undefined {
   if (!/[^\s\p{Format}]/u.test(text) || /[\p{Control}\u2028\u2029]/u.test(text)) {
-    return 'must have a visible character and no control characters'
+    return { detail: 'must have a visible character and no control characters', code: 'unreadable' }
   }
   // Beyond its own end such a character turns round whatever is written after the text.
-  return /[\u202A-\u202E\u2066-\u2069]/u.test(text) ? 'must not change the direction of writing' : undefined
+  return /[\u202A-\u202E\u2066-\u2069]/u.test(text)
+    ? { detail: 'must not change the direction of writing', code: 'unreadable' }
+    : undefined
 }

@@ -260,10 +260,13 @@ export function versionsOf(ifMatch: EntityTags = '*'): number[] | null {
 function refuseUnknownCurrency(currency: string): void {
   if (isCurrency(currency)) return
   throw new ProblemError(problems.invalidRequest, {
-    errors: [{ pointer: '/price/currency', detail: 'must be an ISO 4217 code' }],
+    errors: [{ pointer: '/price/currency', detail: 'must be an ISO 4217 code', code: 'unknown-currency' }],
   })
 }
 
 function skuTaken(cause?: unknown): ProblemError {
-  return new ProblemError(problems.skuTaken, { errors: [{ pointer: '/sku', detail: 'is taken' }], cause })
+  return new ProblemError(problems.skuTaken, {
+    errors: [{ pointer: '/sku', detail: 'is taken', code: 'taken' }],
+    cause,
+  })
 }

@@ -102,7 +102,7 @@ export class Stock {
   ): Promise<TaggedProduct & { readonly replayed: boolean }> {
     const unreadable = unusable(reason)
     if (unreadable !== undefined) {
-      throw new ProblemError(problems.invalidRequest, { errors: [{ pointer: '/reason', detail: unreadable }] })
+      throw new ProblemError(problems.invalidRequest, { errors: [{ pointer: '/reason', ...unreadable }] })
     }
     const now = this.#clock.now()
     const values = [id, delta, reason, userId, productsRoutes.changeStock.id, now, key ?? null]
@@ -121,7 +121,14 @@ export class Stock {
       throw new ProblemError(problems.stockTooLow, { detail: `There are ${row.found_available} in stock.` })
     }
     throw new ProblemError(problems.invalidRequest, {
-      errors: [{ pointer: '/delta', detail: `must not raise the stock of ${row.found_available} above ${STOCK_MAX}` }],
+      errors: [
+        {
+          pointer: '/delta',
+          detail: `must not raise the stock of ${row.found_available} above ${STOCK_MAX}`,
+          code: 'too-large',
+          limit: STOCK_MAX - row.found_available,
+        },
+      ],
     })
   }
 
