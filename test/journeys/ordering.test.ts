@@ -36,7 +36,7 @@ describe('ordering in a real browser', () => {
     expect(page.url()).not.toContain(token)
     await page.getByRole('button', { name: 'Confirm my address' }).click()
     await customer.seeHeading('Your address is confirmed')
-    await page.getByRole('main').getByRole('link', { name: 'Log in' }).click()
+    await page.getByRole('main').getByRole('link', { name: 'Sign in' }).click()
     await customer.fillLogIn(credentials)
     await customer.seeHeading('What would you like?')
 
@@ -143,7 +143,7 @@ describe('ordering in a real browser', () => {
       localStorage.setItem('basket', JSON.stringify([...odd, ...kept]))
     }`)
     await page.reload()
-    await page.getByRole('link', { name: 'Log in to order' }).click()
+    await page.getByRole('link', { name: 'Sign in to order' }).click()
     await visitor.fillLogIn(credentials)
     await visitor.seeHeading('Basket')
     await page.getByRole('button', { name: 'Place the order' }).waitFor()

@@ -119,7 +119,7 @@ describe('a basket', () => {
     await elsewhere.request('DELETE', '/auth/sessions')
     await eventually(async () => expect((await customer.get('/profile')).status).toBe(401))
     await page.getByRole('button', { name: 'Place the order' }).click()
-    await visitor.seeHeading('Log in')
+    await visitor.seeHeading('Sign in')
     await visitor.fillLogIn(credentials)
     await visitor.seeHeading('Basket')
     await page.getByRole('button', { name: 'Place the order' }).click()

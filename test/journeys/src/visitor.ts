@@ -55,7 +55,7 @@ export class Visitor implements AsyncDisposable {
     const { email, password, authenticator } = credentials
     await this.page.getByLabel('Email').fill(email)
     await this.page.getByLabel('Password', { exact: true }).fill(password)
-    await this.page.getByRole('main').getByRole('button', { name: 'Log in' }).click()
+    await this.page.getByRole('main').getByRole('button', { name: 'Sign in' }).click()
     if (authenticator === undefined) return
     const proof = await authenticator.proof()
     if ('recoveryCode' in proof) {

@@ -41,7 +41,7 @@ export function useKeptFocus(key: unknown): void {
   }, [key])
 }
 
-/** Shows its children to signed-in people only, and sends others to log in and back. */
+/** Shows its children to signed-in people only, and sends others to sign in and back. */
 export function SignedInOnly({ permission, children }: { permission?: Permission; children: ComponentChildren }) {
   const { state } = session.value
   useEffect(() => {

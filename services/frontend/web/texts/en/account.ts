@@ -22,7 +22,7 @@ export const account = {
     end: 'End',
     endSession: (device: string) => `End the session on ${device}`,
     endOthers: 'End all others',
-    logOutEverywhere: 'Log out everywhere',
+    logOutEverywhere: 'Sign out everywhere',
     ended: 'The session was ended.',
     othersEnded: 'All other sessions were ended.',
     changePassword: 'Change the password',

@@ -26,7 +26,7 @@ export const operate = {
     mailKinds: {
       'verify-address': 'Verify address',
       'already-registered': 'Already registered',
-      'login-code': 'Login code',
+      'login-code': 'Sign-in code',
       'password-reset': 'Password reset',
       'password-changed': 'Password changed',
       'factor-changed': 'Way to sign in changed',

@@ -40,7 +40,7 @@ export const shop = {
   basket: {
     title: 'Basket',
     empty: 'Your basket is empty.',
-    emptyHint: 'Have a look around; it keeps what you choose, also before you log in.',
+    emptyHint: 'Have a look around; it keeps what you choose, also before you sign in.',
     browse: 'Look around',
     more: 'One more',
     fewer: 'One fewer',
@@ -60,7 +60,7 @@ export const shop = {
     priceSeen: 'All right',
     mixed: 'These prices are in different currencies. Order them one after the other.',
     tooLarge: 'This is more than one order can hold.',
-    logInToOrder: 'Log in to order',
+    logInToOrder: 'Sign in to order',
     order: 'Place the order',
     ordering: 'Placing the order',
     noCharge: 'Nothing is charged: this shop ends where a payment would begin.',
