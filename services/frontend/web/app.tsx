@@ -6,23 +6,17 @@ import { Notices } from './components/notices.tsx'
 import { Loading } from './components/states.tsx'
 import { chooseLanguage, language, nameOfLanguage, pageLanguages, texts } from './language.ts'
 import { BasketPage } from './pages/basket.tsx'
-import { LogInPage } from './pages/login.tsx'
 import { FailedPage } from './pages/failed.tsx'
 import { CrashedPage, NotFoundPage } from './pages/not-found.tsx'
-import { OrderPage } from './pages/order.tsx'
-import { OrdersPage } from './pages/orders.tsx'
 import { ProductPage } from './pages/product.tsx'
-import { RegisterPage } from './pages/register.tsx'
-import { ResetPage } from './pages/reset.tsx'
 import { ShopPage } from './pages/shop.tsx'
-import { VerifyPage } from './pages/verify.tsx'
 import { linkTo, place } from './router.ts'
 import { Unanswered } from './send.ts'
 import { secondFactorRequired, sessionInDoubt, user } from './session.ts'
 import { saveLanguage } from './profile.ts'
 
 /**
- * A page that is loaded when it is first visited: shoppers do not pay for the office. A browser remembers that a module did not come, and
+ * A page that is loaded when it is first visited: who looks around does not pay for accounts and the office. A browser remembers that a module did not come, and
  * after an upgrade it has another name: only loading everything again helps.
  */
 function later(load: () => Promise<ComponentType>): ComponentType {
@@ -43,12 +37,12 @@ const views: Readonly<Record<PageName, ComponentType>> = {
   shop: ShopPage,
   product: ProductPage,
   basket: BasketPage,
-  orders: OrdersPage,
-  order: OrderPage,
-  login: LogInPage,
-  register: RegisterPage,
-  verify: VerifyPage,
-  reset: ResetPage,
+  orders: later(async () => (await import('./pages/orders.tsx')).OrdersPage),
+  order: later(async () => (await import('./pages/order.tsx')).OrderPage),
+  login: later(async () => (await import('./pages/login.tsx')).LogInPage),
+  register: later(async () => (await import('./pages/register.tsx')).RegisterPage),
+  verify: later(async () => (await import('./pages/verify.tsx')).VerifyPage),
+  reset: later(async () => (await import('./pages/reset.tsx')).ResetPage),
   unsubscribe: later(async () => (await import('./pages/unsubscribe.tsx')).UnsubscribePage),
   email: later(async () => (await import('./pages/email.tsx')).EmailPage),
   emailUndo: later(async () => (await import('./pages/email.tsx')).EmailUndoPage),

@@ -22,5 +22,7 @@ void start()
 async function start(): Promise<void> {
   await followLanguage()
   const root = document.querySelector('#app')
+  // What the document says while this has not come.
+  root?.replaceChildren()
   if (root !== null) render(<App />, root)
 }
