@@ -2,7 +2,16 @@ import { join } from 'node:path'
 import { eventually } from '@saas/testing'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { Person, mailedToken, newCredentials, newCustomer, newProduct, untilOrderable } from './src/person.ts'
+import {
+  Person,
+  mailedCode,
+  mailedToken,
+  newCredentials,
+  newCustomer,
+  newProduct,
+  untilOrderable,
+  type Credentials,
+} from './src/person.ts'
 import { openStage, type Stage } from './src/stage.ts'
 import { Visitor } from './src/visitor.ts'
 
@@ -149,6 +158,67 @@ describe('ordering in a real browser', () => {
     await page.getByRole('button', { name: 'Place the order' }).waitFor()
     await page.getByRole('link', { name: 'Basket, 2 items' }).waitFor()
     expect(await page.evaluate("localStorage.getItem('basket')")).toBeNull()
+  })
+
+  test('whoever registers to order comes back to the basket', async () => {
+    const id = await newProduct(stage.shop, stage.manager, { sku: 'FLASK-1', name: 'Flask', stock: 50, amount: 900 })
+    const toLogIn = async (page: Page): Promise<void> => {
+      await page.goto(`/p/${id}`)
+      await page.getByRole('button', { name: 'Add to basket' }).click()
+      await page.getByRole('link', { name: 'Basket, 1 item' }).click()
+      await page.getByRole('link', { name: 'Sign in to order' }).click()
+      await page.getByRole('main').getByRole('link', { name: 'Register' }).click()
+    }
+    const fill = async (page: Page, { name, email, password }: Credentials): Promise<void> => {
+      await page.getByLabel('Name').fill(name)
+      await page.getByLabel('Email').fill(email)
+      if ((await page.getByLabel('Password', { exact: true }).count()) > 0) {
+        await page.getByLabel('Password', { exact: true }).fill(password)
+      }
+      await page.getByRole('button', { name: 'Register' }).click()
+      await page.getByRole('heading', { name: 'Look into your mailbox' }).waitFor()
+    }
+    {
+      const who = newCredentials('Cody Code')
+      await using visitor = await Visitor.arrive(stage)
+      const { page } = visitor
+      await toLogIn(page)
+      await page.getByRole('link', { name: 'Without a password' }).click()
+      await fill(page, who)
+      await page.getByLabel('Six-digit code').fill(await mailedCode(stage.shop, who.email, /./))
+      await page.getByRole('main').getByRole('button', { name: 'Sign in' }).click()
+      await visitor.seeHeading('Basket')
+      await page.getByRole('button', { name: 'Place the order' }).waitFor()
+    }
+    {
+      const who = newCredentials('Pam Password')
+      await using visitor = await Visitor.arrive(stage)
+      const { page } = visitor
+      await toLogIn(page)
+      await fill(page, who)
+      await page.getByLabel('Six-digit code').fill(await mailedCode(stage.shop, who.email, /./))
+      await page.getByRole('button', { name: 'Confirm my address' }).click()
+      await visitor.seeHeading('Sign in')
+      await visitor.fillLogIn(who)
+      await visitor.seeHeading('Basket')
+    }
+    {
+      const who = newCredentials('Lena Link')
+      await using visitor = await Visitor.arrive(stage)
+      const { page } = visitor
+      await toLogIn(page)
+      await fill(page, who)
+      // The link of the mail opens another tab; where the order was begun goes on by itself.
+      const tab = await visitor.newTab()
+      await tab.goto(`/verify#token=${await mailedToken(stage.shop, who.email)}`)
+      await tab.getByRole('button', { name: 'Confirm my address' }).click()
+      await tab.getByRole('main').getByRole('link', { name: 'Sign in' }).click()
+      await tab.getByLabel('Email').fill(who.email)
+      await tab.getByLabel('Password', { exact: true }).fill(who.password)
+      await tab.getByRole('main').getByRole('button', { name: 'Sign in' }).click()
+      await visitor.seeHeading('Basket')
+      expect(new URL(page.url()).pathname).toBe('/basket')
+    }
   })
 
   test('a double click on the button places one order', async () => {

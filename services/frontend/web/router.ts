@@ -57,6 +57,11 @@ export function safeNext(next: string | null): string {
   return placeOf(new URL(next, 'http://shop')).page === undefined ? pages.shop : next
 }
 
+/** Between the pages on which somebody registers and signs in: where they wanted to go. */
+export function wayOn(): { readonly next: string | undefined } {
+  return { next: place.value.query.get('next') ?? undefined }
+}
+
 /** Plain links stay plain links; this makes those to our own pages fast. */
 export function followLinks(): void {
   beginHistory()

@@ -9,7 +9,7 @@ import { SecondFactorStep } from '../components/second-factor.tsx'
 import { describe } from '../errors.ts'
 import { texts } from '../language.ts'
 import { useLoaded } from '../loaded.ts'
-import { go, linkTo, place, safeNext } from '../router.ts'
+import { go, linkTo, place, safeNext, wayOn } from '../router.ts'
 import { sayTrouble } from '../notices.ts'
 import { canUsePasskeys } from '../passkeys.ts'
 import { Refused } from '../send.ts'
@@ -37,7 +37,7 @@ export function LogInPage() {
     due.value = outcome
   }
   const tab = (by: string | undefined, label: string, isCurrent: boolean) => (
-    <a href={linkTo('login', {}, { next: query.get('next') ?? undefined, by })} aria-current={isCurrent || undefined}>
+    <a href={linkTo('login', {}, { ...wayOn(), by })} aria-current={isCurrent || undefined}>
       {label}
     </a>
   )
@@ -56,11 +56,14 @@ export function LogInPage() {
       )}
       <Providers />
       <p class="aside">
-        {logIn.newHere} <a href={linkTo('register')}>{nav.register}</a>
+        {logIn.newHere} <a href={linkTo('register', {}, wayOn())}>{nav.register}</a>
       </p>
     </Page>
   )
 }
+
+/** Where somebody wanted to go who is away to sign in at a provider. */
+export const afterProvider = kept('after-provider', String)
 
 /** A button for each provider; without any, or while they are not known, nothing. */
 function Providers() {
@@ -69,6 +72,7 @@ function Providers() {
   if (loaded.value.state !== 'ready') return null
   const depart = async (provider: string): Promise<void> => {
     const { url } = (await call(authRoutes.departToProvider, { params: { provider } })).body
+    afterProvider.value = wayOn().next
     location.assign(url)
   }
   return (
@@ -103,7 +107,7 @@ function unverified(error: unknown) {
   return (
     <>
       <p>{describe(error)}</p>
-      <a href={linkTo('verify')}>{texts.value.verify.byCode}</a>
+      <a href={linkTo('verify', {}, wayOn())}>{texts.value.verify.byCode}</a>
     </>
   )
 }

@@ -7,8 +7,9 @@ import { SecondFactorStep } from '../components/second-factor.tsx'
 import { Failure, Loading } from '../components/states.tsx'
 import { texts } from '../language.ts'
 import { endLinking } from '../linking.ts'
-import { go, linkTo, place } from '../router.ts'
+import { go, linkTo, place, safeNext } from '../router.ts'
 import { arriveFromProvider, session } from '../session.ts'
+import { afterProvider } from './login.tsx'
 
 /** Where a provider sends people back to. What it says leaves the address bar before it is used. */
 export function ProviderPage() {
@@ -30,7 +31,7 @@ export function ProviderPage() {
         return
       }
       due.value = await arriveFromProvider(provider, body)
-      if (due.value === undefined) go(linkTo('shop'), { replace: true })
+      if (due.value === undefined) goOn()
     } catch (error) {
       failure.value = error
     }
@@ -43,7 +44,7 @@ export function ProviderPage() {
     else if (due.peek() === undefined) go(linkTo('login'), { replace: true })
   }, [state === 'unknown'])
   useEffect(() => {
-    if (state === 'signed-in' && due.value !== undefined) go(linkTo('shop'), { replace: true })
+    if (state === 'signed-in' && due.value !== undefined) goOn()
   }, [state])
   if (due.value !== undefined) {
     return (
@@ -57,4 +58,9 @@ export function ProviderPage() {
       {failure.value === undefined ? <Loading /> : <Failure error={failure.value} retry={() => go(linkTo('login'))} />}
     </Page>
   )
+}
+
+function goOn(): void {
+  go(safeNext(afterProvider.value ?? null), { replace: true })
+  afterProvider.value = undefined
 }

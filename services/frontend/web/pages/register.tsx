@@ -1,5 +1,5 @@
 import { PASSWORD_CHARACTERS_MIN, authRoutes } from '@saas/contracts'
-import { useMemo } from 'preact/hooks'
+import { useEffect, useMemo } from 'preact/hooks'
 import { v7 as uuidv7 } from 'uuid'
 import { call } from '../client.ts'
 import { Field, Form, PasswordField, entry, newSecretEntry } from '../components/form.tsx'
@@ -7,8 +7,8 @@ import { Page } from '../components/page.tsx'
 import { kept } from '../kept.ts'
 import { language, texts } from '../language.ts'
 import { say, sayTrouble } from '../notices.ts'
-import { go, linkTo, place } from '../router.ts'
-import { signIn } from '../session.ts'
+import { go, linkTo, place, safeNext, wayOn } from '../router.ts'
+import { session, signIn } from '../session.ts'
 import { CodeField } from './login.tsx'
 import { VerifyByCode } from './verify.tsx'
 
@@ -25,6 +25,13 @@ export function RegisterPage() {
   const { register, form, logIn, nav } = texts.value
   const byCode = place.value.query.get('by') === 'code'
   const registrationId = useMemo(() => uuidv7(), [sentTo.value])
+  const { state } = session.value
+  useEffect(() => {
+    // Also when the link of the mail was opened in another tab, and signed in there.
+    if (state !== 'signed-in') return
+    go(safeNext(wayOn().next ?? null), { replace: true })
+    sentTo.value = undefined
+  }, [state])
   if (sentTo.value !== undefined) return <LookIntoMailbox sent={sentTo.value} />
   const send = async (entries: FormData): Promise<void> => {
     const email = entry(entries, 'email')
@@ -43,7 +50,7 @@ export function RegisterPage() {
     sentTo.value = { email, registrationId, byCode }
   }
   const tab = (by: string | undefined, label: string, isCurrent: boolean) => (
-    <a href={linkTo('register', {}, { by })} aria-current={isCurrent || undefined}>
+    <a href={linkTo('register', {}, { ...wayOn(), by })} aria-current={isCurrent || undefined}>
       {label}
     </a>
   )
@@ -68,7 +75,7 @@ export function RegisterPage() {
         )}
       </Form>
       <p class="aside">
-        {register.haveAccount} <a href={linkTo('login')}>{nav.logIn}</a>
+        {register.haveAccount} <a href={linkTo('login', {}, wayOn())}>{nav.logIn}</a>
       </p>
     </Page>
   )
@@ -111,8 +118,6 @@ function EnterByCode({ sent: { email, registrationId } }: { sent: Sent }) {
   const enter = async (entries: FormData): Promise<void> => {
     // A second factor is never due: an account that has one has its address proven.
     await signIn({ email, code: entry(entries, 'code'), registrationId })
-    go(linkTo('shop'), { replace: true })
-    sentTo.value = undefined
   }
   return (
     <Form submit={texts.value.logIn.submit} send={enter}>

@@ -6,7 +6,7 @@ import { Page } from '../components/page.tsx'
 import { useMailedToken } from '../mailed-token.ts'
 import { texts } from '../language.ts'
 import { say } from '../notices.ts'
-import { go, linkTo } from '../router.ts'
+import { go, linkTo, wayOn } from '../router.ts'
 import { CodeField } from './login.tsx'
 
 /**
@@ -31,7 +31,7 @@ export function VerifyPage() {
       <Page title={verify.title} kind="narrow" lead={<p class="lead">{verify.byCode}</p>}>
         <VerifyByCode />
         <p class="aside">
-          <a href={linkTo('register')}>{register.title}</a>
+          <a href={linkTo('register', {}, wayOn())}>{register.title}</a>
         </p>
       </Page>
     )
@@ -63,7 +63,7 @@ export function VerifyByCode({ sent, done }: { sent?: { email: string; registrat
     const proof = { email: email ?? entry(entries, 'email'), code }
     await call(authRoutes.verify, { body: registrationId === undefined ? proof : { ...proof, registrationId } })
     done?.()
-    go(linkTo('login'))
+    go(linkTo('login', {}, wayOn()))
     say(verify.doneTitle)
   }
   return (
