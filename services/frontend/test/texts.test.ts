@@ -1,4 +1,4 @@
-import { allProblems, fallbackLanguage, languages } from '@saas/contracts'
+import { allProblems, fallbackLanguage, fieldCodes, languages } from '@saas/contracts'
 import { afterAll, expect, test, vi } from 'vitest'
 import { texts as english, type Texts } from '../web/texts/en/index.ts'
 
@@ -18,13 +18,15 @@ test('each folder of texts is a language of the pages, and one that mails come i
   expect(languages).toEqual(expect.arrayContaining(names))
 })
 
-test('each language has a text wherever English has one, and a title for every problem', () => {
+test('each language has a text wherever English has one, a title for every problem, and words for all that can be wrong at a place', () => {
   for (const [path, { texts }] of Object.entries(folders)) {
     expect([path, keysOf(texts)]).toEqual([path, keysOf(english)])
     const isEnglish = path.includes(`/${fallbackLanguage}/`)
     // The contract has the English ones.
     const titles = isEnglish ? [] : allProblems.map(({ name }) => name).toSorted()
     expect([path, Object.keys(texts.problems).toSorted()]).toEqual([path, titles])
+    const codes = isEnglish ? [] : fieldCodes.toSorted()
+    expect([path, Object.keys(texts.findings).toSorted()]).toEqual([path, codes])
   }
 })
 
@@ -36,7 +38,9 @@ test('a language is called as it calls itself, or as a reader of another one cal
 function keysOf(texts: object, under = ''): string[] {
   return Object.entries(texts)
     .flatMap(([key, value]) =>
-      key === 'problems' || typeof value !== 'object' ? [under + key] : keysOf(value as object, `${under}${key}.`),
+      key === 'problems' || key === 'findings' || typeof value !== 'object'
+        ? [under + key]
+        : keysOf(value as object, `${under}${key}.`),
     )
     .toSorted()
 }

@@ -3,6 +3,7 @@ import { PASSWORD_CHARACTERS_MIN } from '@saas/contracts'
 import { createContext, type ComponentChildren, type JSX } from 'preact'
 import { useContext, useEffect, useId, useRef } from 'preact/hooks'
 import { describe } from '../errors.ts'
+import { count } from '../formats.ts'
 import { texts } from '../language.ts'
 import { Refused } from '../send.ts'
 import { user } from '../session.ts'
@@ -123,13 +124,15 @@ function summary(error: unknown): string {
     : describe(error)
 }
 
-/** What is wrong at this pointer or below it. The server says it in English. */
+/** What is wrong at this pointer or below it. The server's own sentence is English; what has no other one is marked as that. */
 function useFinding(pointer: string): { readonly text: string; readonly lang?: 'en' } | undefined {
   const error = useContext(Failed)
   if (error instanceof WrongEntry) return error.pointer === pointer ? { text: error.message } : undefined
   if (!(error instanceof Refused)) return undefined
   const found = error.fields.find((field) => field.pointer === pointer || field.pointer.startsWith(`${pointer}/`))
-  return found === undefined ? undefined : { text: found.detail, lang: 'en' }
+  if (found === undefined) return undefined
+  const said = found.code === undefined ? undefined : texts.value.findings[found.code]
+  return said === undefined ? { text: found.detail, lang: 'en' } : { text: said(count(found.limit ?? 0)) }
 }
 
 interface FieldProps {
