@@ -15,6 +15,23 @@ afterAll(async () => await stage[Symbol.asyncDispose]())
 
 const picture = join(import.meta.dirname, 'fixtures/portrait.png')
 
+test('an empty shop says so, and leads a manager to the first product', async () => {
+  await using visitor = await Visitor.arrive(stage)
+  const { page } = visitor
+  await page.goto('/')
+  await page.getByText('The shelves are still empty.').waitFor()
+  expect(await page.getByRole('searchbox').count()).toBe(0)
+  await visitor.photograph('28-empty-shop')
+  await visitor.logIn(stage.manager)
+  await visitor.openFromMenu('All orders')
+  await page.getByText('Nobody has ordered anything yet.').waitFor()
+  expect(await page.getByLabel('From', { exact: true }).count()).toBe(0)
+  await visitor.photograph('29-no-orders')
+  await page.getByRole('link', { name: /To the shop/ }).click()
+  await page.getByRole('link', { name: 'New product' }).click()
+  await visitor.seeHeading('New product')
+})
+
 test('a manager gives a product pictures, and visitors see them', { timeout: 60_000 }, async () => {
   const id = await newProduct(stage.shop, stage.manager, { sku: 'VASE-1', name: 'Tall vase', stock: 9, amount: 7900 })
   await using manager = await Visitor.arrive(stage)
@@ -90,6 +107,10 @@ test('managers find everybody’s orders, and what became of price and stock', a
   await page.getByLabel('To', { exact: true }).fill('2026-03-01')
   await page.getByText('The last day is before the first.').waitFor()
   await page.getByRole('link', { name: 'Show all' }).click()
+  await page.getByRole('textbox', { name: 'Customer' }).fill(shortId(placed.body.id))
+  await page.getByRole('textbox', { name: 'Customer' }).press('Enter')
+  await page.getByText('This is no customer’s id.').waitFor()
+  await page.getByRole('link', { name: 'Show all' }).click()
   await page
     .getByRole('row', { name: /Low stool/ })
     .getByRole('rowheader')
@@ -112,6 +133,78 @@ test('managers find everybody’s orders, and what became of price and stock', a
   await page.getByLabel('Reason').fill('counted')
   await page.getByRole('button', { name: 'Change the stock' }).click()
   await page.getByText('Enter a number other than 0.').waitFor()
+})
+
+test('a product that is opened and saved as it is stays as it is, whatever it has', async () => {
+  const manager = new Person(stage.shop)
+  await manager.signIn(stage.manager)
+  const attributes = {
+    Number: '007',
+    Size: '1.50',
+    Mark: '42',
+    Watts: 40,
+    Oven: true,
+    Dish: 'true',
+    Care: 'Wash\ncold',
+  }
+  const odd = { tags: ['small, round', 'gift'], attributes, description: ' First.\n\nSecond. ' }
+  const made = { sku: 'ODD-1', name: 'Odd lamp', price: { amount: 105, currency: 'EUR' }, ...odd }
+  const { body } = await manager.post('/product', { ...made, stock: 1 })
+  await using visitor = await Visitor.arrive(stage)
+  const { page } = visitor
+  await visitor.logIn(stage.manager)
+  await page.goto(`/manage/products/${body.id}`)
+  await page.getByRole('button', { name: 'Save' }).click()
+  await page.getByText('Saved', { exact: true }).waitFor()
+  expect((await manager.get(`/product/${body.id}`)).body).toMatchObject(made)
+
+  const field = page.getByLabel('Attributes')
+  await field.fill(`${await field.inputValue()}\nGröße: L`)
+  await page.getByRole('button', { name: 'Save' }).click()
+  await page.getByText('“Größe” cannot be a name').waitFor()
+  await visitor.photograph('39-attribute-name')
+  await field.fill((await field.inputValue()).replace('Größe', 'Length').replace('Watts: 40', 'Watts: 60'))
+  await page.getByRole('button', { name: 'Save' }).click()
+  await page.getByText('“Größe”').waitFor({ state: 'detached' })
+  await eventually(async () => {
+    const { body: saved } = await manager.get(`/product/${body.id}`)
+    expect(saved.attributes).toEqual({ ...attributes, Watts: 60, Length: 'L' })
+  })
+})
+
+test('what the shop refuses is said at its field in the language of the page', async () => {
+  await newProduct(stage.shop, stage.manager, { sku: 'TAKEN-1', name: 'First', stock: 1, amount: 100 })
+  const { credentials } = await newCustomer(stage.shop, 'Greta Manager')
+  const admin = new Person(stage.shop)
+  await admin.signIn(stage.admin)
+  const found = await admin.get(`/auth/users?q=${encodeURIComponent(credentials.email)}`)
+  await admin.request('PUT', `/auth/users/${found.body.items[0].id}/roles`, { body: { roles: ['manager'] } })
+  await using visitor = await Visitor.arrive(stage)
+  const { page } = visitor
+  await visitor.logIn(credentials)
+  await page.getByRole('button', { name: 'Deutsch' }).click()
+  await page.getByRole('button', { name: 'Dein Menü' }).click()
+  await page.getByRole('link', { name: 'Produkte verwalten' }).click()
+  await page.getByRole('link', { name: 'Neues Produkt' }).click()
+  await page.getByLabel('Name').fill(' ')
+  await page.getByLabel('SKU').fill('TAKEN-1')
+  await page.getByLabel('Preis').fill('1')
+  await page.getByLabel('Währung').fill('XXQ')
+  await page.getByLabel('Schlagwörter').fill('x'.repeat(51))
+  await page.getByRole('button', { name: 'Produkt anlegen' }).click()
+  const findings = page.locator('.finding')
+  const shown = async (expected: readonly string[]): Promise<void> =>
+    await eventually(async () => expect(await findings.allTextContents()).toEqual(expected))
+  await shown(['Das darf nicht leer sein.', 'Es dürfen höchstens 50 Zeichen sein.'])
+  await visitor.photograph('39-findings-german')
+  await page.getByLabel('Name').fill('Zweites')
+  await page.getByLabel('Schlagwörter').fill('x')
+  await page.getByRole('button', { name: 'Produkt anlegen' }).click()
+  await shown(['Diese Währung gibt es nicht.'])
+  await page.getByLabel('Währung').fill('EUR')
+  await page.getByRole('button', { name: 'Produkt anlegen' }).click()
+  await shown(['Das ist schon vergeben.'])
+  expect(await page.locator('.finding[lang]').count()).toBe(0)
 })
 
 test('a word that is longer than a phone is wide does not widen a page', async () => {

@@ -36,24 +36,28 @@ function Orders() {
   const customer = ID.test(query.get('customer') ?? '') ? (query.get('customer') ?? undefined) : undefined
   const [from, to] = [startOf(query.get('from')), startOf(query.get('to'), 1)]
   const isNever = from !== undefined && to !== undefined && from >= to
+  const isNobody = (query.get('customer') ?? '') !== '' && customer === undefined
   const { list, more, reload } = useList<Order>(
     async (cursor, signal) => {
-      if (isNever) return { items: [], next: null }
+      if (isNever || isNobody) return { items: [], next: null }
       const filters = { status, customer, from, to }
       return (await call(ordersRoutes.listAllOrders, { query: { ...filters, limit: PAGE_ITEMS, cursor }, signal })).body
     },
     [path],
     { main: true },
   )
+  const isBare = query.size === 0 && list.value.state === 'ready' && list.value.items.length === 0
+  const empty = isBare ? (
+    <Empty title={office.noneYet} hint={office.noneYetHint} />
+  ) : isNobody ? (
+    <Empty title={office.noCustomer} hint={office.noCustomerHint} />
+  ) : (
+    <Empty title={isNever ? office.endsBeforeItBegins : office.noOrders} />
+  )
   return (
     <Page title={office.orders} kind="office">
-      <Filters customer={customer} />
-      <ListFrame
-        list={list.value}
-        more={more}
-        reload={reload}
-        empty={<Empty title={isNever ? office.endsBeforeItBegins : office.noOrders} />}
-      >
+      {!isBare && <Filters isNobody={isNobody} />}
+      <ListFrame list={list.value} more={more} reload={reload} empty={empty}>
         <Table heads={[office.placed, office.customer, office.articles, office.total, office.status]}>
           {list.value.items.map(({ id, customerId = '', createdAt, lines, total, status: state }) => (
             <Row key={id} head={<a href={linkTo('manageOrder', { id })}>{dateTime(createdAt)}</a>}>
@@ -80,7 +84,7 @@ function Orders() {
 }
 
 /** What is asked for stands in the URL, so that back, reload and a sent link show the same. */
-function Filters({ customer }: { customer: string | undefined }) {
+function Filters({ isNobody }: { isNobody: boolean }) {
   const { office, order } = texts.value
   const { query } = place.value
   const show = (form: HTMLFormElement): void => {
@@ -125,7 +129,7 @@ function Filters({ customer }: { customer: string | undefined }) {
             value={query.get('customer') ?? ''}
             maxLength={36}
             placeholder={office.customerHint}
-            aria-invalid={query.has('customer') && customer === undefined}
+            aria-invalid={isNobody}
           />
         </label>
         {query.size > 0 && (

@@ -86,7 +86,7 @@ export function EditProduct({ first, read }: { first: Versioned; read: () => Pro
       <Form
         key={round.value}
         submit={save}
-        send={async (entries) => await put(productOf(entries), etag)}
+        send={async (entries) => await put(productOf(entries, product), etag)}
         failure={conflict}
         guarded={`product ${id} ${product.version}`}
       >

@@ -2,9 +2,10 @@ import type { Product } from '@saas/contracts'
 import { Field, TextArea } from '../components/form.tsx'
 import { typedPrice } from '../formats.ts'
 import { texts } from '../language.ts'
-import { attributeLines } from '../product-entries.ts'
+import { attributeLines } from '../attribute-lines.ts'
+import { tagLine } from '../product-entries.ts'
 
-/** What a new product and a changed one have in common. Errors below `/price` or `/tags` are shown at those fields. */
+/** What a new product and a changed one have in common. Errors below `/tags` are shown at that field. */
 export function ProductFields({ product }: { product: Product | undefined }) {
   const { manage } = texts.value
   return (
@@ -23,6 +24,7 @@ export function ProductFields({ product }: { product: Product | undefined }) {
         <Field
           name="price"
           label={manage.price}
+          pointer="/price/amount"
           inputMode="decimal"
           required
           maxLength={18}
@@ -56,7 +58,12 @@ export function ProductFields({ product }: { product: Product | undefined }) {
         defaultValue={product?.lowStockThreshold?.toString() ?? ''}
       />
       <Field name="category" label={manage.category} maxLength={100} defaultValue={product?.category ?? ''} />
-      <Field name="tags" label={manage.tags} hint={manage.tagsHint} defaultValue={product?.tags.join(', ') ?? ''} />
+      <Field
+        name="tags"
+        label={manage.tags}
+        hint={manage.tagsHint}
+        defaultValue={product === undefined ? '' : tagLine(product.tags)}
+      />
       <TextArea
         name="attributes"
         label={manage.attributes}

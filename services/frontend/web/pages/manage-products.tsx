@@ -46,26 +46,33 @@ function Products() {
       </a>
     </div>
   )
+  const isBare = words === undefined && list.value.state === 'ready' && list.value.items.length === 0
   const empty =
     words === undefined ? (
       <Empty title={manage.empty} hint={manage.emptyHint} />
     ) : (
-      <Empty title={shop.nothingFound} hint={shop.nothingFoundHint} />
+      <Empty title={shop.nothingFound} hint={shop.nothingFoundHint}>
+        <a class="button quiet" href={linkTo('manageProducts')}>
+          {shop.showAll}
+        </a>
+      </Empty>
     )
   return (
     <Page title={manage.title} kind="office" lead={create}>
-      <search>
-        <form class="form-row" onSubmit={search}>
-          <input
-            type="search"
-            name="q"
-            defaultValue={words ?? ''}
-            maxLength={200}
-            aria-label={shop.searchLabel}
-            placeholder={shop.searchHint}
-          />
-        </form>
-      </search>
+      {!isBare && (
+        <search>
+          <form class="form-row" onSubmit={search}>
+            <input
+              type="search"
+              name="q"
+              defaultValue={words ?? ''}
+              maxLength={200}
+              aria-label={shop.searchLabel}
+              placeholder={shop.searchHint}
+            />
+          </form>
+        </search>
+      )}
       <ListFrame list={list.value} more={more} reload={reload} empty={empty}>
         <Table heads={[manage.name, manage.sku, manage.category, manage.price, manage.stock]}>
           {list.value.items.map((product) => {

@@ -29,6 +29,10 @@ export const office: typeof english = {
   office: {
     orders: 'Alle Bestellungen',
     noOrders: 'Solche Bestellungen gibt es nicht.',
+    noneYet: 'Noch hat niemand etwas bestellt.',
+    noneYetHint: 'Hier stehen die Bestellungen aller, sobald sie aufgegeben sind.',
+    noCustomer: 'Das ist keine Kennung eines Kunden.',
+    noCustomerHint: 'Sie hat 36 Zeichen. Ein Klick auf einen Kunden in der Liste trägt sie ein.',
     endsBeforeItBegins: 'Der letzte Tag liegt vor dem ersten.',
     placed: 'Aufgegeben',
     customer: 'Kundschaft',
@@ -59,7 +63,10 @@ export const office: typeof english = {
     tags: 'Schlagwörter',
     tagsHint: 'Durch Kommas getrennt.',
     attributes: 'Eigenschaften',
-    attributesHint: 'Eine je Zeile, etwa „Farbe: blau“.',
+    attributesHint: 'Eine je Zeile, etwa „Farbe: blau“. Eine Zahl in "Anführungszeichen" ist ein Text.',
+    attributeName: (name: string) =>
+      `„${name}“ kann kein Name sein: Er besteht aus Buchstaben von A bis Z, Ziffern, Leerzeichen, - und _.`,
+    attributeWithoutColon: (line: string) => `In „${line}“ fehlt ein Doppelpunkt zwischen Name und Wert.`,
     create: 'Produkt anlegen',
     created: (name) => `${name} ist im Laden.`,
     view: 'Im Laden ansehen',

@@ -27,6 +27,10 @@ export const office = {
   office: {
     orders: 'All orders',
     noOrders: 'There are no such orders.',
+    noneYet: 'Nobody has ordered anything yet.',
+    noneYetHint: 'Orders of everybody stand here as soon as they are placed.',
+    noCustomer: 'This is no customer’s id.',
+    noCustomerHint: 'It has 36 characters. A click on a customer in the list fills it in.',
     endsBeforeItBegins: 'The last day is before the first.',
     placed: 'Placed',
     customer: 'Customer',
@@ -57,7 +61,10 @@ export const office = {
     tags: 'Tags',
     tagsHint: 'Separated by commas.',
     attributes: 'Attributes',
-    attributesHint: 'One a line, such as “Colour: blue”.',
+    attributesHint: 'One a line, such as “Colour: blue”. A number in "quotes" is a text.',
+    attributeName: (name: string) =>
+      `“${name}” cannot be a name: it takes letters from A to Z, digits, spaces, - and _.`,
+    attributeWithoutColon: (line: string) => `“${line}” needs a colon between name and value.`,
     create: 'Create the product',
     created: (name: string) => `${name} is in the shop.`,
     view: 'See it in the shop',
