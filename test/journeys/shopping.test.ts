@@ -1,5 +1,8 @@
+import { byService } from '@saas/contracts'
+import { freePort } from '@saas/devstack'
 import { eventually } from '@saas/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startEdge } from '../edge/edge.ts'
 import { Person, newCustomer, newProduct } from './src/person.ts'
 import { openStage, type Stage } from './src/stage.ts'
 import { Visitor } from './src/visitor.ts'
@@ -125,6 +128,62 @@ describe('a basket', () => {
     await page.getByRole('button', { name: 'Place the order' }).click()
     await visitor.seeHeading(/^Order of/)
     expect((await elsewhere.get('/order')).body.items).toMatchObject([{ lines: [{ quantity: 3 }] }])
+  })
+})
+
+describe('an address', () => {
+  test.for([
+    ['en-GB', '/produts/123', 404, 'There is no such page', 'Search the shop'],
+    ['de-DE', '/order', 401, 'Diese Seite gibt es nicht', 'Den Laden durchsuchen'],
+  ] as const)(
+    'that names no page (%s, %s) is a page of the shop that leads on',
+    async ([locale, path, status, heading, label]) => {
+      await product(`Signpost-${status}`, 1)
+      await using visitor = await Visitor.arrive(stage, locale)
+      const { page } = visitor
+      const answer = await page.goto(path)
+      expect(answer?.status()).toBe(status)
+      await visitor.seeHeading(heading)
+      await visitor.photograph(`42-not-found-${status}`)
+      await page.getByRole('searchbox', { name: label }).fill(`signpost-${status}`)
+      await page.keyboard.press('Enter')
+      await page.getByRole('link', { name: `Signpost-${status}` }).waitFor()
+      await page.goBack()
+      await visitor.seeHeading(heading)
+    },
+  )
+
+  test('whose script does not come says so, and is there once it comes', async () => {
+    await using visitor = await Visitor.arrive(stage)
+    const { page } = visitor
+    const late = page.getByText('This takes long.')
+    await page.route('**/assets/*.js', async (route) => await route.abort())
+    await page.goto('/basket')
+    await late.waitFor()
+    await visitor.photograph('44-script-missing')
+    await page.unroute('**/assets/*.js')
+    await page.getByRole('link', { name: 'Load again' }).click()
+    await visitor.seeHeading('Basket')
+    expect(await late.count()).toBe(0)
+  })
+
+  test('says in words while nothing answers, and is there on the next try', async () => {
+    const [port, nobody] = await Promise.all([freePort(), freePort()])
+    const downUpstreams = byService(() => [`127.0.0.1:${nobody}`])
+    await using visitor = await Visitor.arrive(stage)
+    const { page } = visitor
+    {
+      await using _edge = await startEdge(port, { upstreams: downUpstreams })
+      const answer = await page.goto(`http://localhost:${port}/basket`)
+      expect(answer?.status()).toBe(503)
+      await visitor.seeHeading('This page could not be loaded')
+      expect(await page.evaluate("getComputedStyle(document.querySelector('a')).borderRadius")).toBe('999px')
+      await visitor.photograph('43-unavailable')
+    }
+    const frontend = new URL(stage.shop.directUrls.frontend).host
+    await using _again = await startEdge(port, { upstreams: { ...downUpstreams, frontend: [frontend] } })
+    await page.getByRole('link', { name: 'Try again' }).click()
+    await visitor.seeHeading('Basket')
   })
 })
 

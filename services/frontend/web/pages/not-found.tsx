@@ -1,11 +1,13 @@
 import { Page } from '../components/page.tsx'
+import { SearchForm } from '../components/search.tsx'
 import { texts } from '../language.ts'
-import { linkTo } from '../router.ts'
+import { go, linkTo } from '../router.ts'
 
 export function NotFoundPage() {
   const { notFound, shop } = texts.value
   return (
     <Page title={notFound.title} kind="narrow" lead={<p class="lead">{notFound.hint}</p>}>
+      <SearchForm search={(q) => go(linkTo('shop', {}, { q }))} />
       <a class="button" href={linkTo('shop')}>
         {shop.showAll}
       </a>

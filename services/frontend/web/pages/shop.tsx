@@ -5,6 +5,7 @@ import { Chips } from '../components/chips.tsx'
 import { Icon } from '../components/icon.tsx'
 import { Page } from '../components/page.tsx'
 import { ProductCard } from '../components/product-card.tsx'
+import { SearchForm } from '../components/search.tsx'
 import { Empty, ListFrame } from '../components/states.tsx'
 import { call } from '../client.ts'
 import { count } from '../formats.ts'
@@ -12,6 +13,7 @@ import { texts } from '../language.ts'
 import { useList, useLoaded } from '../loaded.ts'
 import { go, linkTo, place } from '../router.ts'
 import type { Input } from '../send.ts'
+import { may } from '../session.ts'
 
 const SEARCH_DELAY_MS = 250
 const PAGE_ITEMS = 24
@@ -67,56 +69,59 @@ export function ShopPage() {
   const { items, next, state } = list.value
   const asked = { q: words, tag, inStock }
   useCategories(asked, JSON.stringify(asked))
+  const isBare = !isNarrowed && state === 'ready' && items.length === 0
   const sorts = productSorts.filter((known) => known !== 'relevance' || words !== undefined)
 
   return (
-    <Page title={shop.title} kind="shop" lead={<SearchField words={words ?? ''} />}>
-      <div class="filters">
-        <Chips label={shop.category} chosen={`${category} ${tag} ${categories.value.length}`}>
-          <button type="button" aria-pressed={category === undefined} onClick={() => show({ category: undefined })}>
-            {shop.allCategories}
-          </button>
-          {choicesOf(categories.value, category).map(({ name, count: products, more: isMore }) => (
-            <button
-              type="button"
-              key={name}
-              aria-pressed={name === category}
-              onClick={() => show({ category: name === category ? undefined : name })}
-            >
-              {name}
-              <span class="chip-count">
-                {count(products)}
-                {isMore && '+'}
-              </span>
+    <Page title={shop.title} kind="shop" lead={!isBare && <SearchField words={words ?? ''} />}>
+      {!isBare && (
+        <div class="filters">
+          <Chips label={shop.category} chosen={`${category} ${tag} ${categories.value.length}`}>
+            <button type="button" aria-pressed={category === undefined} onClick={() => show({ category: undefined })}>
+              {shop.allCategories}
             </button>
-          ))}
-          {tag !== undefined && (
-            <button type="button" aria-pressed="true" onClick={() => show({ tag: undefined })}>
-              {shop.tagged(tag)} <Icon name="cross" />
-            </button>
-          )}
-        </Chips>
-        <div class="filter-controls">
-          <label class="check">
-            <input
-              type="checkbox"
-              checked={inStock === true}
-              onChange={(event) => show({ 'in-stock': event.currentTarget.checked ? 'yes' : undefined })}
-            />
-            {shop.inStock}
-          </label>
-          <label class="sort">
-            <span class="visually-hidden">{shop.sort}</span>
-            <select value={sort} onChange={(event) => show({ sort: event.currentTarget.value })}>
-              {sorts.map((known) => (
-                <option key={known} value={known}>
-                  {shop.sorts[known]}
-                </option>
-              ))}
-            </select>
-          </label>
+            {choicesOf(categories.value, category).map(({ name, count: products, more: isMore }) => (
+              <button
+                type="button"
+                key={name}
+                aria-pressed={name === category}
+                onClick={() => show({ category: name === category ? undefined : name })}
+              >
+                {name}
+                <span class="chip-count">
+                  {count(products)}
+                  {isMore && '+'}
+                </span>
+              </button>
+            ))}
+            {tag !== undefined && (
+              <button type="button" aria-pressed="true" onClick={() => show({ tag: undefined })}>
+                {shop.tagged(tag)} <Icon name="cross" />
+              </button>
+            )}
+          </Chips>
+          <div class="filter-controls">
+            <label class="check">
+              <input
+                type="checkbox"
+                checked={inStock === true}
+                onChange={(event) => show({ 'in-stock': event.currentTarget.checked ? 'yes' : undefined })}
+              />
+              {shop.inStock}
+            </label>
+            <label class="sort">
+              <span class="visually-hidden">{shop.sort}</span>
+              <select value={sort} onChange={(event) => show({ sort: event.currentTarget.value })}>
+                {sorts.map((known) => (
+                  <option key={known} value={known}>
+                    {shop.sorts[known]}
+                  </option>
+                ))}
+              </select>
+            </label>
+          </div>
         </div>
-      </div>
+      )}
       <h2 class="visually-hidden">{shop.products}</h2>
       <p class="visually-hidden" role="status">
         {state === 'ready' && shop.found(items.length, next !== null)}
@@ -135,19 +140,37 @@ export function ShopPage() {
 }
 
 function NothingThere({ isNarrowed }: { isNarrowed: boolean }) {
-  const { shop } = texts.value
-  if (!isNarrowed) return <Empty title={shop.empty} hint={shop.emptyHint} />
+  const { shop, manage } = texts.value
+  if (!isNarrowed) {
+    return may('products:write') ? (
+      <Empty title={shop.empty} hint={manage.emptyHint}>
+        <a class="button" href={linkTo('manageProduct', { id: 'new' })}>
+          {manage.new}
+        </a>
+      </Empty>
+    ) : (
+      <Empty title={shop.empty} hint={shop.emptyHint} />
+    )
+  }
+  const { q, ...others } = Object.fromEntries(place.value.query)
+  const isSearchNarrowed = q !== undefined && ['category', 'tag', 'in-stock'].some((name) => name in others)
   return (
-    <Empty title={shop.nothingFound} hint={shop.nothingFoundHint}>
-      <a class="button quiet" href={linkTo('shop')}>
-        {shop.showAll}
-      </a>
+    <Empty title={shop.nothingFound} hint={isSearchNarrowed ? shop.nothingFoundHere : shop.nothingFoundHint}>
+      <div class="form-actions">
+        {isSearchNarrowed && (
+          <a class="button" href={linkTo('shop', {}, { q })}>
+            {shop.searchEverything}
+          </a>
+        )}
+        <a class="button quiet" href={linkTo('shop')}>
+          {shop.showAll}
+        </a>
+      </div>
     </Empty>
   )
 }
 
 function SearchField({ words }: { words: string }) {
-  const { shop } = texts.value
   const field = useRef<HTMLInputElement>(null)
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
   // The field keeps what is being typed; only another source of the words, such as the back button, overwrites it.
@@ -156,34 +179,13 @@ function SearchField({ words }: { words: string }) {
     if (input !== null && input !== document.activeElement) input.value = words
   }, [words])
   useEffect(() => () => clearTimeout(timer.current), [])
-  const search = (): void => {
+  const search = (typed: string): void => {
     clearTimeout(timer.current)
-    const typed = field.current?.value.trim() ?? ''
     if (typed !== words) show({ q: typed === '' ? undefined : typed, sort: undefined })
   }
   const onInput = (): void => {
     clearTimeout(timer.current)
-    timer.current = setTimeout(search, SEARCH_DELAY_MS)
+    timer.current = setTimeout(() => search(field.current?.value.trim() ?? ''), SEARCH_DELAY_MS)
   }
-  const onSubmit = (event: SubmitEvent): void => {
-    event.preventDefault()
-    search()
-  }
-  return (
-    <search>
-      <form class="search" onSubmit={onSubmit}>
-        <Icon name="search" />
-        <input
-          type="search"
-          name="q"
-          ref={field}
-          defaultValue={words}
-          maxLength={200}
-          aria-label={shop.searchLabel}
-          placeholder={shop.searchHint}
-          onInput={onInput}
-        />
-      </form>
-    </search>
-  )
+  return <SearchForm field={field} words={words} search={search} onInput={onInput} />
 }

@@ -21,9 +21,11 @@ export const shop: typeof english = {
     found: (count, more) =>
       more ? `${count} Produkte gezeigt, es gibt mehr` : count === 1 ? '1 Produkt' : `${count} Produkte`,
     empty: 'Die Regale sind noch leer.',
-    emptyHint: 'Sobald ein Produkt angelegt ist, steht es hier.',
+    emptyHint: 'Komm bald wieder: Hier wird gerade eingeräumt.',
     nothingFound: 'Nichts passt dazu.',
     nothingFoundHint: 'Versuche es mit weniger Wörtern, oder sieh dir alles an.',
+    nothingFoundHere: 'Jedenfalls nicht in dem, was oben ausgewählt ist.',
+    searchEverything: 'Im ganzen Laden suchen',
     showAll: 'Alles zeigen',
   },
   product: {

@@ -21,9 +21,11 @@ export const shop = {
     found: (count: number, more: boolean) =>
       more ? `${count} products shown, there are more` : count === 1 ? '1 product' : `${count} products`,
     empty: 'The shelves are still empty.',
-    emptyHint: 'As soon as a manager adds a product, it stands here.',
+    emptyHint: 'Come back soon: something is about to stand here.',
     nothingFound: 'Nothing matches.',
     nothingFoundHint: 'Try fewer words, or look at everything.',
+    nothingFoundHere: 'Not within what is chosen above.',
+    searchEverything: 'Search the whole shop',
     showAll: 'Show everything',
   },
   product: {
