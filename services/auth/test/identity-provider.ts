@@ -1,4 +1,5 @@
 import { freePort } from '@saas/devstack'
+import { generateKeyPairSync, type JsonWebKey } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { Provider } from 'oidc-provider'
@@ -12,17 +13,34 @@ export interface ProviderUser {
   readonly locale?: string
 }
 
+/** What may change about a provider while it runs. */
+interface Ways {
+  readonly clientSecret: string
+  /** What it signs with. */
+  readonly key: JsonWebKey
+  /** What it says it signs with, when that is something else. */
+  readonly publishedKey?: JsonWebKey
+  /** Where tokens are had. */
+  readonly tokenPath: string
+}
+
 /** A real OpenID provider on this machine, at which whoever is set is signed in at once. */
 export interface IdentityProvider extends AsyncDisposable {
   readonly issuer: string
   user: ProviderUser
-  /** Forgets the client's secret for another one. */
-  replaceSecret(clientSecret: string): void
+  /** From then on it knows nothing but the new ways. */
+  change(ways: Partial<Ways>): void
   /** Follows the provider's redirects as a browser would, to what it sends the browser back with. */
   visit(url: string): Promise<Record<string, string>>
 }
 
 export const CLIENT = { clientId: 'shop', clientSecret: 'a secret of the shop and the provider' }
+
+/** One to sign with, which cannot be told from another by its id. */
+export function newKey(id: string): JsonWebKey {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  return { ...privateKey.export({ format: 'jwk' }), kid: id, use: 'sig', alg: 'RS256' }
+}
 
 interface Context {
   readonly oidc: {
@@ -36,9 +54,12 @@ export async function startIdentityProvider(redirectUris: readonly string[]): Pr
   const port = await freePort()
   const issuer = `http://localhost:${port}`
   const state = { user: { sub: 'nobody' } as ProviderUser }
-  const providerWith = (clientSecret: string) =>
+  let ways: Ways = { clientSecret: CLIENT.clientSecret, key: newKey('first'), tokenPath: '/token' }
+  const providerNow = () =>
     new Provider(issuer, {
-      clients: [{ client_id: CLIENT.clientId, client_secret: clientSecret, redirect_uris: redirectUris }],
+      jwks: { keys: [ways.key] },
+      routes: { token: ways.tokenPath },
+      clients: [{ client_id: CLIENT.clientId, client_secret: ways.clientSecret, redirect_uris: redirectUris }],
       claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'locale'] },
       features: { devInteractions: { enabled: false } },
       pkce: { required: () => true },
@@ -52,10 +73,16 @@ export async function startIdentityProvider(redirectUris: readonly string[]): Pr
         return grant
       },
     })
-  let provider = providerWith(CLIENT.clientSecret)
+  let provider = providerNow()
   const server = createServer((request, response) => {
-    if (request.url?.startsWith('/interaction/') !== true) provider.callback()(request, response)
-    else void provider.interactionFinished(request, response, { login: { accountId: state.user.sub } })
+    if (request.url?.startsWith('/interaction/') === true) {
+      void provider.interactionFinished(request, response, { login: { accountId: state.user.sub } })
+    } else if (request.url === '/jwks' && ways.publishedKey !== undefined) {
+      const { kty, n, e, kid, use, alg } = ways.publishedKey
+      response
+        .setHeader('content-type', 'application/json')
+        .end(JSON.stringify({ keys: [{ kty, n, e, kid, use, alg }] }))
+    } else provider.callback()(request, response)
   })
   server.listen(port, '127.0.0.1')
   await once(server, 'listening')
@@ -67,8 +94,9 @@ export async function startIdentityProvider(redirectUris: readonly string[]): Pr
     set user(user) {
       state.user = user
     },
-    replaceSecret: (clientSecret) => {
-      provider = providerWith(clientSecret)
+    change: (changed) => {
+      ways = { ...ways, ...changed }
+      provider = providerNow()
     },
     visit: async (url) => await visit(url, issuer),
     [Symbol.asyncDispose]: async () => {

@@ -356,7 +356,7 @@ test('the secret at a provider is replaced: who has the new one signs the same p
   // Nobody has told the provider yet.
   const early = await arrive(await travelled(user, 'trusted', renewed), 'trusted', renewed)
   expect([early.status, early.body.type]).toEqual([403, expect.stringMatching(/provider-refused$/)])
-  provider.replaceSecret('young')
+  provider.change({ clientSecret: 'young' })
   const second = await arrive(await travelled(user, 'trusted', renewed), 'trusted', renewed)
   expect(userOf(second.body).userId).toBe(userOf(first.body).userId)
   expect((await arrive(await travelled(user))).status).toBe(403)

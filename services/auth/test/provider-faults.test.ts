@@ -6,6 +6,7 @@ import type { TestService } from '@saas/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startedAuth } from './harness.ts'
 
+const METADATA = '/.well-known/openid-configuration'
 type Say = (response: ServerResponse, issuer: string) => void
 
 /** What it answers at which path; whatever else is asked for is not there. */
@@ -13,8 +14,11 @@ let says: Readonly<Record<string, Say>> = {}
 let auth: TestService
 let issuer: string
 
+/** How often it was asked what it says of itself. */
+let asked = 0
 const server = createServer(({ url = '' }, response) => {
   const say = says[url.split('?')[0] ?? '']
+  if (url === METADATA) asked += 1
   if (say === undefined) response.writeHead(404).end()
   else say(response, issuer)
 })
@@ -23,7 +27,6 @@ const json =
   (body: unknown): Say =>
   (response) =>
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body))
-const METADATA = '/.well-known/openid-configuration'
 const metadata = (changed: object = {}): Say =>
   json({
     issuer,
@@ -33,7 +36,7 @@ const metadata = (changed: object = {}): Say =>
     ...changed,
   })
 
-// Of a provider only the first answer about itself is asked for, so each case has one of its own.
+// What a provider says of itself is kept, so each case has one of its own.
 const ids = Array.from({ length: 20 }, (_, index) => `p${index}`)
 let used = 0
 const provider = (): string => ids[(used += 1) - 1] ?? ''
@@ -65,13 +68,14 @@ const depart = async (id: string): Promise<Answer> =>
   await auth.call(authRoutes.departToProvider, { params: { provider: id } })
 
 /** Comes back with a code, which the provider answers as `token` says. */
-async function arrive(token: Say): Promise<Answer> {
-  const params = { provider: provider() }
+async function arrived(token: Say, id = provider()): Promise<{ readonly id: string; readonly answer: Answer }> {
+  const params = { provider: id }
   says = { [METADATA]: metadata(), '/token': token }
   const { body, headers } = await depart(params.provider)
   const state = new URL(body.url).searchParams.get('state') ?? ''
   const cookie = headers['set-cookie']?.split(';')[0] ?? ''
-  return await auth.call(authRoutes.returnFromProvider, { params, body: { state, code: 'x' }, headers: { cookie } })
+  const given = { params, body: { state, code: 'x' }, headers: { cookie } }
+  return { id, answer: await auth.call(authRoutes.returnFromProvider, given) }
 }
 
 const BYTES_MAX = 20_000_000
@@ -114,7 +118,46 @@ describe('a provider that', () => {
       undefined,
     ])
     says = { [METADATA]: metadata() }
+    auth.clock.advance(5_000)
     expect((await depart(id)).status).toBe(200)
+  })
+
+  test('is down is asked once in five seconds, however many want to go there', async () => {
+    const id = provider()
+    says = {}
+    const before = asked
+    const statuses = (count: number) =>
+      Promise.all(Array.from({ length: count }, async () => (await depart(id)).status))
+    expect(new Set([...(await statuses(10)), ...(await statuses(10))])).toEqual(new Set([503]))
+    expect(asked - before).toBe(1)
+    auth.clock.advance(5_000)
+    await statuses(10)
+    expect(asked - before).toBe(2)
+  })
+
+  test('no longer says anything of itself is what it was for an hour, and asked once in five seconds', async () => {
+    const id = provider()
+    says = { [METADATA]: metadata() }
+    expect((await depart(id)).status).toBe(200)
+    says = {}
+    const before = asked
+    auth.clock.advance(600_000)
+    for (let n = 0; n < 3; n += 1) expect((await depart(id)).status).toBe(200)
+    expect(asked - before).toBe(1)
+    auth.clock.advance(2_999_999)
+    expect((await depart(id)).status).toBe(200)
+    auth.clock.advance(5_000)
+    expect((await depart(id)).status).toBe(503)
+  })
+
+  test('is asked no more often by whoever is refused again and again', async () => {
+    const before = asked
+    const { id } = await arrived((response) => response.writeHead(400).end())
+    for (let n = 0; n < 5; n += 1) await arrived((response) => response.writeHead(400).end(), id)
+    expect(asked - before).toBe(1)
+    auth.clock.advance(5_000)
+    for (let n = 0; n < 5; n += 1) await arrived((response) => response.writeHead(400).end(), id)
+    expect(asked - before).toBe(2)
   })
 
   test('never stops talking is not listened to', async () => {
@@ -133,11 +176,11 @@ describe('a provider that, once somebody comes back from it,', () => {
     ['leads elsewhere', (response, at) => response.writeHead(302, { location: at }).end(), 403, 'provider-refused'],
   ]
   test.each(fail.slice(0, 2))('%s is said to be that, and not to have refused anybody', async (_, say, ...expected) => {
-    const { status, body } = await arrive(say)
+    const { status, body } = (await arrived(say)).answer
     expect([status, body.type.split('/').pop()]).toEqual(expected)
   })
   test.each(fail.slice(2))('%s has refused them', async (_, say, ...expected) => {
-    const { status, body } = await arrive(say)
+    const { status, body } = (await arrived(say)).answer
     expect([status, body.type.split('/').pop()]).toEqual(expected)
   })
 })

@@ -1,4 +1,4 @@
-import type { OidcProvider } from '@saas/config'
+import type { Clock, OidcProvider } from '@saas/config'
 import { Email, ProblemError, problems, type Language, type ProviderAnswer } from '@saas/contracts'
 import { valueChecker, type Logger } from '@saas/http'
 import type { Configuration } from 'openid-client'
@@ -6,6 +6,12 @@ import { languageOfTag } from '../wanted-language.ts'
 import { boundedFetch, isProviderDown } from './bounded-fetch.ts'
 
 const TIMEOUT_SECONDS = 5
+/** When a provider is asked again what it says of itself: its endpoints and keys may change. */
+const ASKED_AGAIN_AFTER_MS = 600_000
+/** A provider is asked no more often, whoever is refused and whatever fails. */
+const PAUSE_MS = 5_000
+/** How long what it said counts while it cannot be asked. */
+const KEPT_MS = 3_600_000
 /** OpenID Connect Core 2: at most 255 characters. */
 const SUBJECT = /^[^\p{Control}\p{Surrogate}]{1,255}$/u
 const wrongInAddress = valueChecker(Email)
@@ -33,12 +39,23 @@ export interface ProvidedIdentity {
 export class ProviderClient {
   readonly provider: OidcProvider
   readonly #redirectUri: string
+  readonly #clock: Clock
   readonly #logger: Logger
-  #configuration: Promise<Configuration> | undefined
+  #configuration: Configuration | undefined
+  #saidAtMs = Number.NEGATIVE_INFINITY
+  #askedAtMs = Number.NEGATIVE_INFINITY
+  #asking: Promise<void> | undefined
+  #failure: unknown
+  /** Whether something went wrong since, as it does when endpoints or keys have changed. */
+  #isDoubted = false
 
-  constructor(provider: OidcProvider, publicUrl: string, logger: Logger) {
+  constructor(
+    provider: OidcProvider,
+    { publicUrl, clock, logger }: { readonly publicUrl: string; readonly clock: Clock; readonly logger: Logger },
+  ) {
     this.provider = provider
     this.#redirectUri = `${publicUrl.replace(/\/+$/, '')}/oidc/${provider.id}`
+    this.#clock = clock
     this.#logger = logger
   }
 
@@ -91,20 +108,35 @@ export class ProviderClient {
         language: typeof locale === 'string' ? languageOfTag(locale) : undefined,
       }
     } catch (error) {
+      this.#isDoubted = true
       this.#logger.warn({ provider: this.provider.id, problem: String(error) }, 'A provider’s answer was refused')
       throw isProviderDown(error) ? unavailable(error) : new ProblemError(problems.providerRefused, { cause: error })
     }
   }
 
-  /** Asked for once; a failure is not kept. */
+  /** What the provider says of itself, as of the last ten minutes if it answers. Calls at once share one question. */
   async #discovered(): Promise<Configuration> {
-    const discovered = (this.#configuration ??= this.#discover())
+    const nowMs = this.#clock.now().getTime()
+    const isDue = this.#isDoubted || nowMs - this.#saidAtMs >= ASKED_AGAIN_AFTER_MS
+    if (isDue && nowMs - this.#askedAtMs >= PAUSE_MS) {
+      this.#asking ??= this.#ask(nowMs).finally(() => {
+        this.#asking = undefined
+      })
+    }
+    await this.#asking
+    if (this.#configuration === undefined || nowMs - this.#saidAtMs >= KEPT_MS) throw unavailable(this.#failure)
+    return this.#configuration
+  }
+
+  async #ask(nowMs: number): Promise<void> {
+    this.#askedAtMs = nowMs
     try {
-      return await discovered
+      this.#configuration = await this.#discover()
+      this.#saidAtMs = nowMs
+      this.#isDoubted = false
     } catch (error) {
-      if (this.#configuration === discovered) this.#configuration = undefined
+      this.#failure = error
       this.#logger.warn({ provider: this.provider.id, problem: String(error) }, 'A provider cannot be reached')
-      throw unavailable(error)
     }
   }
 
@@ -115,8 +147,12 @@ export class ProviderClient {
     const configuration = await client.discovery(new URL(issuer), clientId, clientSecret, undefined, {
       timeout: TIMEOUT_SECONDS,
       [client.customFetch]: boundedFetch,
-      // oxlint-disable-next-line typescript/no-deprecated -- only for a provider on this machine, which the configuration enforces
-      ...(isPlain ? { execute: [client.allowInsecureRequests] } : {}),
+      execute: [
+        // Else an ID token would be believed because it came over TLS, whoever signed it.
+        client.enableNonRepudiationChecks,
+        // oxlint-disable-next-line typescript/no-deprecated -- only for a provider on this machine, which the configuration enforces
+        ...(isPlain ? [client.allowInsecureRequests] : []),
+      ],
     })
     // Browsers go there, and run what a `javascript:` URL says.
     const { protocol } = new URL(configuration.serverMetadata().authorization_endpoint ?? '')

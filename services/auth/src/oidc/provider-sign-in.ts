@@ -61,8 +61,7 @@ export class ProviderSignIn {
     this.#identities = options.identities
     this.#pending = options.pending
     this.#changes = options.changes
-    const { providers, publicUrl, logger } = options
-    this.#clients = new Map(providers.map((provider) => [provider.id, new ProviderClient(provider, publicUrl, logger)]))
+    this.#clients = new Map(options.providers.map((provider) => [provider.id, new ProviderClient(provider, options)]))
   }
 
   get providers(): { id: string; name: string }[] {
