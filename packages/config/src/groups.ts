@@ -6,7 +6,7 @@ import {
   keysByName,
   oneOf,
   optionalBase64urlKey,
-  optionalText,
+  optionalToken,
   optionalUrl,
   rotatingKey,
   share,
@@ -132,8 +132,8 @@ export const auth = {
     description: 'Opens what KEY_ENCRYPTION_KEY does not, while that is being replaced',
     secret: true,
   }),
-  bootstrapToken: optionalText('BOOTSTRAP_TOKEN', {
-    description: 'Makes the first admin, once; leave it unset afterwards',
+  bootstrapToken: optionalToken('BOOTSTRAP_TOKEN', {
+    description: 'Makes the first admin, once; 16 characters or more; leave it unset afterwards',
     secret: true,
   }),
   oidcProviders: json('OIDC_PROVIDERS', readOidcProviders, {

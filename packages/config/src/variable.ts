@@ -25,6 +25,7 @@ interface Description {
 type VariableOptions = Description & ({ readonly default: string } | { readonly example: string })
 
 const TEXT_LENGTH_MAX = 4096
+const TOKEN_LENGTH_MIN = 16
 
 function variable<T>(name: string, options: VariableOptions, parse: (text: string) => T): Variable<T> {
   return { name, ...options, parse }
@@ -40,9 +41,13 @@ function parseText(value: string): string {
   return value
 }
 
-/** Text that may be unset: then the value is `undefined`. */
-export function optionalText(name: string, options: Description): Variable<string | undefined> {
-  return variable(name, { ...options, default: '' }, (value) => (value === '' ? undefined : parseText(value)))
+/** A text that proves who has it, too long to be guessed; it may be unset: then the value is `undefined`. */
+export function optionalToken(name: string, options: Description): Variable<string | undefined> {
+  return variable(name, { ...options, default: '' }, (value) => {
+    if (value === '') return undefined
+    if (value.length < TOKEN_LENGTH_MIN) throw new Error(`must have at least ${TOKEN_LENGTH_MIN} characters`)
+    return parseText(value)
+  })
 }
 
 /** An IANA time zone that the runtime knows. */

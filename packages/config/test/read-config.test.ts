@@ -110,6 +110,7 @@ describe('reading the environment', () => {
     ['a number out of range', integer('N', 0, 9, { description: 'n', example: '1' }), '10'],
     ['a key of another length', base64urlKey('K', 32, { description: 'k', example: '' }), 'AAAA'],
     ['a key in another alphabet', base64urlKey('K', 3, { description: 'k', example: '' }), '++//'],
+    ['a token that could be guessed', auth.bootstrapToken, 'x'.repeat(15)],
     ['a text beyond the limit', text('T', { description: 't', example: '' }), 'x'.repeat(4097)],
   ])('%s is refused', (_what, variable, value) => {
     expect(() => readConfig({ value: variable }, { [variable.name]: value })).toThrow(ConfigError)

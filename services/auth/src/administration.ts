@@ -162,7 +162,8 @@ export class Administration {
     client: Client,
     traceParent: string,
   ): Promise<User> {
-    await this.#throttle.take('bootstrap', 'bootstrap', client.network)
+    // By where a guess comes from alone: with one count for all, whoever guesses would keep the operator out.
+    await this.#throttle.take('bootstrap', client.network, client.network)
     if (!this.#isBootstrapToken(form.bootstrapToken)) throw new ProblemError(problems.wrongCredentials)
     const name = usableName(form.name)
     refuseWeakPassword(form.password, { email: form.email, name }, '/password')

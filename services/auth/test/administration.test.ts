@@ -6,6 +6,7 @@ import {
   BOOTSTRAP_TOKEN,
   decision,
   eventsTo,
+  from,
   inOrder,
   newUser,
   PASSWORD,
@@ -38,6 +39,20 @@ describe('the first administrator', () => {
       statuses.push((await auth.call(authRoutes.bootstrap, { body })).status)
     }
     expect(statuses).toEqual([401, 401, 401, 401, 401, 429, 429])
+  })
+
+  test('can be made by the operator however many others guess the token', async () => {
+    await using auth = await startedAuth({ trustedHops: 1 })
+    const guess = { ...form, bootstrapToken: 'a guess at the token' }
+    const statuses = new Set<number>()
+    for (let host = 1; host <= 10; host += 1) {
+      const headers = from(`198.51.100.${host}`)
+      for (let n = 0; n < 6; n += 1)
+        statuses.add((await auth.call(authRoutes.bootstrap, { body: guess, headers })).status)
+    }
+    expect(statuses).toEqual(new Set([401, 429]))
+    const made = await auth.call(authRoutes.bootstrap, { body: form, headers: from('203.0.113.7') })
+    expect(made.status).toBe(201)
   })
 
   test('cannot be made where no token is configured', async () => {

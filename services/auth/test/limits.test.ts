@@ -47,7 +47,7 @@ const asking: Readonly<Record<string, Asking>> = {
   resetPassword: ['anybody', { body: { token, password: 'seven violet bridges' } }],
   login: ['anybody', { body: { email, password: 'a guess that is long' } }],
   bootstrap: [
-    'anybody',
+    'one client',
     { body: { bootstrapToken: `not ${BOOTSTRAP_TOKEN}`, email, password: 'seven violet bridges', name: 'A' } },
   ],
   undoEmail: ['anybody', { body: { token } }],
