@@ -59,20 +59,39 @@ interface ChangeRow {
   readonly at: Date
   readonly action: string
   readonly by: 'you' | 'somebody else' | null
+  readonly to: 'you' | 'somebody else'
   readonly network: string | null
   readonly device: string | null
   readonly detail: Readonly<Record<string, unknown>>
 }
 
+// What somebody did is theirs, and where they were; whom they did it to, and what became of that account, is not. Nor is where an
+// administrator was who changed theirs.
 const selectChanges = sql<ChangeRow>(
   'auth.changes',
-  `select at, action, detail,
+  `select at, action,
      case when by_id = $1 then 'you' when by_id is not null then 'somebody else' end as by,
-     -- Where an administrator was is none of the owner's business.
+     case when account_id = $1 then 'you' else 'somebody else' end as "to",
      case when by_id = $1 or by_id is null then network end as network,
-     case when by_id = $1 or by_id is null then device end as device
-   from audit_entry
-   where account_id = $1 and action not in ('sign-in', 'sign-in-failed')
+     case when by_id = $1 or by_id is null then device end as device,
+     case when account_id = $1 then detail else '{}' end as detail
+   from (
+     (
+       select id, at, action, account_id, by_id, network, device, detail
+       from audit_entry
+       where account_id = $1 and action not in ('sign-in', 'sign-in-failed')
+       order by id desc
+       limit ${CHANGES_MAX}
+     )
+     union all
+     (
+       select id, at, action, account_id, by_id, network, device, detail
+       from audit_entry
+       where by_id = $1 and account_id <> $1
+       order by id desc
+       limit ${CHANGES_MAX}
+     )
+   ) as entry
    order by id desc
    limit ${CHANGES_MAX}`,
 )
@@ -169,7 +188,7 @@ export class Audit {
     return rows.map(({ at, action, network, device }) => ({ at: at.toISOString(), action, network, device }))
   }
 
-  /** What was done to the account, by whom in general, for whoever asks what is kept about them. */
+  /** What was done to the account, and by its owner to others, whom it does not name; for whoever asks what is kept about them. */
   async changesOf(accountId: string): Promise<Record<string, unknown>[]> {
     const rows = await this.#database.read(selectChanges, [accountId])
     return rows.map(({ at, ...change }) => Object.assign({ at: at.toISOString() }, change))

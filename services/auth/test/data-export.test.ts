@@ -79,10 +79,10 @@ test('an export is whole: it waits for every part of every service, and holds wh
       { action: 'sign-in', network: '127.0.0.1' },
     ],
     changes: [
-      { action: 'data-exported', by: 'you' },
-      { action: 'roles-changed', by: 'somebody else', network: null, device: null },
-      { action: 'factor-added', by: 'you' },
-      { action: 'factor-added', by: 'you' },
+      { action: 'data-exported', by: 'you', to: 'you' },
+      { action: 'roles-changed', by: 'somebody else', to: 'you', network: null, device: null },
+      { action: 'factor-added', by: 'you', to: 'you' },
+      { action: 'factor-added', by: 'you', to: 'you' },
     ],
     orders: [{ id: 'a' }, { id: 'b' }],
     cart: [{ productId: 'tea' }],
@@ -90,6 +90,35 @@ test('an export is whole: it waits for every part of every service, and holds wh
   })
   // What opens the account is not in it.
   expect(JSON.stringify(body)).not.toMatch(/secret|publicKey|credential|hash/i)
+})
+
+test('an administrator’s says what they did to others, and neither to whom nor what became of them', async () => {
+  const others = [await newUser(auth), await newUser(auth)]
+  const emails = await Promise.all(
+    others.map(async ({ as }) => (await auth.call(authRoutes.getProfile, { as })).body.email as string),
+  )
+  await auth.database.query(`update account set roles = '{admin}' where id = $1`, [user.userId])
+  const as = { ...user.as, roles: ['admin'] }
+  const ids = others.map(({ userId }) => userId)
+  for (const id of ids) {
+    auth.clock.advance(1_000)
+    await auth.call(authRoutes.setRoles, { params: { id }, body: { roles: ['manager'] }, as })
+    await auth.call(authRoutes.setDisabled, { params: { id }, body: { disabled: true }, as })
+  }
+  const asked = ask()
+  for (const service of ['notifications', 'orders']) await answer(service, 1, 1, [])
+  const { changes } = (await asked).body
+  const done = { by: 'you', to: 'somebody else', network: '127.0.0.1', device: expect.any(String), detail: {} }
+  expect(changes).toMatchObject([
+    { action: 'data-exported', to: 'you' },
+    { action: 'disabled', ...done },
+    { action: 'roles-changed', ...done },
+    { action: 'disabled', ...done },
+    { action: 'roles-changed', ...done },
+  ])
+  const text = JSON.stringify(changes)
+  for (const identity of [...ids, ...emails]) expect(text).not.toContain(identity)
+  expect(text).not.toContain('manager')
 })
 
 test('asked again a moment later, it is the same export: no service works twice', async () => {

@@ -201,7 +201,10 @@ export const DataExport = Type.Object({
   sessions: Type.Array(Item, { description: 'Those that have ended too, as long as they are kept' }),
   factors: Factors,
   signIns: Type.Array(Item),
-  changes: Type.Array(Item, { description: 'What was done to the account: roles, password, address, second factors' }),
+  changes: Type.Array(Item, {
+    description:
+      'What was done to the account (roles, password, address, second factors), and what its owner did to others, whom it does not name',
+  }),
   orders: Type.Array(Item),
   cart: Type.Array(Item),
   mails: Type.Array(Item),
