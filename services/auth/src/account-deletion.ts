@@ -28,35 +28,23 @@ const deleteAccount = sql(
    delete from account where id = $1`,
 )
 
+interface AccountDeletionContext {
+  readonly database: Database
+  readonly bus: Pick<Bus, 'nudge'>
+  readonly clock: Clock
+  readonly accounts: Accounts
+  readonly audit: Audit
+  readonly reproofs: Reproofs
+  readonly revocations: Revocations
+  readonly secrets: MailedSecrets
+}
+
 /** Leaving for good. Nothing of the account is kept but an id in ledgers, which then names nobody. */
 export class AccountDeletion {
-  readonly #database: Database
-  readonly #bus: Pick<Bus, 'nudge'>
-  readonly #clock: Clock
-  readonly #accounts: Accounts
-  readonly #audit: Audit
-  readonly #reproofs: Reproofs
-  readonly #revocations: Revocations
-  readonly #secrets: MailedSecrets
+  readonly #context: AccountDeletionContext
 
-  constructor(options: {
-    readonly database: Database
-    readonly bus: Pick<Bus, 'nudge'>
-    readonly clock: Clock
-    readonly accounts: Accounts
-    readonly audit: Audit
-    readonly reproofs: Reproofs
-    readonly revocations: Revocations
-    readonly secrets: MailedSecrets
-  }) {
-    this.#database = options.database
-    this.#bus = options.bus
-    this.#clock = options.clock
-    this.#accounts = options.accounts
-    this.#audit = options.audit
-    this.#reproofs = options.reproofs
-    this.#revocations = options.revocations
-    this.#secrets = options.secrets
+  constructor(context: AccountDeletionContext) {
+    this.#context = context
   }
 
   /**
@@ -71,23 +59,23 @@ export class AccountDeletion {
     client: Client,
     traceParent: string,
   ): Promise<void> {
-    await this.#reproofs.require(await this.#accounts.byId(accountId), sessionId, reproof, client)
-    await this.#database.transaction(async (tx) => {
+    await this.#context.reproofs.require(await this.#context.accounts.byId(accountId), sessionId, reproof, client)
+    await this.#context.database.transaction(async (tx) => {
       await lockAdministrators(tx)
       const [account] = await tx.query(lockAccount, [accountId])
       if (account === undefined) throw new ProblemError(problems.notFound)
       await refuseLastAdministrator(tx, account)
-      const now = this.#clock.now()
+      const now = this.#context.clock.now()
       await endAndRevokeSessions(tx, accountId, {}, 'revoked', now)
       await revokeOlderTokens(tx, { id: accountId, securityVersion: account.securityVersion + 1 }, undefined, now)
-      await this.#secrets.voidCodes(tx, account.email)
+      await this.#context.secrets.voidCodes(tx, account.email)
       await forgetDeadLetters(tx, [accountId, account.email])
-      await this.#audit.record(tx, { action: 'account-deleted', accountId, byId: accountId, client })
+      await this.#context.audit.record(tx, { action: 'account-deleted', accountId, byId: accountId, client })
       const deleted = emission(authEvents.userDeleted, { userId: accountId, deletedAt: now.toISOString() })
       await emit(tx, accountId, [sessionRevoked(accountId, null), deleted], traceParent)
       await tx.query(deleteAccount, [accountId, now])
     })
-    this.#bus.nudge()
-    await this.#revocations.read()
+    this.#context.bus.nudge()
+    await this.#context.revocations.read()
   }
 }

@@ -113,31 +113,25 @@ const selectByEmail = sql<Account>(
   `select ${accountColumns} from account where email_key = $1`,
 )
 
+interface AccountRequestsContext {
+  readonly database: Database
+  readonly bus: Pick<Bus, 'nudge'>
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly secrets: MailedSecrets
+}
+
 /**
  * What anybody may ask for about any address. Asking only writes the request down, which is the same work and the same answer
  * whether the address is known or not; a moment later this looks at the account and sends what there is to send.
  */
 export class AccountRequests implements AsyncDisposable {
-  readonly #database: Database
-  readonly #bus: Pick<Bus, 'nudge'>
-  readonly #clock: Clock
-  readonly #logger: Logger
-  readonly #secrets: MailedSecrets
+  readonly #context: AccountRequestsContext
   readonly #work: Repeating
 
-  constructor(options: {
-    readonly database: Database
-    readonly bus: Pick<Bus, 'nudge'>
-    readonly clock: Clock
-    readonly logger: Logger
-    readonly secrets: MailedSecrets
-  }) {
-    this.#database = options.database
-    this.#bus = options.bus
-    this.#clock = options.clock
-    this.#logger = options.logger
-    this.#secrets = options.secrets
-    const { clock, logger } = options
+  constructor(context: AccountRequestsContext) {
+    this.#context = context
+    const { clock, logger } = context
     this.#work = new Repeating({
       name: 'account requests',
       everyMs: POLL_MS,
@@ -176,20 +170,20 @@ export class AccountRequests implements AsyncDisposable {
   }
 
   async #write(kind: RequestKind, email: string, data: AccountRequest['data'], traceParent: string): Promise<void> {
-    const now = this.#clock.now()
-    await this.#database.write(insertRequest, [newId(), kind, email, JSON.stringify(data), traceParent, now])
+    const now = this.#context.clock.now()
+    await this.#context.database.write(insertRequest, [newId(), kind, email, JSON.stringify(data), traceParent, now])
     this.#work.nudge()
   }
 
   async #applyDue(): Promise<void> {
-    while (await this.#applyNext()) this.#bus.nudge()
+    while (await this.#applyNext()) this.#context.bus.nudge()
   }
 
   async #applyNext(): Promise<boolean> {
     let claimed: AccountRequest | undefined
     try {
-      return await this.#database.transaction(async (tx) => {
-        const [request] = await tx.query(claimRequest, [this.#clock.now()])
+      return await this.#context.database.transaction(async (tx) => {
+        const [request] = await tx.query(claimRequest, [this.#context.clock.now()])
         claimed = request
         if (request !== undefined) await this.#apply(tx, request)
         return request !== undefined
@@ -202,11 +196,11 @@ export class AccountRequests implements AsyncDisposable {
 
   /** One that fails lets the others pass, and is given up when it has failed for long. */
   async #postpone(id: string): Promise<void> {
-    const dueAt = new Date(this.#clock.now().getTime() + RETRY_MS)
-    const [postponed] = await this.#database.write(postponeRequest, [id, dueAt])
+    const dueAt = new Date(this.#context.clock.now().getTime() + RETRY_MS)
+    const [postponed] = await this.#context.database.write(postponeRequest, [id, dueAt])
     if ((postponed?.attempts ?? 0) < ATTEMPTS_MAX) return
-    await this.#database.write(dropRequest, [id])
-    this.#logger.error({ requestId: id }, 'An account request was given up')
+    await this.#context.database.write(dropRequest, [id])
+    this.#context.logger.error({ requestId: id }, 'An account request was given up')
   }
 
   async #apply(tx: Transaction, request: AccountRequest): Promise<void> {
@@ -229,12 +223,12 @@ export class AccountRequests implements AsyncDisposable {
     }
     const [account] = await tx.query(lockById, [accountId])
     if (account === undefined || account.disabledAt !== null) return nobody
-    return { account, emissions: [await this.#secrets.requestEmailChange(tx, account, email)] }
+    return { account, emissions: [await this.#context.secrets.requestEmailChange(tx, account, email)] }
   }
 
   async #registered(tx: Transaction, { email, data }: AccountRequest): Promise<Outcome> {
     const { id, name, language, zone, passwordHash } = data as Registration
-    const now = this.#clock.now()
+    const now = this.#context.clock.now()
     // The name and the zone are the registration's, and come with its proof: anybody may have made it.
     const values = [newId(), email, emailKeyOf(email), nameOf(email), language, NO_PASSWORD, now]
     const [account] = await tx.query(upsertAccount, values)
@@ -243,7 +237,7 @@ export class AccountRequests implements AsyncDisposable {
       // The id was used before: the answer was lost and the client asked again, or it is somebody else's.
       if (kept.length === 0) return { account, emissions: account.isNew ? [userChanged(account)] : [] }
       await tx.query(deleteSurplus, [account.id])
-      const mail = await this.#secrets.requestVerification(tx, account, { id, name, language })
+      const mail = await this.#context.secrets.requestVerification(tx, account, { id, name, language })
       return { account, emissions: account.isNew ? [userChanged(account), mail] : [mail] }
     }
     const [owner] = await tx.query(lockByEmail, [emailKeyOf(email)])
@@ -254,12 +248,13 @@ export class AccountRequests implements AsyncDisposable {
   async #answered(tx: Transaction, { email, kind, data }: AccountRequest): Promise<Outcome> {
     const [account] = await tx.query(lockByEmail, [emailKeyOf(email)])
     if (account === undefined || account.disabledAt !== null) return nobody
-    if (kind === 'reset') return { account, emissions: [await this.#secrets.requestReset(tx, account)] }
-    if (kind === 'sign-in-code') return { account, emissions: [await this.#secrets.requestSignInCode(tx, account)] }
+    if (kind === 'reset') return { account, emissions: [await this.#context.secrets.requestReset(tx, account)] }
+    if (kind === 'sign-in-code')
+      return { account, emissions: [await this.#context.secrets.requestSignInCode(tx, account)] }
     if (account.verifiedAt !== null) return nobody
     const { registrationId } = data as { readonly registrationId?: string }
     const [registration] = await tx.query(selectRegistration, [registrationId ?? null, account.id])
-    return { account, emissions: [await this.#secrets.requestVerification(tx, account, registration)] }
+    return { account, emissions: [await this.#context.secrets.requestVerification(tx, account, registration)] }
   }
 }
 

@@ -72,38 +72,24 @@ export interface Actor {
   readonly client: Client
 }
 
+interface AdministrationContext {
+  readonly database: Database
+  readonly bus: Pick<Bus, 'nudge'>
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly audit: Audit
+  readonly hashing: PasswordHashing
+  readonly revocations: Revocations
+  readonly throttle: Throttle
+  readonly bootstrapToken: string | undefined
+}
+
 /** What administrators do to accounts, and how the first of them comes to be. */
 export class Administration {
-  readonly #database: Database
-  readonly #bus: Pick<Bus, 'nudge'>
-  readonly #clock: Clock
-  readonly #logger: Logger
-  readonly #audit: Audit
-  readonly #hashing: PasswordHashing
-  readonly #revocations: Revocations
-  readonly #throttle: Throttle
-  readonly #bootstrapToken: string | undefined
+  readonly #context: AdministrationContext
 
-  constructor(options: {
-    readonly database: Database
-    readonly bus: Pick<Bus, 'nudge'>
-    readonly clock: Clock
-    readonly logger: Logger
-    readonly audit: Audit
-    readonly hashing: PasswordHashing
-    readonly revocations: Revocations
-    readonly throttle: Throttle
-    readonly bootstrapToken: string | undefined
-  }) {
-    this.#database = options.database
-    this.#bus = options.bus
-    this.#clock = options.clock
-    this.#logger = options.logger
-    this.#audit = options.audit
-    this.#hashing = options.hashing
-    this.#revocations = options.revocations
-    this.#throttle = options.throttle
-    this.#bootstrapToken = options.bootstrapToken
+  constructor(context: AdministrationContext) {
+    this.#context = context
   }
 
   /** Newest first. `q` is looked for in addresses and names. */
@@ -114,7 +100,7 @@ export class Administration {
   }): Promise<{ items: User[]; next: string | null }> {
     const limit = page.limit ?? PAGE_ITEMS_DEFAULT
     const after = page.cursor === undefined ? null : readCursor(page.cursor)
-    const rows = await this.#database.read(selectUsers, [after, page.q?.toLowerCase() ?? null, limit + 1])
+    const rows = await this.#context.database.read(selectUsers, [after, page.q?.toLowerCase() ?? null, limit + 1])
     const items = rows.slice(0, limit).map(userOf)
     const last = items.at(-1)
     return { items, next: rows.length > limit && last !== undefined ? writeCursor(last.id) : null }
@@ -130,10 +116,10 @@ export class Administration {
     return await this.#change(id, traceParent, async (tx, before) => {
       if (before.roles.toSorted().join() === sorted.join()) return undefined
       if (!sorted.includes('admin')) await refuseLastAdministrator(tx, before)
-      const [account] = await tx.query(updateRoles, [id, sorted, this.#clock.now()])
+      const [account] = await tx.query(updateRoles, [id, sorted, this.#context.clock.now()])
       const detail = { before: before.roles.toSorted(), after: sorted }
-      await this.#audit.record(tx, { action: 'roles-changed', accountId: id, ...by, detail })
-      this.#logger.info({ userId: id, by: by.byId, roles: sorted }, 'roles changed')
+      await this.#context.audit.record(tx, { action: 'roles-changed', accountId: id, ...by, detail })
+      this.#context.logger.info({ userId: id, by: by.byId, roles: sorted }, 'roles changed')
       return account
     })
   }
@@ -142,12 +128,12 @@ export class Administration {
   async setDisabled(id: string, disabled: boolean, by: Actor, traceParent: string): Promise<User> {
     return await this.#change(id, traceParent, async (tx, before) => {
       if ((before.disabledAt !== null) === disabled) return undefined
-      const now = this.#clock.now()
+      const now = this.#context.clock.now()
       if (disabled) await refuseLastAdministrator(tx, before)
       const [account] = await tx.query(updateDisabled, [id, disabled ? now : null, now])
       if (disabled) await endAndRevokeSessions(tx, id, {}, 'disabled', now)
-      await this.#audit.record(tx, { action: disabled ? 'disabled' : 'enabled', accountId: id, ...by })
-      this.#logger.info({ userId: id, by: by.byId, disabled }, 'account disabled or enabled')
+      await this.#context.audit.record(tx, { action: disabled ? 'disabled' : 'enabled', accountId: id, ...by })
+      this.#context.logger.info({ userId: id, by: by.byId, disabled }, 'account disabled or enabled')
       return account
     })
   }
@@ -163,27 +149,27 @@ export class Administration {
     traceParent: string,
   ): Promise<User> {
     // By where a guess comes from alone: with one count for all, whoever guesses would keep the operator out.
-    await this.#throttle.take('bootstrap', client.network, client.network)
+    await this.#context.throttle.take('bootstrap', client.network, client.network)
     if (!this.#isBootstrapToken(form.bootstrapToken)) throw new ProblemError(problems.wrongCredentials)
     const name = usableName(form.name)
     refuseWeakPassword(form.password, { email: form.email, name }, '/password')
-    await this.#refuseBootstrapped(this.#database.read(anyAdministrator))
-    const passwordHash = await this.#hashing.hash(form.password)
-    const account = await this.#database.transaction(async (tx) => {
+    await this.#refuseBootstrapped(this.#context.database.read(anyAdministrator))
+    const passwordHash = await this.#context.hashing.hash(form.password)
+    const account = await this.#context.database.transaction(async (tx) => {
       await lockAdministrators(tx)
       await this.#refuseBootstrapped(tx.query(anyAdministrator))
-      const now = this.#clock.now()
+      const now = this.#context.clock.now()
       const values = [newId(), form.email, emailKeyOf(form.email), name, passwordHash, now, client.language]
       const [made] = await tx.query(upsertAdministrator, values)
       if (made === undefined) throw new Error('The administrator was not written')
       await endAndRevokeSessions(tx, made.id, {}, 'password-changed', now)
       await revokeOlderTokens(tx, made, undefined, now)
-      await this.#audit.record(tx, { action: 'bootstrapped', accountId: made.id, client })
+      await this.#context.audit.record(tx, { action: 'bootstrapped', accountId: made.id, client })
       await emit(tx, made.id, [userChanged(made), sessionRevoked(made.id, null)], traceParent)
       return made
     })
     await this.#publish()
-    this.#logger.warn({ userId: account.id }, 'the first administrator was made')
+    this.#context.logger.warn({ userId: account.id }, 'the first administrator was made')
     return userOf(account)
   }
 
@@ -193,13 +179,13 @@ export class Administration {
     traceParent: string,
     change: (tx: Transaction, before: Account) => Promise<Account | undefined>,
   ): Promise<User> {
-    const user = await this.#database.transaction(async (tx) => {
+    const user = await this.#context.database.transaction(async (tx) => {
       await lockAdministrators(tx)
       const [before] = await tx.query(lockAccount, [id])
       if (before === undefined) throw new ProblemError(problems.notFound)
       const changed = await change(tx, before)
       if (changed === undefined) return userOf(before)
-      await revokeOlderTokens(tx, changed, undefined, this.#clock.now())
+      await revokeOlderTokens(tx, changed, undefined, this.#context.clock.now())
       const emissions: readonly Emission[] = [userChanged(changed), sessionRevoked(changed.id, null)]
       await emit(tx, changed.id, emissions, traceParent)
       return userOf(changed)
@@ -214,14 +200,14 @@ export class Administration {
 
   /** Compares digests, so that neither the place of the first difference nor the length shows in the time. */
   #isBootstrapToken(given: string): boolean {
-    if (this.#bootstrapToken === undefined) return false
+    if (this.#context.bootstrapToken === undefined) return false
     const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
-    return timingSafeEqual(digest(given), digest(this.#bootstrapToken))
+    return timingSafeEqual(digest(given), digest(this.#context.bootstrapToken))
   }
 
   async #publish(): Promise<void> {
-    this.#bus.nudge()
-    await this.#revocations.read()
+    this.#context.bus.nudge()
+    await this.#context.revocations.read()
   }
 }
 

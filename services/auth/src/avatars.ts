@@ -52,30 +52,24 @@ const selectOrphans = sql<{ avatarKey: string }>(
 
 const deleteOrphan = sql('auth.delete_avatar_orphan', 'delete from avatar_orphan where avatar_key = $1')
 
+interface AvatarsContext {
+  readonly database: Database
+  readonly objects: ObjectStore
+  readonly decoder: PictureDecoder
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly throttle: Throttle
+}
+
 /** Profile pictures: three objects each under a random key that is never used twice. */
 export class Avatars {
-  readonly #database: Database
+  readonly #context: AvatarsContext
   readonly #pictures: PictureStore<AvatarSize>
-  readonly #decoder: PictureDecoder
-  readonly #clock: Clock
-  readonly #logger: Logger
-  readonly #throttle: Throttle
 
-  constructor(options: {
-    readonly database: Database
-    readonly objects: ObjectStore
-    readonly decoder: PictureDecoder
-    readonly clock: Clock
-    readonly logger: Logger
-    readonly throttle: Throttle
-  }) {
-    this.#database = options.database
+  constructor(context: AvatarsContext) {
+    this.#context = context
     const sizes = Object.keys(avatarSizes) as AvatarSize[]
-    this.#pictures = new PictureStore({ objects: options.objects, folder: 'avatar', sizes })
-    this.#decoder = options.decoder
-    this.#clock = options.clock
-    this.#logger = options.logger
-    this.#throttle = options.throttle
+    this.#pictures = new PictureStore({ objects: context.objects, folder: 'avatar', sizes })
   }
 
   /**
@@ -84,10 +78,13 @@ export class Avatars {
    * @throws {ProblemError} `image-not-accepted`, `invalid-request`, `too-many-requests`, `dependency-unavailable`
    */
   async put(accountId: string, upload: Readable, client: Client, crop?: Crop): Promise<Account> {
-    await this.#throttle.take('picture', accountId, client.network)
-    const { pictures } = await this.#decoder.renderUpload(upload, { sizes: avatarSizes, fit: 'square', crop })
+    await this.#context.throttle.take('picture', accountId, client.network)
+    const { pictures } = await this.#context.decoder.renderUpload(upload, { sizes: avatarSizes, fit: 'square', crop })
     const key = newPictureKey()
-    await this.#database.write(insertOrphan, [key, new Date(this.#clock.now().getTime() + UPLOAD_MAX_MS)])
+    await this.#context.database.write(insertOrphan, [
+      key,
+      new Date(this.#context.clock.now().getTime() + UPLOAD_MAX_MS),
+    ])
     await this.#pictures.put(key, pictures)
     return await this.#set(accountId, key)
   }
@@ -103,17 +100,17 @@ export class Avatars {
 
   /** Deletes objects that belong to nobody: replaced ones, and those of uploads that failed on the way. */
   async collectOrphans(): Promise<void> {
-    for (const { avatarKey } of await this.#database.read(selectOrphans, [this.#clock.now()])) {
+    for (const { avatarKey } of await this.#context.database.read(selectOrphans, [this.#context.clock.now()])) {
       await this.#deleteOrphan(avatarKey)
     }
   }
 
   async #set(accountId: string, key: string | null): Promise<Account> {
-    const [account] = await this.#database.write(setAvatar, [accountId, key, this.#clock.now()])
+    const [account] = await this.#context.database.write(setAvatar, [accountId, key, this.#context.clock.now()])
     if (account === undefined) throw new ProblemError(problems.notFound)
     if (account.oldKey !== null) {
       await this.#deleteOrphan(account.oldKey).catch((error: unknown) => {
-        this.#logger.warn({ err: error }, 'an old picture could not be deleted and will be later')
+        this.#context.logger.warn({ err: error }, 'an old picture could not be deleted and will be later')
       })
     }
     return account
@@ -121,6 +118,6 @@ export class Avatars {
 
   async #deleteOrphan(key: string): Promise<void> {
     await this.#pictures.delete(key)
-    await this.#database.write(deleteOrphan, [key])
+    await this.#context.database.write(deleteOrphan, [key])
   }
 }

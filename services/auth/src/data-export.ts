@@ -68,40 +68,28 @@ const insertParts = sql(
 
 type PartMade = MessageOf<(typeof exportEvents)[keyof typeof exportEvents]>
 
+interface DataExportsContext {
+  readonly database: Database
+  readonly bus: Bus
+  readonly clock: Clock
+  readonly accounts: Accounts
+  readonly audit: Audit
+  readonly factors: Pick<Factors, 'list'>
+  readonly sessions: Sessions
+  readonly throttle: Throttle
+}
+
 /** A copy of all that is kept about somebody, collected from every service by events. */
 export class DataExports {
-  readonly #database: Database
-  readonly #bus: Bus
-  readonly #clock: Clock
-  readonly #accounts: Accounts
-  readonly #audit: Audit
-  readonly #factors: Pick<Factors, 'list'>
-  readonly #sessions: Sessions
-  readonly #throttle: Throttle
+  readonly #context: DataExportsContext
 
-  constructor(options: {
-    readonly database: Database
-    readonly bus: Bus
-    readonly clock: Clock
-    readonly accounts: Accounts
-    readonly audit: Audit
-    readonly factors: Pick<Factors, 'list'>
-    readonly sessions: Sessions
-    readonly throttle: Throttle
-  }) {
-    this.#database = options.database
-    this.#bus = options.bus
-    this.#clock = options.clock
-    this.#accounts = options.accounts
-    this.#audit = options.audit
-    this.#factors = options.factors
-    this.#sessions = options.sessions
-    this.#throttle = options.throttle
+  constructor(context: DataExportsContext) {
+    this.#context = context
   }
 
   /** Starts taking in what the services answer. */
   follow(): void {
-    this.#bus.consume({
+    this.#context.bus.consume({
       durable: 'auth',
       events: Object.values(exportEvents),
       apply: async (tx, messages) => await takeParts(tx, messages),
@@ -129,27 +117,27 @@ export class DataExports {
   }
 
   async #recent(accountId: string): Promise<string | undefined> {
-    const since = new Date(this.#clock.now().getTime() - REUSED_FOR_MS)
-    const [recent] = await this.#database.read(selectRecent, [accountId, since])
+    const since = new Date(this.#context.clock.now().getTime() - REUSED_FOR_MS)
+    const [recent] = await this.#context.database.read(selectRecent, [accountId, since])
     return recent?.id
   }
 
   async #request(accountId: string, client: Client, traceParent: string): Promise<string> {
-    await this.#throttle.take('export', accountId, client.network)
+    await this.#context.throttle.take('export', accountId, client.network)
     const exportId = newId()
-    const requestedAt = this.#clock.now()
-    await this.#database.transaction(async (tx) => {
+    const requestedAt = this.#context.clock.now()
+    await this.#context.database.transaction(async (tx) => {
       await tx.query(insertExport, [exportId, accountId, requestedAt])
-      await this.#audit.record(tx, { action: 'data-exported', accountId, byId: accountId, client })
+      await this.#context.audit.record(tx, { action: 'data-exported', accountId, byId: accountId, client })
       const data = { exportId, userId: accountId, requestedAt: requestedAt.toISOString() }
       await emit(tx, accountId, [emission(authEvents.exportRequested, data)], traceParent)
     })
-    this.#bus.nudge()
+    this.#context.bus.nudge()
     return exportId
   }
 
   async #isWhole(exportId: string): Promise<boolean> {
-    const progress = await this.#database.read(selectProgress, [exportId])
+    const progress = await this.#context.database.read(selectProgress, [exportId])
     return answering.every((service) => progress.some((row) => row.service === service && row.isWhole))
   }
 
@@ -157,19 +145,19 @@ export class DataExports {
     exportId: string,
     { userId, sessionId }: { readonly userId: string; readonly sessionId: string },
   ): Promise<DataExport> {
-    const account = await this.#accounts.byId(userId)
-    const parts = await this.#database.read(selectParts, [exportId])
+    const account = await this.#context.accounts.byId(userId)
+    const parts = await this.#context.database.read(selectParts, [exportId])
     const itemsOf = (service: string): Record<string, unknown>[] =>
       parts.filter((part) => part.service === service).flatMap(({ items }) => items)
     const preferences = optionalMailKinds.map((kind) => [kind, wantsMail(account.preferences, kind)])
     return {
-      exportedAt: this.#clock.now().toISOString(),
+      exportedAt: this.#context.clock.now().toISOString(),
       profile: profileOf(account),
       preferences: Object.fromEntries(preferences) as MailPreferences,
-      sessions: await this.#sessions.history(userId, sessionId),
-      factors: await this.#factors.list(userId),
-      signIns: await this.#audit.signInsOf(userId),
-      changes: await this.#audit.changesOf(userId),
+      sessions: await this.#context.sessions.history(userId, sessionId),
+      factors: await this.#context.factors.list(userId),
+      signIns: await this.#context.audit.signInsOf(userId),
+      changes: await this.#context.audit.changesOf(userId),
       orders: itemsOf('orders'),
       cart: parts.flatMap(({ cart }) => cart ?? []),
       mails: itemsOf('notifications'),

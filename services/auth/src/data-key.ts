@@ -40,6 +40,15 @@ const resealDataKey = sql(
    where sealed_by = $4`,
 )
 
+interface DataKeyContext {
+  readonly database: Database
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly keyEncryptionKey: Uint8Array
+  /** The one that is about to be used, or was; the same as the other outside a replacement. */
+  readonly keyEncryptionKeyAccepted: Uint8Array | undefined
+}
+
 /**
  * The key that all others of auth are derived from: random, one row, sealed with KEY_ENCRYPTION_KEY. When the row is sealed with
  * KEY_ENCRYPTION_KEY_ACCEPTED instead, it is sealed anew as it is opened, so that one start of auth replaces the configured key and
@@ -48,27 +57,16 @@ const resealDataKey = sql(
  * Until it has been opened, each key that is asked for throws `dependency-unavailable`.
  */
 export class DataKey implements DerivedKeys {
-  readonly #database: Database
-  readonly #clock: Clock
-  readonly #logger: Logger
+  readonly #context: DataKeyContext
   readonly #current: KeyEncryptionKey
   readonly #accepted: KeyEncryptionKey | undefined
   #derived: DerivedKeys | undefined
   #opening: Promise<DerivedKeys> | undefined
 
-  constructor(options: {
-    readonly database: Database
-    readonly clock: Clock
-    readonly logger: Logger
-    readonly keyEncryptionKey: Uint8Array
-    /** The one that is about to be used, or was; the same as the other outside a replacement. */
-    readonly keyEncryptionKeyAccepted: Uint8Array | undefined
-  }) {
-    this.#database = options.database
-    this.#clock = options.clock
-    this.#logger = options.logger
-    this.#current = identified(options.keyEncryptionKey)
-    const accepted = options.keyEncryptionKeyAccepted
+  constructor(context: DataKeyContext) {
+    this.#context = context
+    this.#current = identified(context.keyEncryptionKey)
+    const accepted = context.keyEncryptionKeyAccepted
     this.#accepted = accepted === undefined ? undefined : identified(accepted)
   }
 
@@ -119,7 +117,7 @@ export class DataKey implements DerivedKeys {
   }
 
   async #open(): Promise<DerivedKeys> {
-    const [present] = await this.#database.read(selectDataKey)
+    const [present] = await this.#context.database.read(selectDataKey)
     const opened = present === undefined || this.#isToSealAnew(present) ? await this.#locked() : this.#unseal(present)
     this.#derived = deriveKeys(opened)
     return this.#derived
@@ -127,15 +125,15 @@ export class DataKey implements DerivedKeys {
 
   /** Makes or seals anew, one replica at a time. */
   async #locked(): Promise<Uint8Array> {
-    return await this.#database.transaction(async (tx) => {
+    return await this.#context.database.transaction(async (tx) => {
       await tx.query(lockDataKey)
       const [present] = await tx.query(selectDataKey)
       if (present === undefined) return await this.#make(tx)
       const opened = this.#unseal(present)
       if (this.#isToSealAnew(present)) {
         const sealed = seal(this.#current.key, BELONGS_TO, opened)
-        await tx.query(resealDataKey, [sealed, this.#current.id, this.#clock.now(), present.sealedBy])
-        this.#logger.info(
+        await tx.query(resealDataKey, [sealed, this.#current.id, this.#context.clock.now(), present.sealedBy])
+        this.#context.logger.info(
           { from: present.sealedBy, to: this.#current.id },
           'The data key was sealed anew, with KEY_ENCRYPTION_KEY',
         )
@@ -147,7 +145,11 @@ export class DataKey implements DerivedKeys {
   async #make(tx: Transaction): Promise<Uint8Array> {
     const [found] = await tx.query(selectIsInUse)
     const made = found?.isInUse === true ? this.#current.key : new Uint8Array(randomBytes(KEY_BYTES))
-    await tx.query(insertDataKey, [seal(this.#current.key, BELONGS_TO, made), this.#current.id, this.#clock.now()])
+    await tx.query(insertDataKey, [
+      seal(this.#current.key, BELONGS_TO, made),
+      this.#current.id,
+      this.#context.clock.now(),
+    ])
     return made
   }
 

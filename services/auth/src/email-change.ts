@@ -62,41 +62,25 @@ const takeUndo = sql<{ email: string; expiresAt: Date }>(
 
 const deleteUndos = sql('auth.delete_email_undos', 'delete from email_undo where account_id = $1')
 
+interface EmailChangesContext {
+  readonly database: Database
+  readonly bus: Pick<Bus, 'nudge'>
+  readonly clock: Clock
+  readonly accounts: Accounts
+  readonly audit: Audit
+  readonly reproofs: Reproofs
+  readonly requests: AccountRequests
+  readonly revocations: Revocations
+  readonly secrets: MailedSecrets
+  readonly throttle: Throttle
+}
+
 /** Moving an account to another address: asked for by its owner, proven by the new mailbox, told to the old one. */
 export class EmailChanges {
-  readonly #database: Database
-  readonly #bus: Pick<Bus, 'nudge'>
-  readonly #clock: Clock
-  readonly #accounts: Accounts
-  readonly #audit: Audit
-  readonly #reproofs: Reproofs
-  readonly #requests: AccountRequests
-  readonly #revocations: Revocations
-  readonly #secrets: MailedSecrets
-  readonly #throttle: Throttle
+  readonly #context: EmailChangesContext
 
-  constructor(options: {
-    readonly database: Database
-    readonly bus: Pick<Bus, 'nudge'>
-    readonly clock: Clock
-    readonly accounts: Accounts
-    readonly audit: Audit
-    readonly reproofs: Reproofs
-    readonly requests: AccountRequests
-    readonly revocations: Revocations
-    readonly secrets: MailedSecrets
-    readonly throttle: Throttle
-  }) {
-    this.#database = options.database
-    this.#bus = options.bus
-    this.#clock = options.clock
-    this.#accounts = options.accounts
-    this.#audit = options.audit
-    this.#reproofs = options.reproofs
-    this.#requests = options.requests
-    this.#revocations = options.revocations
-    this.#secrets = options.secrets
-    this.#throttle = options.throttle
+  constructor(context: EmailChangesContext) {
+    this.#context = context
   }
 
   /**
@@ -111,15 +95,15 @@ export class EmailChanges {
     client: Client,
     traceParent: string,
   ): Promise<void> {
-    const account = await this.#accounts.byId(accountId)
+    const account = await this.#context.accounts.byId(accountId)
     if (emailKeyOf(email) === emailKeyOf(account.email)) {
       throw new ProblemError(problems.invalidRequest, {
         errors: [{ pointer: '/email', detail: 'is the address you have already', code: 'unchanged' }],
       })
     }
-    await this.#reproofs.require(account, sessionId, reproof, client)
-    await this.#throttle.take('mail', emailKeyOf(email), client.network)
-    await this.#requests.requestEmailChange(email, accountId, traceParent)
+    await this.#context.reproofs.require(account, sessionId, reproof, client)
+    await this.#context.throttle.take('mail', emailKeyOf(email), client.network)
+    await this.#context.requests.requestEmailChange(email, accountId, traceParent)
   }
 
   /**
@@ -135,19 +119,19 @@ export class EmailChanges {
     traceParent: string,
   ): Promise<Profile> {
     const { userId, sessionId } = caller
-    await this.#throttle.take('prove', userId, client.network)
+    await this.#context.throttle.take('prove', userId, client.network)
     const proven = 'code' in proof ? await this.#provenByCode(userId, proof.code) : undefined
-    const account = await this.#database.transaction(async (tx) => {
-      const now = this.#clock.now()
+    const account = await this.#context.database.transaction(async (tx) => {
+      const now = this.#context.clock.now()
       const [before] = await tx.query(lockAccount, [userId])
       const [taken] =
         'token' in proof
           ? await tx.query(takeByToken, [userId, sha256(proof.token), now])
           : await tx.query(takeByEmail, [userId, proven])
       if (before === undefined || taken === undefined) throw new ProblemError(problems.wrongToken)
-      await this.#secrets.voidCodes(tx, before.email)
+      await this.#context.secrets.voidCodes(tx, before.email)
       const changed = await giveAddress(tx, before, { email: taken.email, kept: sessionId }, now, traceParent)
-      await this.#audit.record(tx, { action: 'email-changed', accountId: userId, byId: userId, client })
+      await this.#context.audit.record(tx, { action: 'email-changed', accountId: userId, byId: userId, client })
       const told = await this.#changed(tx, before, now)
       await emit(tx, userId, [userChanged(changed), told, sessionRevoked(userId, null)], traceParent)
       return changed
@@ -164,23 +148,23 @@ export class EmailChanges {
    * @throws {ProblemError} `wrong-token`, `address-taken`, `too-many-requests`
    */
   async undo(token: string, client: Client, traceParent: string): Promise<void> {
-    await this.#throttle.take('prove', token, client.network)
-    const now = this.#clock.now()
-    const [found] = await this.#database.read(selectUndo, [sha256(token), now])
+    await this.#context.throttle.take('prove', token, client.network)
+    const now = this.#context.clock.now()
+    const [found] = await this.#context.database.read(selectUndo, [sha256(token), now])
     if (found === undefined) throw new ProblemError(problems.wrongToken)
-    await this.#database.transaction(async (tx) => {
+    await this.#context.database.transaction(async (tx) => {
       const [before] = await tx.query(lockAccount, [found.accountId])
       const [taken] = await tx.query(takeUndo, [sha256(token), now])
       if (before === undefined || taken === undefined) throw new ProblemError(problems.wrongToken)
       const given = { email: taken.email, passwordHash: NO_PASSWORD }
       const restored = await giveAddress(tx, before, given, now, traceParent)
-      await this.#secrets.voidCodes(tx, before.email)
+      await this.#context.secrets.voidCodes(tx, before.email)
       await tx.query(deleteUndos, [before.id])
       const changedAt = new Date(taken.expiresAt.getTime() - UNDO_LIFETIME_MS)
       const removed = await removeFactorsSince(tx, before.id, changedAt)
       const detail = { removed: removed.map(({ factor, label = factor }) => (factor === 'identity' ? label : factor)) }
-      await this.#audit.record(tx, { action: 'email-restored', accountId: before.id, client, detail })
-      const reset = await this.#secrets.requestReset(tx, restored)
+      await this.#context.audit.record(tx, { action: 'email-restored', accountId: before.id, client, detail })
+      const reset = await this.#context.secrets.requestReset(tx, restored)
       // Of recovery codes the page speaks: the mail about them is an administrator's doing.
       const told = removed
         .filter(({ factor }) => factor !== 'recovery-codes')
@@ -191,15 +175,15 @@ export class EmailChanges {
   }
 
   async #provenByCode(accountId: string, code: string): Promise<string> {
-    const values = [accountId, this.#secrets.emailChangeCodeHash(accountId, code), this.#clock.now()]
-    const [tried] = await this.#database.write(tryCode, values)
+    const values = [accountId, this.#context.secrets.emailChangeCodeHash(accountId, code), this.#context.clock.now()]
+    const [tried] = await this.#context.database.write(tryCode, values)
     if (tried?.isRight !== true) throw new ProblemError(problems.wrongToken)
     return tried.email
   }
 
   async #changed(tx: Transaction, before: Account, now: Date) {
     const expiresAt = new Date(now.getTime() + UNDO_LIFETIME_MS)
-    const { token, secret } = await this.#secrets.newUndo()
+    const { token, secret } = await this.#context.secrets.newUndo()
     await tx.query(insertUndo, [sha256(token), before.id, before.email, expiresAt])
     return emission(authEvents.emailChanged, {
       ...recipientOf(before),
@@ -210,7 +194,7 @@ export class EmailChanges {
   }
 
   async #publish(): Promise<void> {
-    this.#bus.nudge()
-    await this.#revocations.read()
+    this.#context.bus.nudge()
+    await this.#context.revocations.read()
   }
 }

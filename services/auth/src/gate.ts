@@ -39,35 +39,27 @@ const secondFactorDue: Decision = {
 }
 const anyone: Decision = { status: 200, reason: 'anyone' }
 
+interface GateContext {
+  readonly policy: Policy
+  readonly accessTokens: AccessTokens
+  readonly revocations: Revocations
+  readonly refusals: RefusalLog
+  readonly clock: Clock
+  readonly edge: Edge
+  readonly internalTokenKeysByService: ReadonlyMap<string, readonly Uint8Array[]>
+}
+
 /**
  * The decision at the edge: who is calling, and may they. Everything it needs is in memory, so a request waits for nothing unless its token
  * was never seen before. What it cannot decide it refuses.
  */
 export class Gate {
-  readonly #policy: Policy
-  readonly #accessTokens: AccessTokens
-  readonly #revocations: Revocations
-  readonly #refusals: RefusalLog
-  readonly #clock: Clock
-  readonly #edge: Edge
+  readonly #context: GateContext
   readonly #signingKeys: ReadonlyMap<string, readonly Uint8Array[]>
 
-  constructor(options: {
-    readonly policy: Policy
-    readonly accessTokens: AccessTokens
-    readonly revocations: Revocations
-    readonly refusals: RefusalLog
-    readonly clock: Clock
-    readonly edge: Edge
-    readonly internalTokenKeysByService: ReadonlyMap<string, readonly Uint8Array[]>
-  }) {
-    this.#policy = options.policy
-    this.#accessTokens = options.accessTokens
-    this.#revocations = options.revocations
-    this.#refusals = options.refusals
-    this.#clock = options.clock
-    this.#edge = options.edge
-    this.#signingKeys = options.internalTokenKeysByService
+  constructor(context: GateContext) {
+    this.#context = context
+    this.#signingKeys = context.internalTokenKeysByService
   }
 
   /**
@@ -76,18 +68,18 @@ export class Gate {
    */
   answerAtOnce(request: IncomingMessage, response: ServerResponse): 200 | 401 | undefined {
     const { url, headers } = request
-    const isAsked = this.#edge === 'envoy' ? url?.startsWith(`${AUTHZ}/`) === true : url === AUTHZ
+    const isAsked = this.#context.edge === 'envoy' ? url?.startsWith(`${AUTHZ}/`) === true : url === AUTHZ
     if (!isAsked || !isBodiless(headers) || isSaidTwice(request)) return undefined
-    const original = originalRequest(request, this.#edge)
-    const route = original === undefined ? undefined : this.#policy.routeOf(original.method, original.url)
+    const original = originalRequest(request, this.#context.edge)
+    const route = original === undefined ? undefined : this.#context.policy.routeOf(original.method, original.url)
     if (route === undefined || route.access === 'anyone' || route.access === 'internal') return undefined
     const { authorization } = headers
     if (authorization !== undefined) {
-      const nowMs = this.#clock.now().getTime()
-      const token = this.#accessTokens.cached(authorization, nowMs)
+      const nowMs = this.#context.clock.now().getTime()
+      const token = this.#context.accessTokens.cached(authorization, nowMs)
       if (token !== undefined) return this.#admitAtOnce(route, token, { nowMs, response })
       if (!authorization.startsWith(BEARER)) return undefined
-      if (!this.#accessTokens.isForeign(authorization.slice(BEARER.length))) return undefined
+      if (!this.#context.accessTokens.isForeign(authorization.slice(BEARER.length))) return undefined
     }
     this.#tell(notSignedIn, { route, method: original?.method, requestId: headers['x-request-id'] })
     NOT_SIGNED_IN.send(response)
@@ -99,7 +91,7 @@ export class Gate {
     token: VerifiedToken,
     { nowMs, response }: { readonly nowMs: number; readonly response: ServerResponse },
   ): 200 | undefined {
-    if (!this.#revocations.isCurrent || this.#revocations.isRevoked(token)) return undefined
+    if (!this.#context.revocations.isCurrent || this.#context.revocations.isRevoked(token)) return undefined
     if (!isAllowed(route.access, token.roles)) return undefined
     const admission = this.#admission(route, token, nowMs)
     if (admission === undefined) return undefined
@@ -121,8 +113,8 @@ export class Gate {
 
   /** Answers `/authz`: an internal token for the original request's route, 401, 403, or 503. */
   async authorise(request: Request, reply: Reply): Promise<'sent'> {
-    const original = originalRequest(request.raw, this.#edge)
-    const route = original === undefined ? undefined : this.#policy.routeOf(original.method, original.url)
+    const original = originalRequest(request.raw, this.#context.edge)
+    const route = original === undefined ? undefined : this.#context.policy.routeOf(original.method, original.url)
     const caller = route === undefined || route.access === 'anyone' ? 'nobody' : await this.#callerOf(request)
     const decision = this.#decide(route, caller)
     if (decision.status !== 200) {
@@ -143,7 +135,7 @@ export class Gate {
   ): void {
     const { route, method, userId, requestId } = asked
     const id = isRequestId(requestId) ? requestId : undefined
-    this.#refusals.tell({ reason, route: route?.id, method, userId, requestId: id })
+    this.#context.refusals.tell({ reason, route: route?.id, method, userId, requestId: id })
   }
 
   #decide(route: Route | undefined, caller: Caller): Decision {
@@ -157,7 +149,7 @@ export class Gate {
   }
 
   #admit(route: Route, caller: VerifiedToken): Decision {
-    const token = this.#admission(route, caller, this.#clock.now().getTime())?.valueOf(INTERNAL_TOKEN_HEADER)
+    const token = this.#admission(route, caller, this.#context.clock.now().getTime())?.valueOf(INTERNAL_TOKEN_HEADER)
     if (token === undefined) return unknowable
     return { status: 200, reason: 'allowed', headers: { [INTERNAL_TOKEN_HEADER]: token } }
   }
@@ -192,11 +184,11 @@ export class Gate {
     const token = bearerToken(request.headers.authorization)
     if (token === undefined || isSaidTwice(request.raw)) return 'nobody'
     try {
-      const known = this.#accessTokens.cached(`${BEARER}${token}`, this.#clock.now().getTime())
-      const verified = known ?? (await this.#accessTokens.verify(token))
+      const known = this.#context.accessTokens.cached(`${BEARER}${token}`, this.#context.clock.now().getTime())
+      const verified = known ?? (await this.#context.accessTokens.verify(token))
       if (verified === undefined) return 'nobody'
-      if (!this.#revocations.isCurrent && !(await this.#revocations.isKnown())) return 'unknowable'
-      return this.#revocations.isRevoked(verified) ? 'nobody' : verified
+      if (!this.#context.revocations.isCurrent && !(await this.#context.revocations.isKnown())) return 'unknowable'
+      return this.#context.revocations.isRevoked(verified) ? 'nobody' : verified
     } catch (error) {
       request.log.error({ err: error }, 'an access token could not be judged')
       return 'unknowable'

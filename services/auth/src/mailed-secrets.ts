@@ -108,29 +108,25 @@ export interface RegistrationMail {
   readonly language: Language
 }
 
+interface MailedSecretsContext {
+  readonly database: Database
+  readonly clock: Clock
+  readonly keys: DerivedKeys
+  readonly mailSecretKey: Uint8Array
+  readonly publicUrl: string
+}
+
 /**
  * What proves that somebody reads an address: links with 256-bit tokens, and six-digit codes. At rest there are only hashes; the
  * mail's event carries them encrypted, for the notifications service alone. A new one voids the old.
  */
 export class MailedSecrets {
-  readonly #database: Database
-  readonly #clock: Clock
-  readonly #keys: DerivedKeys
-  readonly #mailSecretKey: Uint8Array
+  readonly #context: MailedSecretsContext
   readonly #publicUrl: string
 
-  constructor(options: {
-    readonly database: Database
-    readonly clock: Clock
-    readonly keys: DerivedKeys
-    readonly mailSecretKey: Uint8Array
-    readonly publicUrl: string
-  }) {
-    this.#database = options.database
-    this.#clock = options.clock
-    this.#keys = options.keys
-    this.#mailSecretKey = options.mailSecretKey
-    this.#publicUrl = options.publicUrl.replace(/\/+$/, '')
+  constructor(context: MailedSecretsContext) {
+    this.#context = context
+    this.#publicUrl = context.publicUrl.replace(/\/+$/, '')
   }
 
   /**
@@ -185,7 +181,7 @@ export class MailedSecrets {
   }
 
   emailChangeCodeHash(accountId: string, code: string): Buffer {
-    return hmac(this.#keys.mailedCode, accountId, 'email-change', code)
+    return hmac(this.#context.keys.mailedCode, accountId, 'email-change', code)
   }
 
   /** A token that takes an email change back, and the link with it as the old address is sent it. */
@@ -201,13 +197,13 @@ export class MailedSecrets {
 
   /** Uses the token up. Of two at once one gets true. */
   async useToken(tx: Transaction, token: string, purpose: TokenPurpose): Promise<boolean> {
-    const used = await tx.query(useToken, [sha256(token), purpose, this.#clock.now()])
+    const used = await tx.query(useToken, [sha256(token), purpose, this.#context.clock.now()])
     return used.length === 1
   }
 
   /** Whose token it is, without using it up. */
   async peekToken(token: string, purpose: TokenPurpose): Promise<AddressProof | undefined> {
-    const [found] = await this.#database.read(peekToken, [sha256(token), purpose, this.#clock.now()])
+    const [found] = await this.#context.database.read(peekToken, [sha256(token), purpose, this.#context.clock.now()])
     return found
   }
 
@@ -227,7 +223,7 @@ export class MailedSecrets {
     registrationId?: string,
   ): Promise<Pick<AddressProof, 'registrationId'> | undefined> {
     const hashes = [this.#addressHash(email, registrationId), purpose, this.#codeHash(email, purpose, code)]
-    const [verdict] = await this.#database.write(tryCode, [...hashes, this.#clock.now()])
+    const [verdict] = await this.#context.database.write(tryCode, [...hashes, this.#context.clock.now()])
     return verdict?.isRight === true ? { registrationId: verdict.registrationId } : undefined
   }
 
@@ -273,21 +269,21 @@ export class MailedSecrets {
   async #seal(secret: MailSecret): Promise<string> {
     return await new CompactEncrypt(new TextEncoder().encode(JSON.stringify(secret)))
       .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
-      .encrypt(this.#mailSecretKey)
+      .encrypt(this.#context.mailSecretKey)
   }
 
   #addressHash(email: string, registrationId?: string): Buffer {
     // Of the two cases in which a UUID may be written, the one in which the database writes it.
     const named = registrationId === undefined ? [] : [registrationId.toLowerCase()]
-    return hmac(this.#keys.lookup, 'mailed code', emailKeyOf(email), ...named)
+    return hmac(this.#context.keys.lookup, 'mailed code', emailKeyOf(email), ...named)
   }
 
   #codeHash(email: string, purpose: CodePurpose, code: string): Buffer {
-    return hmac(this.#keys.mailedCode, emailKeyOf(email), purpose, code)
+    return hmac(this.#context.keys.mailedCode, emailKeyOf(email), purpose, code)
   }
 
   #after(milliseconds: number): Date {
-    return new Date(this.#clock.now().getTime() + milliseconds)
+    return new Date(this.#context.clock.now().getTime() + milliseconds)
   }
 }
 

@@ -24,55 +24,41 @@ const setPassword = sql<Account>(
    returning ${accountColumns}`,
 )
 
+interface PasswordsContext {
+  readonly database: Database
+  readonly bus: Pick<Bus, 'nudge'>
+  readonly clock: Clock
+  readonly accounts: Accounts
+  readonly audit: Audit
+  readonly hashing: PasswordHashing
+  readonly secrets: MailedSecrets
+  readonly revocations: Revocations
+  readonly throttle: Throttle
+}
+
 /** Changing a password, by knowing the old one or by a mailed link. Either ends every other session and voids what was mailed before. */
 export class Passwords {
-  readonly #database: Database
-  readonly #bus: Pick<Bus, 'nudge'>
-  readonly #clock: Clock
-  readonly #accounts: Accounts
-  readonly #audit: Audit
-  readonly #hashing: PasswordHashing
-  readonly #secrets: MailedSecrets
-  readonly #revocations: Revocations
-  readonly #throttle: Throttle
+  readonly #context: PasswordsContext
 
-  constructor(options: {
-    readonly database: Database
-    readonly bus: Pick<Bus, 'nudge'>
-    readonly clock: Clock
-    readonly accounts: Accounts
-    readonly audit: Audit
-    readonly hashing: PasswordHashing
-    readonly secrets: MailedSecrets
-    readonly revocations: Revocations
-    readonly throttle: Throttle
-  }) {
-    this.#database = options.database
-    this.#bus = options.bus
-    this.#clock = options.clock
-    this.#accounts = options.accounts
-    this.#audit = options.audit
-    this.#hashing = options.hashing
-    this.#secrets = options.secrets
-    this.#revocations = options.revocations
-    this.#throttle = options.throttle
+  constructor(context: PasswordsContext) {
+    this.#context = context
   }
 
   /** @throws {ProblemError} `wrong-token`, `weak-password`, `too-many-requests` */
   async reset(token: string, password: string, client: Client, traceParent: string): Promise<void> {
-    await this.#throttle.take('prove', token, client.network)
-    const proof = await this.#secrets.peekToken(token, 'reset')
+    await this.#context.throttle.take('prove', token, client.network)
+    const proof = await this.#context.secrets.peekToken(token, 'reset')
     if (proof === undefined) throw new ProblemError(problems.wrongToken)
     const { accountId } = proof
-    const account = await this.#accounts.byId(accountId)
+    const account = await this.#context.accounts.byId(accountId)
     refuseWeakPassword(password, account, '/password')
-    const newHash = await this.#hashing.hash(password)
-    await this.#database.transaction(async (tx) => {
+    const newHash = await this.#context.hashing.hash(password)
+    await this.#context.database.transaction(async (tx) => {
       // The account is locked before the token, as everywhere; of two at once the second finds the token used and undoes its change.
       const [changed] = await tx.query(setPassword, [accountId, newHash, this.#now(), null])
-      const isUsed = await this.#secrets.useToken(tx, token, 'reset')
+      const isUsed = await this.#context.secrets.useToken(tx, token, 'reset')
       if (changed === undefined || !isUsed) throw new ProblemError(problems.wrongToken)
-      await this.#throttle.forgiveAccount(tx, 'sign-in', emailKeyOf(changed.email))
+      await this.#context.throttle.forgiveAccount(tx, 'sign-in', emailKeyOf(changed.email))
       await this.#endOthers(tx, changed, undefined, client, traceParent)
     })
     await this.#publish()
@@ -85,18 +71,18 @@ export class Passwords {
     client: Client,
     traceParent: string,
   ): Promise<void> {
-    const account = await this.#accounts.byId(caller.userId)
+    const account = await this.#context.accounts.byId(caller.userId)
     refuseWeakPassword(passwords.newPassword, account, '/newPassword')
-    await this.#throttle.take('reauthenticate', account.id, client.network)
-    if (!(await this.#hashing.verify(account.passwordHash, passwords.currentPassword))) {
+    await this.#context.throttle.take('reauthenticate', account.id, client.network)
+    if (!(await this.#context.hashing.verify(account.passwordHash, passwords.currentPassword))) {
       throw new ProblemError(problems.wrongCredentials, { detail: 'The current password is not right.' })
     }
-    const newHash = await this.#hashing.hash(passwords.newPassword)
-    await this.#database.transaction(async (tx) => {
+    const newHash = await this.#context.hashing.hash(passwords.newPassword)
+    await this.#context.database.transaction(async (tx) => {
       const values = [account.id, newHash, this.#now(), account.passwordHash]
       const [changed] = await tx.query(setPassword, values)
       if (changed === undefined) throw new ProblemError(problems.wrongCredentials)
-      await this.#throttle.forgiveAccount(tx, 'reauthenticate', account.id)
+      await this.#context.throttle.forgiveAccount(tx, 'reauthenticate', account.id)
       await this.#endOthers(tx, changed, caller.sessionId, client, traceParent)
     })
     await this.#publish()
@@ -111,20 +97,20 @@ export class Passwords {
   ): Promise<void> {
     const now = this.#now()
     const who = kept === undefined ? {} : { byId: account.id }
-    await this.#audit.record(tx, { action: 'password-changed', accountId: account.id, ...who, client })
+    await this.#context.audit.record(tx, { action: 'password-changed', accountId: account.id, ...who, client })
     await endAndRevokeSessions(tx, account.id, kept === undefined ? {} : { but: kept }, 'password-changed', now)
     await revokeOlderTokens(tx, account, kept, now)
-    await this.#secrets.voidAll(tx, account)
+    await this.#context.secrets.voidAll(tx, account)
     const changed = emission(authEvents.passwordChanged, { ...recipientOf(account), changedAt: now.toISOString() })
     await emit(tx, account.id, [userChanged(account), changed, sessionRevoked(account.id, null)], traceParent)
   }
 
   async #publish(): Promise<void> {
-    this.#bus.nudge()
-    await this.#revocations.read()
+    this.#context.bus.nudge()
+    await this.#context.revocations.read()
   }
 
   #now(): Date {
-    return this.#clock.now()
+    return this.#context.clock.now()
   }
 }

@@ -51,6 +51,14 @@ const openSession = sql<{ newDevice: boolean }>(
    select new_device as "newDevice" from counted`,
 )
 
+interface PlainSignInContext {
+  readonly database: Database
+  readonly clock: Clock
+  readonly audit: Audit
+  readonly sessions: Sessions
+  readonly throttle: Throttle
+}
+
 /**
  * Opens the session of whoever has proven the password, when that is all there is to do: no second factor is due, no other session has
  * to end for it, and nothing about the account has changed since it was read. One statement instead of a transaction of nine.
@@ -58,24 +66,10 @@ const openSession = sql<{ newDevice: boolean }>(
  * It nudges no relay: the event is for a mail about a new device, and passes by the fifth of a second serve all sign-ins of that time.
  */
 export class PlainSignIn {
-  readonly #database: Database
-  readonly #clock: Clock
-  readonly #audit: Audit
-  readonly #sessions: Sessions
-  readonly #throttle: Throttle
+  readonly #context: PlainSignInContext
 
-  constructor(options: {
-    readonly database: Database
-    readonly clock: Clock
-    readonly audit: Audit
-    readonly sessions: Sessions
-    readonly throttle: Throttle
-  }) {
-    this.#database = options.database
-    this.#clock = options.clock
-    this.#audit = options.audit
-    this.#sessions = options.sessions
-    this.#throttle = options.throttle
+  constructor(context: PlainSignInContext) {
+    this.#context = context
   }
 
   /** Answers `undefined`, and has done nothing, when there is more to do. */
@@ -85,11 +79,11 @@ export class PlainSignIn {
     client: Client,
     traceParent: string,
   ): Promise<OpenSession | undefined> {
-    const now = this.#clock.now()
+    const now = this.#context.clock.now()
     const session = newSession(now)
     const { newDevice: _, ...opened } = sessionOpened(account, session.id, client, now, false)
     const { subject, aggregate } = authEvents.sessionOpened
-    const [done] = await this.#database.write(openSession, [
+    const [done] = await this.#context.database.write(openSession, [
       account.id,
       account.passwordHash,
       eventVersion,
@@ -107,16 +101,16 @@ export class PlainSignIn {
       subject,
       JSON.stringify(opened),
       traceParent,
-      this.#audit.idAt(now),
+      this.#context.audit.idAt(now),
       'sign-in',
       client.network,
       JSON.stringify({ sessionId: session.id }),
       attempt.accountKey,
       attempt.knownKey,
       attempt.addressKey,
-      this.#throttle.accountKey('reauthenticate', account.id),
+      this.#context.throttle.accountKey('reauthenticate', account.id),
     ])
     if (done === undefined) return undefined
-    return await this.#sessions.tokensOf(session.id, { ...account, passedSecondFactor: false }, session.secret)
+    return await this.#context.sessions.tokensOf(session.id, { ...account, passedSecondFactor: false }, session.secret)
   }
 }

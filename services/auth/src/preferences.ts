@@ -16,33 +16,29 @@ const mergePreferences = sql<Account>(
    returning ${accountColumns}`,
 )
 
+interface PreferencesContext {
+  readonly database: Database
+  readonly bus: Pick<Bus, 'nudge'>
+  readonly clock: Clock
+  readonly accounts: Accounts
+  readonly mailSecretKey: Uint8Array
+  /** While the other is being replaced. */
+  readonly mailSecretKeyAccepted: Uint8Array | undefined
+}
+
 /** Which mails people want that they need not get. */
 export class Preferences {
-  readonly #database: Database
-  readonly #bus: Pick<Bus, 'nudge'>
-  readonly #clock: Clock
-  readonly #accounts: Accounts
+  readonly #context: PreferencesContext
   readonly #mailSecretKeys: readonly Uint8Array[]
 
-  constructor(options: {
-    readonly database: Database
-    readonly bus: Pick<Bus, 'nudge'>
-    readonly clock: Clock
-    readonly accounts: Accounts
-    readonly mailSecretKey: Uint8Array
-    /** While the other is being replaced. */
-    readonly mailSecretKeyAccepted: Uint8Array | undefined
-  }) {
-    this.#database = options.database
-    this.#bus = options.bus
-    this.#clock = options.clock
-    this.#accounts = options.accounts
-    const { mailSecretKey, mailSecretKeyAccepted } = options
+  constructor(context: PreferencesContext) {
+    this.#context = context
+    const { mailSecretKey, mailSecretKeyAccepted } = context
     this.#mailSecretKeys = [mailSecretKey, mailSecretKeyAccepted ?? mailSecretKey]
   }
 
   async of(accountId: string): Promise<MailPreferences> {
-    return whole((await this.#accounts.byId(accountId)).preferences)
+    return whole((await this.#context.accounts.byId(accountId)).preferences)
   }
 
   /** What is not named stays as it is. */
@@ -66,11 +62,11 @@ export class Preferences {
   }
 
   async #merge(accountId: string, given: Partial<MailPreferences>, traceParent: string): Promise<void> {
-    await this.#database.transaction(async (tx) => {
-      const [changed] = await tx.query(mergePreferences, [accountId, JSON.stringify(given), this.#clock.now()])
+    await this.#context.database.transaction(async (tx) => {
+      const [changed] = await tx.query(mergePreferences, [accountId, JSON.stringify(given), this.#context.clock.now()])
       if (changed !== undefined) await emit(tx, accountId, [userChanged(changed)], traceParent)
     })
-    this.#bus.nudge()
+    this.#context.bus.nudge()
   }
 }
 

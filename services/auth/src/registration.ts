@@ -23,32 +23,22 @@ export interface RegistrationForm {
   readonly registrationId?: string
 }
 
+interface RegistrationsContext {
+  readonly database: Database
+  readonly bus: Pick<Bus, 'nudge'>
+  readonly clock: Clock
+  readonly requests: AccountRequests
+  readonly hashing: PasswordHashing
+  readonly secrets: MailedSecrets
+  readonly throttle: Throttle
+}
+
 /** Coming in: registering an address and proving it. */
 export class Registrations {
-  readonly #database: Database
-  readonly #bus: Pick<Bus, 'nudge'>
-  readonly #clock: Clock
-  readonly #requests: AccountRequests
-  readonly #hashing: PasswordHashing
-  readonly #secrets: MailedSecrets
-  readonly #throttle: Throttle
+  readonly #context: RegistrationsContext
 
-  constructor(options: {
-    readonly database: Database
-    readonly bus: Pick<Bus, 'nudge'>
-    readonly clock: Clock
-    readonly requests: AccountRequests
-    readonly hashing: PasswordHashing
-    readonly secrets: MailedSecrets
-    readonly throttle: Throttle
-  }) {
-    this.#database = options.database
-    this.#bus = options.bus
-    this.#clock = options.clock
-    this.#requests = options.requests
-    this.#hashing = options.hashing
-    this.#secrets = options.secrets
-    this.#throttle = options.throttle
+  constructor(context: RegistrationsContext) {
+    this.#context = context
   }
 
   /** @throws {ProblemError} `weak-password`, `invalid-request`, `too-many-requests`; none depends on whether the address is known. */
@@ -57,9 +47,9 @@ export class Registrations {
     const name = form.name === undefined ? nameOf(email) : usableName(form.name)
     const zone = form.zone === undefined ? null : usableZone(form.zone)
     if (password !== undefined) refuseWeakPassword(password, { email, name }, '/password')
-    await this.#throttle.take('mail', emailKeyOf(email), client.network)
-    const passwordHash = password === undefined ? NO_PASSWORD : await this.#hashing.hash(password)
-    await this.#requests.register(email, { id, name, passwordHash, language, zone }, traceParent)
+    await this.#context.throttle.take('mail', emailKeyOf(email), client.network)
+    const passwordHash = password === undefined ? NO_PASSWORD : await this.#context.hashing.hash(password)
+    await this.#context.requests.register(email, { id, name, passwordHash, language, zone }, traceParent)
   }
 
   /** Has something mailed to the address, if there is anybody to mail it to. @throws {ProblemError} `too-many-requests` */
@@ -70,18 +60,18 @@ export class Registrations {
     traceParent: string,
     registrationId?: string,
   ): Promise<void> {
-    await this.#throttle.take('mail', emailKeyOf(email), client.network)
-    await this.#requests.request(kind, email, traceParent, registrationId)
+    await this.#context.throttle.take('mail', emailKeyOf(email), client.network)
+    await this.#context.requests.request(kind, email, traceParent, registrationId)
   }
 
   /** @throws {ProblemError} `wrong-token`, `too-many-requests` */
   async verifyByToken(token: string, client: Client, traceParent: string): Promise<void> {
-    await this.#throttle.take('prove', token, client.network)
-    const proof = await this.#secrets.peekToken(token, 'verify')
+    await this.#context.throttle.take('prove', token, client.network)
+    const proof = await this.#context.secrets.peekToken(token, 'verify')
     if (proof === undefined) throw new ProblemError(problems.wrongToken)
     await this.#prove(traceParent, async (tx) => {
-      const account = await proveAddress(tx, proof, this.#clock.now())
-      return (await this.#secrets.useToken(tx, token, 'verify')) ? account : undefined
+      const account = await proveAddress(tx, proof, this.#context.clock.now())
+      return (await this.#context.secrets.useToken(tx, token, 'verify')) ? account : undefined
     })
   }
 
@@ -99,23 +89,23 @@ export class Registrations {
     client: Client,
     traceParent: string,
   ): Promise<void> {
-    await this.#throttle.take('prove', emailKeyOf(email), client.network)
-    const proof = await this.#secrets.tryCode(email, 'verify', code, registrationId)
+    await this.#context.throttle.take('prove', emailKeyOf(email), client.network)
+    const proof = await this.#context.secrets.tryCode(email, 'verify', code, registrationId)
     if (proof === undefined) throw new ProblemError(problems.wrongToken)
     await this.#prove(traceParent, async (tx) => {
       const accountId = await lockAccountOf(tx, emailKeyOf(email))
       if (accountId === undefined) return undefined
-      return await proveAddress(tx, { accountId, ...proof }, this.#clock.now())
+      return await proveAddress(tx, { accountId, ...proof }, this.#context.clock.now())
     })
   }
 
   async #prove(traceParent: string, prove: (tx: Transaction) => Promise<Account | undefined>): Promise<void> {
-    await this.#database.transaction(async (tx) => {
+    await this.#context.database.transaction(async (tx) => {
       const account = await prove(tx)
       if (account === undefined) throw new ProblemError(problems.wrongToken)
-      await this.#secrets.voidVerifications(tx, account)
+      await this.#context.secrets.voidVerifications(tx, account)
       await emit(tx, account.id, [userChanged(account)], traceParent)
     })
-    this.#bus.nudge()
+    this.#context.bus.nudge()
   }
 }

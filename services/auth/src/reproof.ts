@@ -21,53 +21,47 @@ const selectRecent = sql<{ isRecent: boolean }>(
    where id = $1 and account_id = $2 and ended_at is null`,
 )
 
+interface ReproofsContext {
+  readonly database: Database
+  readonly clock: Clock
+  readonly hashing: PasswordHashing
+  readonly secrets: MailedSecrets
+  readonly secondFactors: SecondFactors
+  readonly throttle: Throttle
+}
+
 /**
  * Asks again who is there, because an open browser is no proof: by the password, or by a code mailed for signing in, for
  * those who have no password. Where a second factor is on, this session must have shown it a moment ago, too.
  */
 export class Reproofs {
-  readonly #database: Database
-  readonly #clock: Clock
-  readonly #hashing: PasswordHashing
-  readonly #secrets: MailedSecrets
-  readonly #secondFactors: SecondFactors
-  readonly #throttle: Throttle
+  readonly #context: ReproofsContext
 
-  constructor(options: {
-    readonly database: Database
-    readonly clock: Clock
-    readonly hashing: PasswordHashing
-    readonly secrets: MailedSecrets
-    readonly secondFactors: SecondFactors
-    readonly throttle: Throttle
-  }) {
-    this.#database = options.database
-    this.#clock = options.clock
-    this.#hashing = options.hashing
-    this.#secrets = options.secrets
-    this.#secondFactors = options.secondFactors
-    this.#throttle = options.throttle
+  constructor(context: ReproofsContext) {
+    this.#context = context
   }
 
   /** @throws {ProblemError} `reauthentication-required`, `wrong-credentials`, `too-many-requests` */
   async require(account: Account, sessionId: string, reproof: Reproof, client: Client): Promise<void> {
     await this.#requireSecondFactor(account.id, sessionId)
-    await this.#throttle.take('reauthenticate', account.id, client.network)
+    await this.#context.throttle.take('reauthenticate', account.id, client.network)
     const isRight =
       'code' in reproof
-        ? await this.#secrets.isRightCode(account.email, 'sign-in', reproof.code)
-        : await this.#hashing.verify(account.passwordHash, reproof.currentPassword)
+        ? await this.#context.secrets.isRightCode(account.email, 'sign-in', reproof.code)
+        : await this.#context.hashing.verify(account.passwordHash, reproof.currentPassword)
     if (!isRight) {
       const what = 'code' in reproof ? 'code' : 'current password'
       throw new ProblemError(problems.wrongCredentials, { detail: `The ${what} is not right.` })
     }
-    await this.#database.transaction((tx) => this.#throttle.forgiveAccount(tx, 'reauthenticate', account.id))
+    await this.#context.database.transaction((tx) =>
+      this.#context.throttle.forgiveAccount(tx, 'reauthenticate', account.id),
+    )
   }
 
   async #requireSecondFactor(accountId: string, sessionId: string): Promise<void> {
-    const isMissing = await this.#database.transaction(async (tx) => {
-      if ((await this.#secondFactors.methodsOf(tx, accountId)).length === 0) return false
-      const since = new Date(this.#clock.now().getTime() - RECENT_MS)
+    const isMissing = await this.#context.database.transaction(async (tx) => {
+      if ((await this.#context.secondFactors.methodsOf(tx, accountId)).length === 0) return false
+      const since = new Date(this.#context.clock.now().getTime() - RECENT_MS)
       const [session] = await tx.query(selectRecent, [sessionId, accountId, since])
       return session?.isRecent !== true
     })

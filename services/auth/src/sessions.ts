@@ -141,32 +141,22 @@ export function sessionOpened(
   return { ...recipientOf(account), sessionId, newDevice, device, address, openedAt: now.toISOString() }
 }
 
+interface SessionsContext {
+  readonly database: Database
+  readonly bus: Pick<Bus, 'nudge'>
+  readonly clock: Clock
+  readonly keys: DerivedKeys
+  readonly accessTokens: AccessTokens
+  readonly audit: Audit
+  readonly revocations: Revocations
+}
+
 /** Sessions: opened by signing in, kept alive by refresh tokens, ended by their owner, an administrator or a thief. */
 export class Sessions {
-  readonly #database: Database
-  readonly #bus: Pick<Bus, 'nudge'>
-  readonly #clock: Clock
-  readonly #keys: DerivedKeys
-  readonly #accessTokens: AccessTokens
-  readonly #audit: Audit
-  readonly #revocations: Revocations
+  readonly #context: SessionsContext
 
-  constructor(options: {
-    readonly database: Database
-    readonly bus: Pick<Bus, 'nudge'>
-    readonly clock: Clock
-    readonly keys: DerivedKeys
-    readonly accessTokens: AccessTokens
-    readonly audit: Audit
-    readonly revocations: Revocations
-  }) {
-    this.#database = options.database
-    this.#bus = options.bus
-    this.#clock = options.clock
-    this.#keys = options.keys
-    this.#accessTokens = options.accessTokens
-    this.#audit = options.audit
-    this.#revocations = options.revocations
+  constructor(context: SessionsContext) {
+    this.#context = context
   }
 
   /** Opens a session in the transaction that decided to, the account's row being locked. */
@@ -177,7 +167,7 @@ export class Sessions {
     traceParent: string,
     { passedSecondFactor = false } = {},
   ): Promise<OpenSession> {
-    const now = this.#clock.now()
+    const now = this.#context.clock.now()
     const { id, secret, expiresAt, idleExpiresAt } = newSession(now)
     const expiry = [expiresAt, idleExpiresAt]
     const values: unknown[] = [id, account.id, client.device, client.address, now, ...expiry, sha256(secret)]
@@ -193,7 +183,13 @@ export class Sessions {
     const accountId = account.id
     await Promise.all([
       emit(tx, accountId, [opened], traceParent),
-      this.#audit.record(tx, { action: 'sign-in', accountId, byId: accountId, client, detail: { sessionId: id } }),
+      this.#context.audit.record(tx, {
+        action: 'sign-in',
+        accountId,
+        byId: accountId,
+        client,
+        detail: { sessionId: id },
+      }),
     ])
     return await this.tokensOf(id, { ...account, passedSecondFactor }, secret)
   }
@@ -205,33 +201,33 @@ export class Sessions {
    * @throws {ProblemError} `not-signed-in`
    */
   async refresh(text: string, client: Client, traceParent: string): Promise<OpenSession> {
-    const token = readRefreshToken(text, this.#keys)
+    const token = readRefreshToken(text, this.#context.keys)
     if (token === undefined) throw new ProblemError(problems.notSignedIn)
-    const { verdict, account } = await this.#database.transaction((tx) => this.#exchange(tx, token, client))
+    const { verdict, account } = await this.#context.database.transaction((tx) => this.#exchange(tx, token, client))
     if (account === undefined) throw new ProblemError(problems.notSignedIn)
     if (verdict === 'replay') await this.#end(account.id, { only: token.sessionId }, 'replayed', traceParent)
     if (verdict === 'replay' || verdict === 'unknown') throw new ProblemError(problems.notSignedIn)
-    return await this.tokensOf(token.sessionId, account, childOf(token.secret, this.#keys))
+    return await this.tokensOf(token.sessionId, account, childOf(token.secret, this.#context.keys))
   }
 
   /** Ends the session of a refresh token, whichever of its tokens that is. Whoever holds none is signed out already. */
   async logout(text: string, traceParent: string): Promise<void> {
-    const token = readRefreshToken(text, this.#keys)
+    const token = readRefreshToken(text, this.#context.keys)
     if (token === undefined) return
-    const now = this.#clock.now()
-    const [row] = await this.#database.read(selectSession, [token.sessionId, now])
+    const now = this.#context.clock.now()
+    const [row] = await this.#context.database.read(selectSession, [token.sessionId, now])
     if (row === undefined || judgeRefresh(row, token, now) === 'unknown') return
     await this.#end(row.id, { only: token.sessionId }, 'logout', traceParent)
   }
 
   async list(accountId: string, currentId: string): Promise<Session[]> {
-    const rows = await this.#database.read(selectSessions, [accountId, this.#clock.now()])
+    const rows = await this.#context.database.read(selectSessions, [accountId, this.#context.clock.now()])
     return rows.map((row) => sessionOf(row, currentId))
   }
 
   /** All that is kept of the account's sessions, also of those that have ended. */
   async history(accountId: string, currentId: string): Promise<(Session & { readonly endedAt: string | null })[]> {
-    const rows = await this.#database.read(selectHistory, [accountId, this.#clock.now()])
+    const rows = await this.#context.database.read(selectHistory, [accountId, this.#context.clock.now()])
     return rows.map((row) => Object.assign(sessionOf(row, currentId), { endedAt: row.endedAt?.toISOString() ?? null }))
   }
 
@@ -251,9 +247,9 @@ export class Sessions {
     reason: EndReason,
     traceParent: string,
   ): Promise<readonly string[]> {
-    const ended = await this.#database.transaction(async (tx) => {
+    const ended = await this.#context.database.transaction(async (tx) => {
       await tx.query(lockOwner, [accountId])
-      const ids = await endAndRevokeSessions(tx, accountId, which, reason, this.#clock.now())
+      const ids = await endAndRevokeSessions(tx, accountId, which, reason, this.#context.clock.now())
       const emissions = ids.map((id) => sessionRevoked(accountId, id))
       if (ids.length > 0) await emit(tx, accountId, emissions, traceParent)
       return ids
@@ -267,12 +263,12 @@ export class Sessions {
     token: RefreshToken,
     client: Client,
   ): Promise<{ verdict: RefreshVerdict; account: SessionOfAccount | undefined }> {
-    const now = this.#clock.now()
+    const now = this.#context.clock.now()
     const [row] = await tx.query(lockSession, [token.sessionId, now])
     if (row === undefined || row.disabledAt !== null) return { verdict: 'unknown', account: undefined }
     const verdict = judgeRefresh(row, token, now)
     if (verdict === 'newest') {
-      await tx.query(rotateSession, [token.sessionId, sha256(childOf(token.secret, this.#keys)), now])
+      await tx.query(rotateSession, [token.sessionId, sha256(childOf(token.secret, this.#context.keys)), now])
     }
     if (verdict === 'newest' || verdict === 'again') {
       await tx.query(touchSession, [token.sessionId, now, new Date(now.getTime() + IDLE_MS), client.address])
@@ -289,21 +285,21 @@ export class Sessions {
     const { id: userId, securityVersion, passedSecondFactor } = account
     const roles = usableRoles(account.roles, passedSecondFactor)
     const isSecondFactorRequired = roles !== account.roles
-    const accessToken = await this.#accessTokens.sign({
+    const accessToken = await this.#context.accessTokens.sign({
       userId,
       sessionId,
       securityVersion,
       roles,
       isSecondFactorRequired,
     })
-    const refreshToken = writeRefreshToken(sessionId, secret, this.#keys)
+    const refreshToken = writeRefreshToken(sessionId, secret, this.#context.keys)
     return { account, accessToken, refreshToken, isSecondFactorRequired }
   }
 
   /** Revocations hold on this replica at once, on the others when they hear of it or read next. */
   async #publish(): Promise<void> {
-    this.#bus.nudge()
-    await this.#revocations.read()
+    this.#context.bus.nudge()
+    await this.#context.revocations.read()
   }
 }
 

@@ -25,44 +25,26 @@ const lockUnchanged = sql<Account>(
 
 const updateHash = sql('auth.update_password_hash', 'update account set password_hash = $2 where id = $1')
 
+interface SignInContext {
+  readonly database: Database
+  readonly bus: Pick<Bus, 'nudge'>
+  readonly clock: Clock
+  readonly accounts: Accounts
+  readonly requests: AccountRequests
+  readonly audit: Audit
+  readonly hashing: PasswordHashing
+  readonly secrets: MailedSecrets
+  readonly pending: PendingSignIns
+  readonly plain: PlainSignIn
+  readonly throttle: Throttle
+}
+
 /** Signing in: by password or by mailed code. */
 export class SignIn {
-  readonly #database: Database
-  readonly #bus: Pick<Bus, 'nudge'>
-  readonly #clock: Clock
-  readonly #accounts: Accounts
-  readonly #requests: AccountRequests
-  readonly #audit: Audit
-  readonly #hashing: PasswordHashing
-  readonly #secrets: MailedSecrets
-  readonly #pending: PendingSignIns
-  readonly #plain: PlainSignIn
-  readonly #throttle: Throttle
+  readonly #context: SignInContext
 
-  constructor(options: {
-    readonly database: Database
-    readonly bus: Pick<Bus, 'nudge'>
-    readonly clock: Clock
-    readonly accounts: Accounts
-    readonly requests: AccountRequests
-    readonly audit: Audit
-    readonly hashing: PasswordHashing
-    readonly secrets: MailedSecrets
-    readonly pending: PendingSignIns
-    readonly plain: PlainSignIn
-    readonly throttle: Throttle
-  }) {
-    this.#database = options.database
-    this.#bus = options.bus
-    this.#clock = options.clock
-    this.#accounts = options.accounts
-    this.#requests = options.requests
-    this.#audit = options.audit
-    this.#hashing = options.hashing
-    this.#secrets = options.secrets
-    this.#pending = options.pending
-    this.#plain = options.plain
-    this.#throttle = options.throttle
+  constructor(context: SignInContext) {
+    this.#context = context
   }
 
   /**
@@ -77,14 +59,15 @@ export class SignIn {
     client: Client,
     traceParent: string,
   ): Promise<OpenSession | SecondFactorDue> {
-    const { attempt, candidate } = await takeSignInAttempt(this.#throttle, email, client.network)
-    const isRight = await this.#hashing.verify(candidate?.passwordHash, password)
+    const { attempt, candidate } = await takeSignInAttempt(this.#context.throttle, email, client.network)
+    const isRight = await this.#context.hashing.verify(candidate?.passwordHash, password)
     if (!isRight || candidate === undefined) return await this.#fail(email, client, 'password')
     const { account } = candidate
     if (account.disabledAt !== null) throw new ProblemError(problems.accountDisabled)
     if (account.verifiedAt === null) return await this.#sendVerification(candidate, client, traceParent)
-    const newHash = isOutdated(account.passwordHash) ? await this.#hashing.hash(password) : undefined
-    const opened = newHash === undefined ? await this.#plain.open(candidate, attempt, client, traceParent) : undefined
+    const newHash = isOutdated(account.passwordHash) ? await this.#context.hashing.hash(password) : undefined
+    const opened =
+      newHash === undefined ? await this.#context.plain.open(candidate, attempt, client, traceParent) : undefined
     return opened ?? (await this.#open(account, attempt, client, traceParent, newHash))
   }
 
@@ -102,11 +85,11 @@ export class SignIn {
     client: Client,
     traceParent: string,
   ): Promise<OpenSession | SecondFactorDue> {
-    const attempt = await this.#throttle.take('prove', emailKeyOf(email), client.network)
+    const attempt = await this.#context.throttle.take('prove', emailKeyOf(email), client.network)
     const purpose = registrationId === undefined ? 'sign-in' : 'verify'
-    const proof = await this.#secrets.tryCode(email, purpose, code, registrationId)
+    const proof = await this.#context.secrets.tryCode(email, purpose, code, registrationId)
     // Not looked for after a wrong code: whether there is an account would show in the time it takes.
-    const account = proof === undefined ? undefined : await this.#accounts.byEmail(email)
+    const account = proof === undefined ? undefined : await this.#context.accounts.byEmail(email)
     if (proof === undefined || account === undefined) return await this.#fail(email, client, 'code')
     if (account.disabledAt !== null) throw new ProblemError(problems.accountDisabled)
     const proven = account.verifiedAt === null ? await this.#prove(account, proof, traceParent) : account
@@ -114,7 +97,7 @@ export class SignIn {
   }
 
   async #fail(email: string, client: Client, by: string): Promise<never> {
-    await this.#audit.recordFailure(emailKeyOf(email), client, by)
+    await this.#context.audit.recordFailure(emailKeyOf(email), client, by)
     throw new ProblemError(problems.wrongCredentials)
   }
 
@@ -127,10 +110,10 @@ export class SignIn {
     { registrationId }: Pick<AddressProof, 'registrationId'>,
     traceParent: string,
   ): Promise<Account> {
-    return await this.#database.transaction(async (tx) => {
-      const proven = await proveAddress(tx, { accountId: account.id, registrationId }, this.#clock.now())
+    return await this.#context.database.transaction(async (tx) => {
+      const proven = await proveAddress(tx, { accountId: account.id, registrationId }, this.#context.clock.now())
       if (proven === undefined) throw new ProblemError(problems.wrongCredentials)
-      await this.#secrets.voidVerifications(tx, proven)
+      await this.#context.secrets.voidVerifications(tx, proven)
       await emit(tx, proven.id, [userChanged(proven)], traceParent)
       return proven
     })
@@ -143,27 +126,27 @@ export class SignIn {
     traceParent: string,
     newHash: string | undefined,
   ): Promise<OpenSession | SecondFactorDue> {
-    const opened = await this.#database.transaction(async (tx) => {
+    const opened = await this.#context.database.transaction(async (tx) => {
       // The password may have been changed, or the account shut, since it was read.
       const [locked] = await tx.query(lockUnchanged, [account.id, account.passwordHash])
       if (locked === undefined) throw new ProblemError(problems.wrongCredentials)
       if (newHash !== undefined) await tx.query(updateHash, [account.id, newHash])
-      const outcome = await this.#pending.openOrAsk(tx, locked, client, traceParent)
+      const outcome = await this.#context.pending.openOrAsk(tx, locked, client, traceParent)
       const isOpen = !('mfaToken' in outcome)
       await Promise.all([
-        this.#throttle.forgive(tx, attempt),
-        ...(isOpen ? [this.#throttle.forgiveAccount(tx, 'reauthenticate', account.id)] : []),
+        this.#context.throttle.forgive(tx, attempt),
+        ...(isOpen ? [this.#context.throttle.forgiveAccount(tx, 'reauthenticate', account.id)] : []),
       ])
       return outcome
     })
-    this.#bus.nudge()
+    this.#context.bus.nudge()
     return opened
   }
 
   async #sendVerification(candidate: Candidate, client: Client, traceParent: string): Promise<never> {
     const { account, registrationId } = candidate
-    if (await this.#throttle.isTaken('mail', emailKeyOf(account.email), client.network)) {
-      await this.#requests.request('verify', account.email, traceParent, registrationId)
+    if (await this.#context.throttle.isTaken('mail', emailKeyOf(account.email), client.network)) {
+      await this.#context.requests.request('verify', account.email, traceParent, registrationId)
     }
     throw new ProblemError(problems.addressNotVerified)
   }

@@ -46,16 +46,20 @@ const insertKey = sql(
 
 const deleteKeys = sql('auth.delete_signing_keys', 'delete from signing_key where verifies_until <= $1')
 
+interface SigningKeysContext {
+  readonly database: Database
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly dataKey: DataKey
+}
+
 /**
  * The keys access tokens are signed with. There are always two at least: the one that signs, and the next, which is published
  * long before it signs, so that no replica and no cache of the JWKS meets a token by a key it does not know. The one before stays until
  * its last token has expired.
  */
 export class SigningKeys {
-  readonly #database: Database
-  readonly #clock: Clock
-  readonly #logger: Logger
-  readonly #dataKey: DataKey
+  readonly #context: SigningKeysContext
   #rows: readonly KeyRow[] = []
   readonly #public = new Map<string, KeyObject>()
   readonly #private = new Map<string, KeyObject | undefined>()
@@ -65,16 +69,8 @@ export class SigningKeys {
   /** Told whenever the set of keys changed. */
   onChange: () => void = () => undefined
 
-  constructor(options: {
-    readonly database: Database
-    readonly clock: Clock
-    readonly logger: Logger
-    readonly dataKey: DataKey
-  }) {
-    this.#database = options.database
-    this.#clock = options.clock
-    this.#logger = options.logger
-    this.#dataKey = options.dataKey
+  constructor(context: SigningKeysContext) {
+    this.#context = context
   }
 
   /** Reads the keys and makes those that are missing, one replica at a time. Calls at once share one run. */
@@ -102,7 +98,7 @@ export class SigningKeys {
     await this.#load()
     if (this.#missingFrom() === undefined) return
     try {
-      await this.#database.transaction((tx) => this.#makeMissing(tx))
+      await this.#context.database.transaction((tx) => this.#makeMissing(tx))
     } catch (error) {
       // Keys that were not committed must not sign; those that were are read again before any is called unknown.
       this.#accept([])
@@ -126,14 +122,14 @@ export class SigningKeys {
 
   /** As RFC 7517 has them. */
   get jwks(): { keys: Record<string, string>[] } {
-    const now = this.#clock.now()
+    const now = this.#context.clock.now()
     const live = this.#rows.filter((row) => row.verifiesUntil > now)
     return { keys: live.map(({ id, publicKey }) => Object.assign({ kid: id, alg: 'EdDSA', use: 'sig' }, publicKey)) }
   }
 
   async #makeMissing(tx: Transaction): Promise<void> {
     await tx.query(lockKeys)
-    this.#accept(await tx.query(selectKeys, [this.#clock.now()]))
+    this.#accept(await tx.query(selectKeys, [this.#context.clock.now()]))
     for (let from = this.#missingFrom(); from !== undefined; from = this.#missingFrom()) {
       const row = await this.#newKey(from)
       const { id, publicKey, sealedPrivateKey, signsFrom, signsUntil, verifiesUntil } = row
@@ -141,11 +137,11 @@ export class SigningKeys {
       await tx.query(insertKey, values)
       this.#accept([...this.#rows, row])
     }
-    await tx.query(deleteKeys, [this.#clock.now()])
+    await tx.query(deleteKeys, [this.#context.clock.now()])
   }
 
   #current(): SigningKey | undefined {
-    const now = this.#clock.now()
+    const now = this.#context.clock.now()
     const row = this.#rows.findLast(
       (row) => row.signsFrom <= now && row.signsUntil > now && this.#private.get(row.id) !== undefined,
     )
@@ -156,8 +152,8 @@ export class SigningKeys {
   /** From when on a key is missing: now, or from the end of the current one. */
   #missingFrom(): Date | undefined {
     const current = this.#current()
-    if (current === undefined) return this.#clock.now()
-    const { signsUntil } = this.#rows.find((row) => row.id === current.id) ?? { signsUntil: this.#clock.now() }
+    if (current === undefined) return this.#context.clock.now()
+    const { signsUntil } = this.#rows.find((row) => row.id === current.id) ?? { signsUntil: this.#context.clock.now() }
     const hasNext = this.#rows.some((row) => row.signsFrom >= signsUntil && this.#private.get(row.id) !== undefined)
     return hasNext ? undefined : signsUntil
   }
@@ -171,8 +167,8 @@ export class SigningKeys {
   }
 
   async #read(): Promise<void> {
-    await this.#dataKey.open()
-    this.#accept(await this.#database.read(selectKeys, [this.#clock.now()]))
+    await this.#context.dataKey.open()
+    this.#accept(await this.#context.database.read(selectKeys, [this.#context.clock.now()]))
     this.#loadedAt = performance.now()
   }
 
@@ -202,7 +198,7 @@ export class SigningKeys {
     return {
       id,
       publicKey: { kty, crv, x },
-      sealedPrivateKey: seal(this.#dataKey.signingKey, id, privateKey.export({ format: 'der', type: 'pkcs8' })),
+      sealedPrivateKey: seal(this.#context.dataKey.signingKey, id, privateKey.export({ format: 'der', type: 'pkcs8' })),
       signsFrom,
       signsUntil,
       verifiesUntil: new Date(signsUntil.getTime() + VERIFIES_AFTER_MS),
@@ -212,10 +208,10 @@ export class SigningKeys {
   /** A key that was sealed before there was a data key still verifies; a new one signs. */
   #open({ id, sealedPrivateKey }: KeyRow): KeyObject | undefined {
     try {
-      const opened = unseal(this.#dataKey.signingKey, id, sealedPrivateKey)
+      const opened = unseal(this.#context.dataKey.signingKey, id, sealedPrivateKey)
       return createPrivateKey({ key: opened, format: 'der', type: 'pkcs8' })
     } catch {
-      this.#logger.warn({ keyId: id }, 'A signing key cannot be opened and only verifies')
+      this.#context.logger.warn({ keyId: id }, 'A signing key cannot be opened and only verifies')
       return undefined
     }
   }

@@ -59,32 +59,22 @@ export interface Change {
   readonly now: Date
 }
 
+interface FactorChangesContext {
+  readonly database: Database
+  readonly bus: Pick<Bus, 'nudge'>
+  readonly clock: Clock
+  readonly audit: Audit
+  readonly revocations: Revocations
+  readonly secondFactors: SecondFactors
+  readonly recoveryCodes: RecoveryCodes
+}
+
 /** What every change of what opens an account goes through: who may make it, what ends with it, and who is told. */
 export class FactorChanges {
-  readonly #database: Database
-  readonly #bus: Pick<Bus, 'nudge'>
-  readonly #clock: Clock
-  readonly #audit: Audit
-  readonly #revocations: Revocations
-  readonly #secondFactors: SecondFactors
-  readonly #recoveryCodes: RecoveryCodes
+  readonly #context: FactorChangesContext
 
-  constructor(options: {
-    readonly database: Database
-    readonly bus: Pick<Bus, 'nudge'>
-    readonly clock: Clock
-    readonly audit: Audit
-    readonly revocations: Revocations
-    readonly secondFactors: SecondFactors
-    readonly recoveryCodes: RecoveryCodes
-  }) {
-    this.#database = options.database
-    this.#bus = options.bus
-    this.#clock = options.clock
-    this.#audit = options.audit
-    this.#revocations = options.revocations
-    this.#secondFactors = options.secondFactors
-    this.#recoveryCodes = options.recoveryCodes
+  constructor(context: FactorChangesContext) {
+    this.#context = context
   }
 
   /**
@@ -93,9 +83,9 @@ export class FactorChanges {
    * @throws {ProblemError} `not-signed-in`, `reauthentication-required`, and what `work` throws
    */
   async make<T>(caller: Caller, work: (change: Change) => Promise<T>): Promise<T> {
-    const made = await this.#database.transaction(async (tx) => await work(await this.#begin(tx, caller)))
-    this.#bus.nudge()
-    await this.#revocations.read()
+    const made = await this.#context.database.transaction(async (tx) => await work(await this.#begin(tx, caller)))
+    this.#context.bus.nudge()
+    await this.#context.revocations.read()
     return made
   }
 
@@ -105,7 +95,7 @@ export class FactorChanges {
    * @throws {ProblemError} `not-signed-in`, `reauthentication-required`
    */
   async require(caller: Caller): Promise<Account> {
-    return (await this.#database.transaction(async (tx) => await this.#begin(tx, caller))).account
+    return (await this.#context.database.transaction(async (tx) => await this.#begin(tx, caller))).account
   }
 
   /**
@@ -115,7 +105,7 @@ export class FactorChanges {
   async added(change: Change, what: FactorChange, wasFirst: boolean): Promise<string[]> {
     const { tx, account, caller, now } = change
     if (!(await this.markProven(tx, caller, true, now))) throw new ProblemError(problems.notSignedIn)
-    const codes = wasFirst ? await this.#recoveryCodes.renew(tx, account.id) : []
+    const codes = wasFirst ? await this.#context.recoveryCodes.renew(tx, account.id) : []
     if (wasFirst || what.change === 'renewed') await this.#endOthers(change)
     await this.tell(change, what)
     return codes
@@ -128,12 +118,12 @@ export class FactorChanges {
    */
   async removed(change: Change, what: FactorChange): Promise<void> {
     const { tx, account } = change
-    if (!hasFactor(await this.#secondFactors.of(tx, account.id))) {
+    if (!hasFactor(await this.#context.secondFactors.of(tx, account.id))) {
       if (needsSecondFactor(account.roles)) {
         const detail = 'An administrator’s last second factor stays. Set up another one first.'
         throw new ProblemError(problems.secondFactorRequired, { detail })
       }
-      await this.#recoveryCodes.remove(tx, account.id)
+      await this.#context.recoveryCodes.remove(tx, account.id)
       await tx.query(unmarkSessions, [account.id])
     }
     await this.#endOthers(change)
@@ -153,7 +143,8 @@ export class FactorChanges {
     const which = passkeyId === undefined ? { label } : { passkeyId }
     const detail = { factor, change, ...which }
     const action = change === 'removed' ? 'factor-removed' : 'factor-added'
-    if (change !== 'used') await this.#audit.record(tx, { action, accountId: account.id, byId: caller.userId, detail })
+    if (change !== 'used')
+      await this.#context.audit.record(tx, { action, accountId: account.id, byId: caller.userId, detail })
     await emit(tx, account.id, [factorChanged(account, what, now)], caller.traceParent)
   }
 
@@ -169,7 +160,7 @@ export class FactorChanges {
   }
 
   async #begin(tx: Transaction, caller: Caller): Promise<Change> {
-    const now = this.#clock.now()
+    const now = this.#context.clock.now()
     const [account] = await tx.query(lockAccount, [caller.userId])
     const since = new Date(now.getTime() - RECENT_MS)
     const [session] = await tx.query(selectRecent, [caller.sessionId, caller.userId, since])

@@ -27,35 +27,27 @@ const lockAccount = sql<{ id: string }>(
   'select id from account where id = $1 for no key update',
 )
 
+interface FactorResetContext {
+  readonly database: Database
+  readonly bus: Pick<Bus, 'nudge'>
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly audit: Audit
+  readonly revocations: Revocations
+}
+
 /** For people who have lost every second factor and every recovery code. */
 export class FactorReset {
-  readonly #database: Database
-  readonly #bus: Pick<Bus, 'nudge'>
-  readonly #clock: Clock
-  readonly #logger: Logger
-  readonly #audit: Audit
-  readonly #revocations: Revocations
+  readonly #context: FactorResetContext
 
-  constructor(options: {
-    readonly database: Database
-    readonly bus: Pick<Bus, 'nudge'>
-    readonly clock: Clock
-    readonly logger: Logger
-    readonly audit: Audit
-    readonly revocations: Revocations
-  }) {
-    this.#database = options.database
-    this.#bus = options.bus
-    this.#clock = options.clock
-    this.#logger = options.logger
-    this.#audit = options.audit
-    this.#revocations = options.revocations
+  constructor(context: FactorResetContext) {
+    this.#context = context
   }
 
   /** @throws {ProblemError} `not-found`, `second-factor-required` for the administrator's own */
   async reset(givenId: string, by: string, traceParent: string): Promise<void> {
-    const accountId = await this.#database.transaction(async (tx) => {
-      const now = this.#clock.now()
+    const accountId = await this.#context.database.transaction(async (tx) => {
+      const now = this.#context.clock.now()
       // The account is locked before its other rows, as everywhere.
       const [locked] = await tx.query(lockAccount, [givenId])
       if (locked === undefined) throw new ProblemError(problems.notFound)
@@ -70,13 +62,13 @@ export class FactorReset {
       await endAndRevokeSessions(tx, accountId, {}, 'factor-changed', now)
       await revokeOlderTokens(tx, account, undefined, now)
       const detail = { factor: 'every', change: 'removed' }
-      await this.#audit.record(tx, { action: 'factor-removed', accountId, byId: by, detail })
+      await this.#context.audit.record(tx, { action: 'factor-removed', accountId, byId: by, detail })
       const told = factorChanged(account, { factor: 'recovery-codes', change: 'removed' }, now)
       await emit(tx, accountId, [told, sessionRevoked(accountId, null)], traceParent)
       return accountId
     })
-    this.#bus.nudge()
-    await this.#revocations.read()
-    this.#logger.warn({ userId: accountId, by }, 'second factors were taken away')
+    this.#context.bus.nudge()
+    await this.#context.revocations.read()
+    this.#context.logger.warn({ userId: accountId, by }, 'second factors were taken away')
   }
 }

@@ -11,42 +11,30 @@ import type { Passkeys } from './passkeys.ts'
 import type { RecoveryCodes } from './recovery-codes.ts'
 import { hasFactor, selectFactors, type SecondFactors } from './second-factors.ts'
 
+interface FactorsContext {
+  readonly database: Database
+  readonly throttle: Throttle
+  readonly authenticators: Authenticators
+  readonly recoveryCodes: RecoveryCodes
+  readonly passkeys: Passkeys
+  readonly identities: Identities
+  readonly secondFactors: SecondFactors
+  readonly changes: FactorChanges
+}
+
 /** What people do with their second factors on the account page. */
 export class Factors {
-  readonly #database: Database
-  readonly #throttle: Throttle
-  readonly #authenticators: Authenticators
-  readonly #recoveryCodes: RecoveryCodes
-  readonly #passkeys: Passkeys
-  readonly #identities: Identities
-  readonly #secondFactors: SecondFactors
-  readonly #changes: FactorChanges
+  readonly #context: FactorsContext
 
-  constructor(options: {
-    readonly database: Database
-    readonly throttle: Throttle
-    readonly authenticators: Authenticators
-    readonly recoveryCodes: RecoveryCodes
-    readonly passkeys: Passkeys
-    readonly identities: Identities
-    readonly secondFactors: SecondFactors
-    readonly changes: FactorChanges
-  }) {
-    this.#database = options.database
-    this.#throttle = options.throttle
-    this.#authenticators = options.authenticators
-    this.#recoveryCodes = options.recoveryCodes
-    this.#passkeys = options.passkeys
-    this.#identities = options.identities
-    this.#secondFactors = options.secondFactors
-    this.#changes = options.changes
+  constructor(context: FactorsContext) {
+    this.#context = context
   }
 
   async list(accountId: string): Promise<FactorList> {
     const [[factors], passkeys, identities] = await Promise.all([
-      this.#database.read(selectFactors, [accountId]),
-      this.#passkeys.list(accountId),
-      this.#identities.list(accountId),
+      this.#context.database.read(selectFactors, [accountId]),
+      this.#context.passkeys.list(accountId),
+      this.#context.identities.list(accountId),
     ])
     const createdAt = factors?.totpCreatedAt?.toISOString()
     return {
@@ -59,54 +47,56 @@ export class Factors {
 
   /** @throws {ProblemError} `reauthentication-required` */
   async proposeTotp(caller: Caller): Promise<TotpProposal> {
-    return await this.#changes.make(caller, ({ tx, account, now }) => this.#authenticators.propose(tx, account, now))
+    return await this.#context.changes.make(caller, ({ tx, account, now }) =>
+      this.#context.authenticators.propose(tx, account, now),
+    )
   }
 
   /** Answers recovery codes when this is the first factor. @throws {ProblemError} `wrong-credentials`, `wrong-token`, `too-many-requests` */
   async confirmTotp(caller: Caller, code: string, client: Client): Promise<string[]> {
-    const attempt = await this.#throttle.take('second-factor', caller.userId, client.network)
-    return await this.#changes.make(caller, async (change) => {
+    const attempt = await this.#context.throttle.take('second-factor', caller.userId, client.network)
+    return await this.#context.changes.make(caller, async (change) => {
       const { tx, account, now } = change
-      const wasFirst = !hasFactor(await this.#secondFactors.of(tx, account.id))
-      const outcome = await this.#authenticators.confirm(tx, account.id, code, now)
+      const wasFirst = !hasFactor(await this.#context.secondFactors.of(tx, account.id))
+      const outcome = await this.#context.authenticators.confirm(tx, account.id, code, now)
       if (outcome === 'no-proposal') {
         throw new ProblemError(problems.wrongToken, { detail: 'The proposal has expired. Begin again.' })
       }
       if (outcome === 'wrong-code') {
         throw new ProblemError(problems.wrongCredentials, { detail: 'The code is not the one the app shows now.' })
       }
-      await this.#throttle.forgive(tx, attempt)
-      return await this.#changes.added(change, { factor: 'totp', change: outcome }, wasFirst)
+      await this.#context.throttle.forgive(tx, attempt)
+      return await this.#context.changes.added(change, { factor: 'totp', change: outcome }, wasFirst)
     })
   }
 
   /** @throws {ProblemError} `not-found`, `second-factor-required`, `reauthentication-required` */
   async removeTotp(caller: Caller): Promise<void> {
-    await this.#changes.make(caller, async (change) => {
-      const isRemoved = await this.#authenticators.remove(change.tx, change.account.id)
+    await this.#context.changes.make(caller, async (change) => {
+      const isRemoved = await this.#context.authenticators.remove(change.tx, change.account.id)
       if (!isRemoved) throw new ProblemError(problems.notFound)
-      await this.#changes.removed(change, { factor: 'totp', change: 'removed' })
+      await this.#context.changes.removed(change, { factor: 'totp', change: 'removed' })
     })
   }
 
   /** @throws {ProblemError} `second-factor-required` when there is none they could stand in for, `reauthentication-required` */
   async renewRecoveryCodes(caller: Caller): Promise<string[]> {
-    return await this.#changes.make(caller, async (change) => {
+    return await this.#context.changes.make(caller, async (change) => {
       const { tx, account } = change
-      if (!hasFactor(await this.#secondFactors.of(tx, account.id))) {
+      if (!hasFactor(await this.#context.secondFactors.of(tx, account.id))) {
         const detail = 'Recovery codes stand in for a second factor, and none is on.'
         throw new ProblemError(problems.secondFactorRequired, { detail })
       }
-      const codes = await this.#recoveryCodes.renew(tx, account.id)
-      await this.#changes.tell(change, { factor: 'recovery-codes', change: 'renewed' })
+      const codes = await this.#context.recoveryCodes.renew(tx, account.id)
+      await this.#context.changes.tell(change, { factor: 'recovery-codes', change: 'renewed' })
       return codes
     })
   }
 
   /** @throws {ProblemError} `passkey-not-accepted`, `reauthentication-required`, `too-many-requests` */
   async offerPasskey(caller: Caller, client: Client): Promise<unknown> {
-    await this.#throttle.take('challenge', caller.userId, client.network)
-    return await this.#passkeys.registrationOptions(await this.#changes.require(caller))
+    await this.#context.throttle.take('challenge', caller.userId, client.network)
+    return await this.#context.passkeys.registrationOptions(await this.#context.changes.require(caller))
   }
 
   /** @throws {ProblemError} `passkey-not-accepted`, `reauthentication-required` */
@@ -115,28 +105,28 @@ export class Factors {
     given: { readonly name: string; readonly passkey: PasskeyAttestation },
   ): Promise<{ passkey: Passkey; recoveryCodes: string[] }> {
     const label = usableName(given.name, PASSKEY_NAME_CHARACTERS_MAX)
-    await this.#changes.require(caller)
-    const made = await this.#passkeys.verifyNew(caller.userId, given.passkey)
-    return await this.#changes.make(caller, async (change) => {
+    await this.#context.changes.require(caller)
+    const made = await this.#context.passkeys.verifyNew(caller.userId, given.passkey)
+    return await this.#context.changes.make(caller, async (change) => {
       const { tx, account, now } = change
-      const wasFirst = !hasFactor(await this.#secondFactors.of(tx, account.id))
-      const passkey = await this.#passkeys.register(tx, account.id, label, made, now)
+      const wasFirst = !hasFactor(await this.#context.secondFactors.of(tx, account.id))
+      const passkey = await this.#context.passkeys.register(tx, account.id, label, made, now)
       const what = { factor: 'passkey', change: 'added', label, passkeyId: passkey.id } as const
-      return { passkey, recoveryCodes: await this.#changes.added(change, what, wasFirst) }
+      return { passkey, recoveryCodes: await this.#context.changes.added(change, what, wasFirst) }
     })
   }
 
   /** @throws {ProblemError} `not-found`, `invalid-request` */
   async renamePasskey(accountId: string, id: string, name: string): Promise<Passkey> {
-    return await this.#passkeys.rename(accountId, id, usableName(name, PASSKEY_NAME_CHARACTERS_MAX))
+    return await this.#context.passkeys.rename(accountId, id, usableName(name, PASSKEY_NAME_CHARACTERS_MAX))
   }
 
   /** @throws {ProblemError} `not-found`, `second-factor-required`, `reauthentication-required` */
   async removePasskey(caller: Caller, id: string): Promise<void> {
-    await this.#changes.make(caller, async (change) => {
-      const label = await this.#passkeys.remove(change.tx, change.account.id, id)
+    await this.#context.changes.make(caller, async (change) => {
+      const label = await this.#context.passkeys.remove(change.tx, change.account.id, id)
       if (label === undefined) throw new ProblemError(problems.notFound)
-      await this.#changes.removed(change, { factor: 'passkey', change: 'removed', label, passkeyId: id })
+      await this.#context.changes.removed(change, { factor: 'passkey', change: 'removed', label, passkeyId: id })
     })
   }
 
@@ -146,7 +136,7 @@ export class Factors {
     accountId: string,
     client: Client,
   ): Promise<unknown> {
-    await this.#throttle.take('challenge', accountId, client.network)
-    return await this.#passkeys.assertionOptions(purpose, accountId)
+    await this.#context.throttle.take('challenge', accountId, client.network)
+    return await this.#context.passkeys.assertionOptions(purpose, accountId)
   }
 }

@@ -87,38 +87,36 @@ interface NewPasskey {
   readonly isSynced: boolean
 }
 
+interface PasskeysContext {
+  readonly database: Database
+  readonly logger: Logger
+  readonly challenges: PasskeyChallenges
+  readonly publicUrl: string
+}
+
 /**
  * Passkeys (WebAuthn). Each is discoverable and is unlocked by its owner at every use, so that it can be the second factor and, since
  * it is two in one, the only one.
  */
 export class Passkeys {
-  readonly #database: Database
-  readonly #logger: Logger
-  readonly #challenges: PasskeyChallenges
+  readonly #context: PasskeysContext
   readonly #origin: string
   readonly #rpId: string
 
-  constructor(options: {
-    readonly database: Database
-    readonly logger: Logger
-    readonly challenges: PasskeyChallenges
-    readonly publicUrl: string
-  }) {
-    this.#database = options.database
-    this.#logger = options.logger
-    this.#challenges = options.challenges
-    const { origin, hostname } = new URL(options.publicUrl)
+  constructor(context: PasskeysContext) {
+    this.#context = context
+    const { origin, hostname } = new URL(context.publicUrl)
     this.#origin = origin
     this.#rpId = hostname
   }
 
   async list(accountId: string): Promise<Passkey[]> {
-    return (await this.#database.read(selectPasskeys, [accountId])).map(passkeyOf)
+    return (await this.#context.database.read(selectPasskeys, [accountId])).map(passkeyOf)
   }
 
   /** What a browser makes a new passkey from. @throws {ProblemError} `passkey-not-accepted` when there are enough. */
   async registrationOptions(account: Account): Promise<unknown> {
-    const known = await this.#database.read(selectPasskeys, [account.id])
+    const known = await this.#context.database.read(selectPasskeys, [account.id])
     if (known.length >= PASSKEYS_MAX) throw enough()
     const { generateRegistrationOptions } = await webAuthn()
     return await generateRegistrationOptions({
@@ -127,7 +125,7 @@ export class Passkeys {
       userID: new Uint8Array(parseUuid(account.id)),
       userName: account.email,
       userDisplayName: account.name,
-      challenge: await this.#challenges.make('registration', account.id),
+      challenge: await this.#context.challenges.make('registration', account.id),
       attestationType: 'none',
       timeout: CHALLENGE_LIFETIME_MS,
       excludeCredentials: known.map((row) => ({ id: row.credentialId, transports: transportsOf(row.transports) })),
@@ -137,7 +135,7 @@ export class Passkeys {
 
   /** What was made for a challenge of the account. Uses the challenge up. @throws {ProblemError} `passkey-not-accepted` */
   async verifyNew(accountId: string, response: PasskeyAttestation): Promise<NewPasskey> {
-    const challenge = await this.#challenges.use('registration', accountId, response.response.clientDataJSON)
+    const challenge = await this.#context.challenges.use('registration', accountId, response.response.clientDataJSON)
     const verified = challenge === undefined ? undefined : await this.#verifyNew(response, challenge)
     if (verified === undefined) throw new ProblemError(problems.passkeyNotAccepted)
     const { credential, credentialBackedUp: isSynced } = verified
@@ -173,11 +171,11 @@ export class Passkeys {
 
   /** What a passkey is to sign: one of the account's, or with `null` any that the browser finds. */
   async assertionOptions(purpose: ChallengePurpose, accountId: string | null): Promise<unknown> {
-    const known = accountId === null ? [] : await this.#database.read(selectPasskeys, [accountId])
+    const known = accountId === null ? [] : await this.#context.database.read(selectPasskeys, [accountId])
     const { generateAuthenticationOptions } = await webAuthn()
     return await generateAuthenticationOptions({
       rpID: this.#rpId,
-      challenge: await this.#challenges.make(purpose, accountId),
+      challenge: await this.#context.challenges.make(purpose, accountId),
       timeout: CHALLENGE_LIFETIME_MS,
       userVerification: 'required',
       allowCredentials: known.map((row) => ({ id: row.credentialId, transports: transportsOf(row.transports) })),
@@ -190,8 +188,8 @@ export class Passkeys {
     accountId: string | null,
     response: PasskeyAssertion,
   ): Promise<VerifiedPasskey | undefined> {
-    const challenge = await this.#challenges.use(purpose, accountId, response.response.clientDataJSON)
-    const [row] = await this.#database.read(selectByCredential, [response.id])
+    const challenge = await this.#context.challenges.use(purpose, accountId, response.response.clientDataJSON)
+    const [row] = await this.#context.database.read(selectByCredential, [response.id])
     if (challenge === undefined || row === undefined) return undefined
     if (accountId !== null && row.accountId !== accountId) return undefined
     const { userHandle } = response.response
@@ -208,7 +206,7 @@ export class Passkeys {
 
   /** @throws {ProblemError} `not-found` */
   async rename(accountId: string, id: string, name: string): Promise<Passkey> {
-    const [row] = await this.#database.write(renamePasskey, [id, accountId, name])
+    const [row] = await this.#context.database.write(renamePasskey, [id, accountId, name])
     if (row === undefined) throw new ProblemError(problems.notFound)
     return passkeyOf(row)
   }
@@ -231,7 +229,7 @@ export class Passkeys {
       })
       return registrationInfo
     } catch (error) {
-      this.#logger.info({ problem: String(error) }, 'A new passkey was refused')
+      this.#context.logger.info({ problem: String(error) }, 'A new passkey was refused')
       return undefined
     }
   }
@@ -254,7 +252,7 @@ export class Passkeys {
       const { newCounter: counter, credentialBackedUp: isSynced } = authenticationInfo
       return verified ? { counter, isSynced } : undefined
     } catch (error) {
-      this.#logger.info({ passkeyId: row.id, problem: String(error) }, 'A passkey was refused')
+      this.#context.logger.info({ passkeyId: row.id, problem: String(error) }, 'A passkey was refused')
       return undefined
     }
   }

@@ -43,32 +43,22 @@ const usePending = sql<{ id: string }>(
   'delete from pending_sign_in where token_hash = $1 returning account_id as id',
 )
 
+interface PendingSignInsContext {
+  readonly database: Database
+  readonly bus: Pick<Bus, 'nudge'>
+  readonly clock: Clock
+  readonly audit: Audit
+  readonly secondFactors: SecondFactors
+  readonly sessions: Sessions
+  readonly throttle: Throttle
+}
+
 /** Sign-ins that have passed the first factor and wait for the second. */
 export class PendingSignIns {
-  readonly #database: Database
-  readonly #bus: Pick<Bus, 'nudge'>
-  readonly #clock: Clock
-  readonly #audit: Audit
-  readonly #secondFactors: SecondFactors
-  readonly #sessions: Sessions
-  readonly #throttle: Throttle
+  readonly #context: PendingSignInsContext
 
-  constructor(options: {
-    readonly database: Database
-    readonly bus: Pick<Bus, 'nudge'>
-    readonly clock: Clock
-    readonly audit: Audit
-    readonly secondFactors: SecondFactors
-    readonly sessions: Sessions
-    readonly throttle: Throttle
-  }) {
-    this.#database = options.database
-    this.#bus = options.bus
-    this.#clock = options.clock
-    this.#audit = options.audit
-    this.#secondFactors = options.secondFactors
-    this.#sessions = options.sessions
-    this.#throttle = options.throttle
+  constructor(context: PendingSignInsContext) {
+    this.#context = context
   }
 
   /** Opens the session of somebody who has passed the first factor, or says that the second is due. */
@@ -78,10 +68,10 @@ export class PendingSignIns {
     client: Client,
     traceParent: string,
   ): Promise<OpenSession | SecondFactorDue> {
-    const methods = await this.#secondFactors.methodsOf(tx, account.id)
-    if (methods.length === 0) return await this.#sessions.open(tx, account, client, traceParent)
+    const methods = await this.#context.secondFactors.methodsOf(tx, account.id)
+    if (methods.length === 0) return await this.#context.sessions.open(tx, account, client, traceParent)
     const token = randomBytes(TOKEN_BYTES).toString('base64url')
-    const expiresAt = new Date(this.#clock.now().getTime() + LIFETIME_MS)
+    const expiresAt = new Date(this.#context.clock.now().getTime() + LIFETIME_MS)
     await tx.query(insertPending, [sha256(token), account.id, account.securityVersion, expiresAt])
     return { mfaToken: token, methods, expiresIn: LIFETIME_MS / 1_000 }
   }
@@ -89,33 +79,33 @@ export class PendingSignIns {
   /** @throws {ProblemError} `wrong-token` when the sign-in has ended, `wrong-credentials`, `too-many-requests` */
   async pass(mfaToken: string, proof: FactorProof, client: Client, traceParent: string): Promise<OpenSession> {
     const accountId = await this.accountOf(mfaToken)
-    const attempt = await this.#throttle.take('second-factor', accountId, client.network)
-    const checked = await this.#secondFactors.check('second-factor', accountId, proof)
-    const outcome = await this.#database.transaction(async (tx) => {
-      const now = this.#clock.now()
+    const attempt = await this.#context.throttle.take('second-factor', accountId, client.network)
+    const checked = await this.#context.secondFactors.check('second-factor', accountId, proof)
+    const outcome = await this.#context.database.transaction(async (tx) => {
+      const now = this.#context.clock.now()
       const [account] = await tx.query(lockAccount, [accountId, sha256(mfaToken), now])
       if (account === undefined) throw ended()
-      const emissions = await this.#secondFactors.prove(tx, account, checked, now)
+      const emissions = await this.#context.secondFactors.prove(tx, account, checked, now)
       // Nothing is used up by a wrong proof: the owner may type again.
       if (emissions === undefined) return { guessedOf: account }
       if ((await tx.query(usePending, [sha256(mfaToken)])).length === 0) throw ended()
-      await this.#throttle.forgive(tx, attempt)
-      await this.#throttle.forgiveAccount(tx, 'reauthenticate', account.id)
+      await this.#context.throttle.forgive(tx, attempt)
+      await this.#context.throttle.forgiveAccount(tx, 'reauthenticate', account.id)
       if (emissions.length > 0) await emit(tx, account.id, emissions, traceParent)
-      return await this.#sessions.open(tx, account, client, traceParent, { passedSecondFactor: true })
+      return await this.#context.sessions.open(tx, account, client, traceParent, { passedSecondFactor: true })
     })
     if ('guessedOf' in outcome) {
       // Whoever comes this far has passed the first factor: of all guesses these are the ones to look at.
-      await this.#audit.recordFailure(emailKeyOf(outcome.guessedOf.email), client, 'second-factor')
+      await this.#context.audit.recordFailure(emailKeyOf(outcome.guessedOf.email), client, 'second-factor')
       throw new ProblemError(problems.wrongCredentials)
     }
-    this.#bus.nudge()
+    this.#context.bus.nudge()
     return outcome
   }
 
   /** Whose sign-in it is. @throws {ProblemError} `wrong-token` */
   async accountOf(mfaToken: string): Promise<string> {
-    const [pending] = await this.#database.read(selectPending, [sha256(mfaToken), this.#clock.now()])
+    const [pending] = await this.#context.database.read(selectPending, [sha256(mfaToken), this.#context.clock.now()])
     if (pending === undefined) throw ended()
     return pending.accountId
   }

@@ -21,38 +21,24 @@ const lockUnchanged = sql<Account>(
    for no key update`,
 )
 
+interface ReauthenticationContext {
+  readonly database: Database
+  readonly bus: Pick<Bus, 'nudge'>
+  readonly clock: Clock
+  readonly accounts: Accounts
+  readonly hashing: PasswordHashing
+  readonly secrets: MailedSecrets
+  readonly throttle: Throttle
+  readonly secondFactors: SecondFactors
+  readonly changes: FactorChanges
+}
+
 /** Proving again who is there, in a session that is open already. */
 export class Reauthentication {
-  readonly #database: Database
-  readonly #bus: Pick<Bus, 'nudge'>
-  readonly #clock: Clock
-  readonly #accounts: Accounts
-  readonly #hashing: PasswordHashing
-  readonly #secrets: MailedSecrets
-  readonly #throttle: Throttle
-  readonly #secondFactors: SecondFactors
-  readonly #changes: FactorChanges
+  readonly #context: ReauthenticationContext
 
-  constructor(options: {
-    readonly database: Database
-    readonly bus: Pick<Bus, 'nudge'>
-    readonly clock: Clock
-    readonly accounts: Accounts
-    readonly hashing: PasswordHashing
-    readonly secrets: MailedSecrets
-    readonly throttle: Throttle
-    readonly secondFactors: SecondFactors
-    readonly changes: FactorChanges
-  }) {
-    this.#database = options.database
-    this.#bus = options.bus
-    this.#clock = options.clock
-    this.#accounts = options.accounts
-    this.#hashing = options.hashing
-    this.#secrets = options.secrets
-    this.#throttle = options.throttle
-    this.#secondFactors = options.secondFactors
-    this.#changes = options.changes
+  constructor(context: ReauthenticationContext) {
+    this.#context = context
   }
 
   /**
@@ -61,31 +47,34 @@ export class Reauthentication {
    * @throws {ProblemError} `wrong-credentials`, `second-factor-required`, `not-signed-in`, `too-many-requests`
    */
   async prove(caller: Caller, proof: Proof, client: Client): Promise<void> {
-    const account = await this.#accounts.byId(caller.userId)
+    const account = await this.#context.accounts.byId(caller.userId)
     const attempt = await this.#take(account, proof, client)
     const isFirstFactor = 'password' in proof || 'mailedCode' in proof
     if (isFirstFactor && !(await this.#isRight(account, proof))) throw new ProblemError(problems.wrongCredentials)
-    const checked = isFirstFactor ? undefined : await this.#secondFactors.check('reauthentication', account.id, proof)
-    await this.#database.transaction(async (tx) => {
-      const now = this.#clock.now()
+    const checked = isFirstFactor
+      ? undefined
+      : await this.#context.secondFactors.check('reauthentication', account.id, proof)
+    await this.#context.database.transaction(async (tx) => {
+      const now = this.#context.clock.now()
       const [locked] = await tx.query(lockUnchanged, [account.id, account.passwordHash])
       if (locked === undefined) throw new ProblemError(problems.wrongCredentials)
-      const methods = await this.#secondFactors.methodsOf(tx, account.id)
+      const methods = await this.#context.secondFactors.methodsOf(tx, account.id)
       if (isFirstFactor && methods.length > 0) throw new ProblemError(problems.secondFactorRequired)
-      const emissions = checked === undefined ? [] : await this.#secondFactors.prove(tx, locked, checked, now)
+      const emissions = checked === undefined ? [] : await this.#context.secondFactors.prove(tx, locked, checked, now)
       if (emissions === undefined) throw new ProblemError(problems.wrongCredentials)
-      await this.#throttle.forgive(tx, attempt)
-      const isMarked = await this.#changes.markProven(tx, caller, !isFirstFactor, now)
+      await this.#context.throttle.forgive(tx, attempt)
+      const isMarked = await this.#context.changes.markProven(tx, caller, !isFirstFactor, now)
       if (!isMarked) throw new ProblemError(problems.notSignedIn)
       if (emissions.length > 0) await emit(tx, account.id, emissions, caller.traceParent)
     })
-    this.#bus.nudge()
+    this.#context.bus.nudge()
   }
 
   async #take(account: Account, proof: Proof, client: Client): Promise<Attempt> {
-    if ('password' in proof) return await this.#throttle.take('reauthenticate', account.id, client.network)
-    if ('mailedCode' in proof) return await this.#throttle.take('prove', emailKeyOf(account.email), client.network)
-    return await this.#throttle.take('second-factor', account.id, client.network)
+    if ('password' in proof) return await this.#context.throttle.take('reauthenticate', account.id, client.network)
+    if ('mailedCode' in proof)
+      return await this.#context.throttle.take('prove', emailKeyOf(account.email), client.network)
+    return await this.#context.throttle.take('second-factor', account.id, client.network)
   }
 
   async #isRight(
@@ -93,7 +82,7 @@ export class Reauthentication {
     proof: { readonly password: string } | { readonly mailedCode: string },
   ): Promise<boolean> {
     return 'password' in proof
-      ? await this.#hashing.verify(account.passwordHash, proof.password)
-      : await this.#secrets.isRightCode(account.email, 'sign-in', proof.mailedCode)
+      ? await this.#context.hashing.verify(account.passwordHash, proof.password)
+      : await this.#context.secrets.isRightCode(account.email, 'sign-in', proof.mailedCode)
   }
 }

@@ -22,33 +22,31 @@ const takeDeparture = sql<{ sealedSecrets: Uint8Array; browserHash: Uint8Array }
    returning sealed_secrets as "sealedSecrets", browser_hash as "browserHash"`,
 )
 
+interface DeparturesContext {
+  readonly database: Database
+  readonly clock: Clock
+  readonly keys: DerivedKeys
+  readonly publicUrl: string
+}
+
 /** Sign-ins that are at a provider: each is taken up once, within ten minutes, by the browser that began it. */
 export class Departures {
-  readonly #database: Database
-  readonly #clock: Clock
-  readonly #keys: DerivedKeys
+  readonly #context: DeparturesContext
   readonly #isSecure: boolean
 
-  constructor(options: {
-    readonly database: Database
-    readonly clock: Clock
-    readonly keys: DerivedKeys
-    readonly publicUrl: string
-  }) {
-    this.#database = options.database
-    this.#clock = options.clock
-    this.#keys = options.keys
-    this.#isSecure = options.publicUrl.startsWith('https:')
+  constructor(context: DeparturesContext) {
+    this.#context = context
+    this.#isSecure = context.publicUrl.startsWith('https:')
   }
 
   /** Answers the `Set-Cookie` that binds it to the browser. */
   async begin(provider: string, exchange: Exchange, accountId: string | null): Promise<string> {
     const browser = randomBytes(BROWSER_BYTES).toString('base64url')
     const secrets = Buffer.from(JSON.stringify([exchange.nonce, exchange.verifier]))
-    const sealed = seal(this.#keys.factor, exchange.state, secrets)
-    const expiresAt = new Date(this.#clock.now().getTime() + LIFETIME_MS)
+    const sealed = seal(this.#context.keys.factor, exchange.state, secrets)
+    const expiresAt = new Date(this.#context.clock.now().getTime() + LIFETIME_MS)
     const values = [sha256(exchange.state), provider, sealed, sha256(browser), accountId, expiresAt]
-    await this.#database.write(insertDeparture, values)
+    await this.#context.database.write(insertDeparture, values)
     return this.#cookie(browser, LIFETIME_MS / 1_000)
   }
 
@@ -59,12 +57,12 @@ export class Departures {
     accountId: string | null,
     cookies: string | undefined,
   ): Promise<Exchange> {
-    const values = [sha256(state), provider, accountId, this.#clock.now()]
-    const [row] = await this.#database.write(takeDeparture, values)
+    const values = [sha256(state), provider, accountId, this.#context.clock.now()]
+    const [row] = await this.#context.database.write(takeDeparture, values)
     const browser = this.#browserIn(cookies)
     const isSame = row !== undefined && browser !== undefined && timingSafeEqual(sha256(browser), row.browserHash)
     if (!isSame) throw new ProblemError(problems.wrongToken, { detail: 'This sign-in has ended. Begin again.' })
-    const opened = unseal(this.#keys.factor, state, row.sealedSecrets).toString('utf8')
+    const opened = unseal(this.#context.keys.factor, state, row.sealedSecrets).toString('utf8')
     const [nonce, verifier] = JSON.parse(opened) as [string, string]
     return { state, nonce, verifier }
   }

@@ -22,46 +22,30 @@ export interface Departure {
   readonly cookie: string
 }
 
+interface ProviderSignInContext {
+  readonly database: Database
+  readonly bus: Pick<Bus, 'nudge'>
+  readonly clock: Clock
+  readonly audit: Audit
+  readonly logger: Logger
+  readonly secrets: MailedSecrets
+  readonly throttle: Throttle
+  readonly departures: Departures
+  readonly identities: Identities
+  readonly pending: PendingSignIns
+  readonly changes: FactorChanges
+  readonly providers: readonly OidcProvider[]
+  readonly publicUrl: string
+}
+
 /** Signing in with an account at an OpenID provider, and linking one. */
 export class ProviderSignIn {
-  readonly #database: Database
-  readonly #bus: Pick<Bus, 'nudge'>
-  readonly #clock: Clock
-  readonly #audit: Audit
-  readonly #secrets: MailedSecrets
-  readonly #throttle: Throttle
-  readonly #departures: Departures
-  readonly #identities: Identities
-  readonly #pending: PendingSignIns
-  readonly #changes: FactorChanges
+  readonly #context: ProviderSignInContext
   readonly #clients: ReadonlyMap<string, ProviderClient>
 
-  constructor(options: {
-    readonly database: Database
-    readonly bus: Pick<Bus, 'nudge'>
-    readonly clock: Clock
-    readonly audit: Audit
-    readonly logger: Logger
-    readonly secrets: MailedSecrets
-    readonly throttle: Throttle
-    readonly departures: Departures
-    readonly identities: Identities
-    readonly pending: PendingSignIns
-    readonly changes: FactorChanges
-    readonly providers: readonly OidcProvider[]
-    readonly publicUrl: string
-  }) {
-    this.#database = options.database
-    this.#bus = options.bus
-    this.#clock = options.clock
-    this.#audit = options.audit
-    this.#secrets = options.secrets
-    this.#throttle = options.throttle
-    this.#departures = options.departures
-    this.#identities = options.identities
-    this.#pending = options.pending
-    this.#changes = options.changes
-    this.#clients = new Map(options.providers.map((provider) => [provider.id, new ProviderClient(provider, options)]))
+  constructor(context: ProviderSignInContext) {
+    this.#context = context
+    this.#clients = new Map(context.providers.map((provider) => [provider.id, new ProviderClient(provider, context)]))
   }
 
   get providers(): { id: string; name: string }[] {
@@ -70,7 +54,7 @@ export class ProviderSignIn {
 
   /** @throws {ProblemError} `not-found`, `too-many-requests`, `dependency-unavailable` */
   async depart(provider: string, client: Client): Promise<Departure> {
-    await this.#throttle.take('challenge', client.network, client.network)
+    await this.#context.throttle.take('challenge', client.network, client.network)
     return await this.#begin(provider, null)
   }
 
@@ -83,48 +67,48 @@ export class ProviderSignIn {
     traceParent: string,
   ): Promise<OpenSession | SecondFactorDue> {
     const identity = await this.#identityIn(provider, answer, cookies, null)
-    const outcome = await this.#database.transaction(async (tx) => {
-      const known = await this.#identities.ownerOf(tx, identity, this.#clock.now())
+    const outcome = await this.#context.database.transaction(async (tx) => {
+      const known = await this.#context.identities.ownerOf(tx, identity, this.#context.clock.now())
       const account = known ?? (await this.#adopt(tx, provider, identity, client, traceParent))
       if (account.disabledAt !== null) throw new ProblemError(problems.accountDisabled)
-      return await this.#pending.openOrAsk(tx, account, client, traceParent)
+      return await this.#context.pending.openOrAsk(tx, account, client, traceParent)
     })
-    this.#bus.nudge()
+    this.#context.bus.nudge()
     return outcome
   }
 
   /** @throws {ProblemError} `not-found`, `reauthentication-required`, `too-many-requests`, `dependency-unavailable` */
   async departToLink(provider: string, caller: Caller, client: Client): Promise<Departure> {
-    await this.#throttle.take('challenge', caller.userId, client.network)
-    await this.#changes.require(caller)
+    await this.#context.throttle.take('challenge', caller.userId, client.network)
+    await this.#context.changes.require(caller)
     return await this.#begin(provider, caller.userId)
   }
 
   /** @throws {ProblemError} `wrong-token`, `provider-refused`, `identity-taken`, `identities-full`, `reauthentication-required`, `dependency-unavailable` */
   async link(provider: string, answer: ProviderAnswer, cookies: string | undefined, caller: Caller): Promise<void> {
     const identity = await this.#identityIn(provider, answer, cookies, caller.userId)
-    await this.#changes.make(caller, async (change) => {
+    await this.#context.changes.make(caller, async (change) => {
       const { tx, account, now } = change
-      const owner = await this.#identities.ownerOf(tx, identity, now)
+      const owner = await this.#context.identities.ownerOf(tx, identity, now)
       if (owner?.id === account.id) return
       if (owner !== undefined) throw new ProblemError(problems.identityTaken)
-      await this.#identities.link(tx, account.id, provider, identity, now)
-      await this.#changes.tell(change, { factor: 'identity', change: 'added', label: this.#nameOf(provider) })
+      await this.#context.identities.link(tx, account.id, provider, identity, now)
+      await this.#context.changes.tell(change, { factor: 'identity', change: 'added', label: this.#nameOf(provider) })
     })
   }
 
   /** @throws {ProblemError} `not-found`, `reauthentication-required` */
   async unlink(id: string, caller: Caller): Promise<void> {
-    await this.#changes.make(caller, async (change) => {
-      const provider = await this.#identities.unlink(change.tx, change.account.id, id)
+    await this.#context.changes.make(caller, async (change) => {
+      const provider = await this.#context.identities.unlink(change.tx, change.account.id, id)
       if (provider === undefined) throw new ProblemError(problems.notFound)
       const what = { factor: 'identity', change: 'removed', label: this.#nameOf(provider) } as const
-      await this.#changes.unlinked(change, what)
+      await this.#context.changes.unlinked(change, what)
     })
   }
 
   get forgotten(): string {
-    return this.#departures.forgotten
+    return this.#context.departures.forgotten
   }
 
   /**
@@ -141,22 +125,22 @@ export class ProviderSignIn {
     const { email, isEmailVerified, name, language = client.language } = identity
     const isTrusted = this.#clientOf(provider).provider.trustEmail && isEmailVerified
     if (!isTrusted || email === null) throw new ProblemError(problems.identityNotLinked)
-    const now = this.#clock.now()
-    const present = await this.#identities.byEmail(tx, email)
+    const now = this.#context.clock.now()
+    const present = await this.#context.identities.byEmail(tx, email)
     const found =
       present ??
-      (await this.#identities.newAccount(tx, { email, name, language }, now)) ??
-      (await this.#identities.byEmail(tx, email))
+      (await this.#context.identities.newAccount(tx, { email, name, language }, now)) ??
+      (await this.#context.identities.byEmail(tx, email))
     // Of two first sign-ins at once the other has linked it by now, as its lock is free.
-    const linked = await this.#identities.ownerOf(tx, identity, now)
+    const linked = await this.#context.identities.ownerOf(tx, identity, now)
     if (linked !== undefined) return linked
     if (found === undefined || found.roles.join() !== 'customer') throw new ProblemError(problems.identityNotLinked)
     if (found.disabledAt !== null) throw new ProblemError(problems.accountDisabled)
     const account = found.verifiedAt === null ? await this.#prove(tx, found, name, now) : found
-    await this.#identities.link(tx, account.id, provider, identity, now)
+    await this.#context.identities.link(tx, account.id, provider, identity, now)
     const change = { factor: 'identity', change: 'added', label: this.#nameOf(provider) } as const
     const { id: accountId } = account
-    await this.#audit.record(tx, { action: 'factor-added', accountId, byId: accountId, client, detail: change })
+    await this.#context.audit.record(tx, { action: 'factor-added', accountId, byId: accountId, client, detail: change })
     const isNews = present?.verifiedAt instanceof Date
     await emit(tx, account.id, [isNews ? factorChanged(account, change, now) : userChanged(account)], traceParent)
     return account
@@ -167,13 +151,13 @@ export class ProviderSignIn {
     const proof = { accountId: account.id, registrationId: null, name: nameFor(given, account.email) }
     const proven = await proveAddress(tx, proof, now)
     if (proven === undefined) throw new ProblemError(problems.identityNotLinked)
-    await this.#secrets.voidVerifications(tx, proven)
+    await this.#context.secrets.voidVerifications(tx, proven)
     return proven
   }
 
   async #begin(provider: string, accountId: string | null): Promise<Departure> {
     const { url, exchange } = await this.#clientOf(provider).depart()
-    return { url, cookie: await this.#departures.begin(provider, exchange, accountId) }
+    return { url, cookie: await this.#context.departures.begin(provider, exchange, accountId) }
   }
 
   async #identityIn(
@@ -183,7 +167,7 @@ export class ProviderSignIn {
     accountId: string | null,
   ): Promise<ProvidedIdentity> {
     const client = this.#clientOf(provider)
-    const exchange = await this.#departures.take(provider, answer.state, accountId, cookies)
+    const exchange = await this.#context.departures.take(provider, answer.state, accountId, cookies)
     return await client.arrive(answer, exchange)
   }
 
