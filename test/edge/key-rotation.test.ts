@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { newUser, startedAuth } from '@saas/auth/test/harness.ts'
+import { newUser, startedAuth } from '@saas/auth/test/fixtures.ts'
 import { systemClock } from '@saas/config'
 import { statefulServices, type ServiceName } from '@saas/contracts'
 import { freePort } from '@saas/devstack'

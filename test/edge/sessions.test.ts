@@ -1,4 +1,4 @@
-import { PASSWORD, registered, startedAuth, userOf } from '@saas/auth/test/harness.ts'
+import { PASSWORD, registered, startedAuth, userOf } from '@saas/auth/test/fixtures.ts'
 import type { Session } from '@saas/contracts'
 import { FakeClock } from '@saas/testing'
 import { expect, test } from 'vitest'

@@ -12,7 +12,7 @@ import {
   startedAuth,
   tokenOf,
   type SignedInUser,
-} from './harness.ts'
+} from './fixtures.ts'
 import { SoftwarePasskey } from './software-passkey.ts'
 
 let auth: TestService

@@ -13,7 +13,7 @@ import {
   registered,
   signIn,
   startedAuth,
-} from './harness.ts'
+} from './fixtures.ts'
 
 const form = { bootstrapToken: BOOTSTRAP_TOKEN, email: 'root@example.com', password: PASSWORD, name: 'Grace Hopper' }
 

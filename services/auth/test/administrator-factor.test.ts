@@ -14,7 +14,7 @@ import {
   startedAuth,
   userOf,
   type SignedInUser,
-} from './harness.ts'
+} from './fixtures.ts'
 
 const email = 'root@example.com'
 let auth: TestService

@@ -9,7 +9,7 @@ import {
   signIn,
   startedAuth,
   type SignedInUser,
-} from './harness.ts'
+} from './fixtures.ts'
 
 let auth: TestService
 let admin: SignedInUser

@@ -2,7 +2,7 @@ import { authEvents, authRoutes, exportEvents } from '@saas/contracts'
 import { eventually, type TestService } from '@saas/testing'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { Authenticator } from '@saas/devstack'
-import { administrator, newUser, sendTo, signIn, startedAuth, type SignedInUser } from './harness.ts'
+import { administrator, newUser, sendTo, signIn, startedAuth, type SignedInUser } from './fixtures.ts'
 import { SoftwarePasskey } from './software-passkey.ts'
 
 let auth: TestService

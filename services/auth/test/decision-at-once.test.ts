@@ -2,7 +2,7 @@ import { authRoutes } from '@saas/contracts'
 import { verifyInternalToken } from '@saas/http'
 import { eventually, internalTokenKey, type TestService } from '@saas/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { newUser, startedAuth, type SignedInUser } from './harness.ts'
+import { newUser, startedAuth, type SignedInUser } from './fixtures.ts'
 
 let auth: TestService
 let user: SignedInUser

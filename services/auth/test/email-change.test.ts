@@ -14,7 +14,7 @@ import {
   startedAuth,
   tokenOf,
   type SignedInUser,
-} from './harness.ts'
+} from './fixtures.ts'
 import { Authenticator } from '@saas/devstack'
 import { SoftwarePasskey } from './software-passkey.ts'
 

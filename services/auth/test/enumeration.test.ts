@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { AccountRequests } from '../src/account-requests.ts'
 import { PasswordHashing } from '../src/hashing.ts'
-import { PASSWORD, registered, startedAuth } from './harness.ts'
+import { PASSWORD, registered, startedAuth } from './fixtures.ts'
 
 /** In all, for each route; half of them about known addresses. `pnpm timing` sends 2,000 for each. */
 const REQUESTS = process.env['ENUMERATION_REQUESTS']

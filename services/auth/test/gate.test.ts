@@ -12,7 +12,7 @@ import {
   PASSWORD,
   startedAuth,
   type SignedInUser,
-} from './harness.ts'
+} from './fixtures.ts'
 
 let auth: TestService
 let customer: SignedInUser

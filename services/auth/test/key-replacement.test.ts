@@ -17,7 +17,7 @@ import {
   sendTo,
   startedAuth,
   userOf,
-} from './harness.ts'
+} from './fixtures.ts'
 
 const key = (letter: number): Uint8Array => new Uint8Array(32).fill(letter)
 const [old, young] = [key(1), key(2)]

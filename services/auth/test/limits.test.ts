@@ -3,7 +3,7 @@ import { Authenticator } from '@saas/devstack'
 import { signedIn, type TestService } from '@saas/testing'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { BOOTSTRAP_TOKEN, newUser, PASSWORD, sendTo, startedAuth, type SignedInUser } from './harness.ts'
+import { BOOTSTRAP_TOKEN, newUser, PASSWORD, sendTo, startedAuth, type SignedInUser } from './fixtures.ts'
 import { SoftwarePasskey } from './software-passkey.ts'
 
 let auth: TestService

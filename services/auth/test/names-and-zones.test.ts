@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { authEvents, authRoutes } from '@saas/contracts'
 import { eventually, type TestService } from '@saas/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { eventsTo, mailedSecret, newUser, PASSWORD, someone, startedAuth, tokenOf } from './harness.ts'
+import { eventsTo, mailedSecret, newUser, PASSWORD, someone, startedAuth, tokenOf } from './fixtures.ts'
 
 let auth: TestService
 beforeAll(async () => {

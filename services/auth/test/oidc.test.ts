@@ -15,7 +15,7 @@ import {
   tokenOf,
   type SignedInUser,
   userOf,
-} from './harness.ts'
+} from './fixtures.ts'
 import { CLIENT, startIdentityProvider, type IdentityProvider, type ProviderUser } from './identity-provider.ts'
 
 let auth: TestService

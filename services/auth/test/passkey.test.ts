@@ -15,7 +15,7 @@ import {
   startedAuth,
   type SignedInUser,
   userOf,
-} from './harness.ts'
+} from './fixtures.ts'
 import { SoftwarePasskey } from './software-passkey.ts'
 
 let auth: TestService

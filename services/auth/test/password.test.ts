@@ -16,7 +16,7 @@ import {
   someone,
   startedAuth,
   tokenOf,
-} from './harness.ts'
+} from './fixtures.ts'
 
 const NEW_PASSWORD = 'seven violet bridges'
 

@@ -1,6 +1,6 @@
 import { allRoutes, type Route } from '@saas/contracts'
 import { describe, expect, test } from 'vitest'
-import { startedAuth } from './harness.ts'
+import { startedAuth } from './fixtures.ts'
 import { isCanonical, Policy } from '../src/policy.ts'
 
 const policy = new Policy(allRoutes)

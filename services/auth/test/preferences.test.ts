@@ -2,7 +2,7 @@ import { authEvents, authRoutes, optionalMailKinds } from '@saas/contracts'
 import { signUnsubscribe } from '@saas/http'
 import type { TestService } from '@saas/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { eventsTo, mailSecretKey, newUser, startedAuth, type SignedInUser } from './harness.ts'
+import { eventsTo, mailSecretKey, newUser, startedAuth, type SignedInUser } from './fixtures.ts'
 
 let auth: TestService
 let user: SignedInUser

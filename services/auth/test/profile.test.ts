@@ -2,7 +2,7 @@ import { authEvents, authRoutes, AVATAR_BYTES_MAX } from '@saas/contracts'
 import { eventually, signedIn, testObjectStore, testProxy, type TestService } from '@saas/testing'
 import sharp, { type Sharp } from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { eventsTo, newUser, PASSWORD, startedAuth, type SignedInUser } from './harness.ts'
+import { eventsTo, newUser, PASSWORD, startedAuth, type SignedInUser } from './fixtures.ts'
 
 let auth: TestService
 let user: SignedInUser

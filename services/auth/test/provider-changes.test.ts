@@ -1,7 +1,7 @@
 import { authRoutes, type ProviderAnswer } from '@saas/contracts'
 import type { TestService } from '@saas/testing'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { someone, startedAuth } from './harness.ts'
+import { someone, startedAuth } from './fixtures.ts'
 import { CLIENT, newKey, startIdentityProvider, type IdentityProvider } from './identity-provider.ts'
 
 const params = { provider: 'ours' }

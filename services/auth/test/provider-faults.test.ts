@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { authRoutes } from '@saas/contracts'
 import type { TestService } from '@saas/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startedAuth } from './harness.ts'
+import { startedAuth } from './fixtures.ts'
 
 const METADATA = '/.well-known/openid-configuration'
 type Say = (response: ServerResponse, issuer: string) => void

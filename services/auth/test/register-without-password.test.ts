@@ -1,7 +1,7 @@
 import { authEvents, authRoutes } from '@saas/contracts'
 import { eventually, type TestService } from '@saas/testing'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { eventsTo, mailedSecret, PASSWORD, registered, signIn, startedAuth, tokenOf, userOf } from './harness.ts'
+import { eventsTo, mailedSecret, PASSWORD, registered, signIn, startedAuth, tokenOf, userOf } from './fixtures.ts'
 
 let auth: TestService
 let email: string

@@ -1,7 +1,7 @@
 import { authEvents, authRoutes } from '@saas/contracts'
 import { eventually, type TestService } from '@saas/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { eventsTo, inOrder, mailedSecret, PASSWORD, registered, signIn, startedAuth, tokenOf } from './harness.ts'
+import { eventsTo, inOrder, mailedSecret, PASSWORD, registered, signIn, startedAuth, tokenOf } from './fixtures.ts'
 
 let auth: TestService
 beforeAll(async () => {

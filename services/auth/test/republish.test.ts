@@ -3,7 +3,7 @@ import { Database } from '@saas/state'
 import { testLog, type TestService } from '@saas/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { republishUsers } from '../src/republication.ts'
-import { eventsTo, newUser, startedAuth } from './harness.ts'
+import { eventsTo, newUser, startedAuth } from './fixtures.ts'
 
 let auth: TestService
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { authEvents, authRoutes } from '@saas/contracts'
 import { cloneDatabase, eventually, FakeClock, testBus, type TestService } from '@saas/testing'
 import { describe, expect, test } from 'vitest'
-import { administrator, newUser, PASSWORD, signIn, startedAuth, type SignedInUser } from './harness.ts'
+import { administrator, newUser, PASSWORD, signIn, startedAuth, type SignedInUser } from './fixtures.ts'
 
 const BOUND_MS = 1_000
 

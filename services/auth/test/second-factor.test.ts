@@ -16,7 +16,7 @@ import {
   startedAuth,
   type SignedInUser,
   userOf,
-} from './harness.ts'
+} from './fixtures.ts'
 
 let auth: TestService
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { authRoutes } from '@saas/contracts'
 import type { TestService } from '@saas/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { decision, newUser, PASSWORD, registered, signIn, startedAuth, userOf, type SignedInUser } from './harness.ts'
+import { decision, newUser, PASSWORD, registered, signIn, startedAuth, userOf, type SignedInUser } from './fixtures.ts'
 
 let auth: TestService
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { authEvents, authRoutes } from '@saas/contracts'
 import type { TestService } from '@saas/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { from, inOrder, mailedSecret, newUser, PASSWORD, registered, someone, startedAuth, userOf } from './harness.ts'
+import { from, inOrder, mailedSecret, newUser, PASSWORD, registered, someone, startedAuth, userOf } from './fixtures.ts'
 
 let auth: TestService
 beforeAll(async () => {

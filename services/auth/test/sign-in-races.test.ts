@@ -3,7 +3,7 @@ import { eventually, type TestService } from '@saas/testing'
 import { createLogger } from '@saas/http'
 import { Database, sql, type Transaction } from '@saas/state'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { PASSWORD, newUser, startedAuth } from './harness.ts'
+import { PASSWORD, newUser, startedAuth } from './fixtures.ts'
 
 let auth: TestService
 beforeAll(async () => {

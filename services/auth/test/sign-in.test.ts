@@ -19,7 +19,7 @@ import {
   someone,
   startedAuth,
   tokenOf,
-} from './harness.ts'
+} from './fixtures.ts'
 
 let auth: TestService
 beforeAll(async () => {

@@ -10,7 +10,7 @@ import {
 } from '@saas/testing'
 import { decodeProtectedHeader } from 'jose'
 import { expect, test } from 'vitest'
-import { newUser, startedAuth, type SignedInUser } from './harness.ts'
+import { newUser, startedAuth, type SignedInUser } from './fixtures.ts'
 
 const ISSUER = 'http://localhost:8080'
 const CLIENTS = 3

@@ -5,7 +5,7 @@ import { decodeProtectedHeader } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { DataKey } from '../src/data-key.ts'
 import { SigningKeys } from '../src/signing-keys.ts'
-import { decision, keyEncryptionKey, newUser, PASSWORD, startedAuth } from './harness.ts'
+import { decision, keyEncryptionKey, newUser, PASSWORD, startedAuth } from './fixtures.ts'
 
 describe('signing keys', () => {
   test('are awaited by everybody who asks while they are being read, so that a start logs nobody out', async () => {

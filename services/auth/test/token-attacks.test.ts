@@ -14,7 +14,7 @@ import {
 } from '@saas/testing'
 import { signInternalToken } from '@saas/http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { decision, keyEncryptionKey, newUser, startedAuth } from './harness.ts'
+import { decision, keyEncryptionKey, newUser, startedAuth } from './fixtures.ts'
 
 const ISSUER = 'http://localhost:8080'
 const FLOOD = 400

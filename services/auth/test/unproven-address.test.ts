@@ -1,7 +1,7 @@
 import { authEvents, authRoutes } from '@saas/contracts'
 import { eventually, type TestService } from '@saas/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { eventsTo, mailedSecret, PASSWORD, registered, signIn, startedAuth, tokenOf, userOf } from './harness.ts'
+import { eventsTo, mailedSecret, PASSWORD, registered, signIn, startedAuth, tokenOf, userOf } from './fixtures.ts'
 
 const SQUATTED = 'the squatter was here 1'
 
