@@ -1,13 +1,17 @@
-import { authRoutes, type AuditEntry, type QueryOf } from '@saas/contracts'
-import type { TestService } from '@saas/testing'
+import { auditActions, authEvents, authRoutes, type AuditEntry, type QueryOf } from '@saas/contracts'
+import { Authenticator } from '@saas/devstack'
+import { eventually, type TestService } from '@saas/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import {
   administrator,
   administratorWithFactor,
+  mailedSecret,
   newUser,
   PASSWORD,
+  sendTo,
   signIn,
   startedAuth,
+  tokenOf,
   type SignedInUser,
 } from './fixtures.ts'
 
@@ -89,14 +93,65 @@ describe('the audit log', () => {
     expect(failure).toMatchObject({ account: email, byId: null, network: '127.0.0.1', detail: { by: 'code' } })
   })
 
-  test('takes no change and no deletion, from the service’s role or its owner', async () => {
+  test('has every action that it knows', async () => {
+    const code = async (): Promise<{ code: string }> => {
+      await auth.call(authRoutes.requestLoginCode, { body: { email } })
+      return { code: (await mailedSecret(auth, authEvents.loginCodeRequested, email)).code ?? '' }
+    }
+    await auth.call(authRoutes.login, { body: { email, password: 'a guess that is wrong' } })
+    const params = { id: user.userId }
+    await auth.call(authRoutes.setRoles, { as: admin.as, params, body: { roles: ['manager'] } })
+    for (const disabled of [true, false]) {
+      await auth.call(authRoutes.setDisabled, { as: admin.as, params, body: { disabled } })
+    }
+    const { accessToken, as } = await signIn(auth, email)
+    await Authenticator.enrol(sendTo(auth), accessToken, () => auth.clock.now())
+    await auth.call(authRoutes.removeTotp, { as })
+    const next = `${crypto.randomUUID()}@example.com`
+    await auth.call(authRoutes.changeEmail, { as, body: { email: next, currentPassword: PASSWORD } })
+    const moving = await mailedSecret(auth, authEvents.emailChangeRequested, next)
+    await auth.call(authRoutes.confirmEmail, { as, body: { token: tokenOf(moving) } })
+    const undoing = await mailedSecret(auth, authEvents.emailChanged, email)
+    await auth.call(authRoutes.undoEmail, { body: { token: tokenOf(undoing) } })
+    const resetting = await mailedSecret(auth, authEvents.passwordResetRequested, email)
+    await auth.call(authRoutes.resetPassword, { body: { token: tokenOf(resetting), password: PASSWORD } })
+    const exporting = auth.call(authRoutes.exportProfile, { as })
+    await eventually(async () => (await about()).includes('data-exported'))
+    await auth.database.query(
+      `insert into data_export_part (export_id, service, part, parts, items)
+       select id, service, 1, 1, '[]' from data_export, unnest(array['orders', 'notifications']) as service
+       where account_id = $1`,
+      [user.userId],
+    )
+    await exporting
+    const deletion = await auth.call(authRoutes.deleteProfile, { as, body: await code() })
+    expect(deletion.status).toBe(204)
+    const made = (await entries({ accountId: admin.userId, action: 'bootstrapped' })).map(({ action }) => action)
+    expect([...new Set([...(await about()), ...made])].toSorted()).toEqual(auditActions.toSorted())
+  })
+
+  test.each([
+    ['the service’s role', 'auth', /permission denied|must be owner/],
+    ['the owner', 'auth_migrator', /audit_entry is append-only/],
+  ])('takes no change and no deletion from %s', async (_, role, refusal) => {
+    const before = await auth.database.query('select * from audit_entry order by id')
+    expect(before).not.toHaveLength(0)
+    const id = crypto.randomUUID()
     for (const statement of [
       `update audit_entry set action = 'sign-in'`,
       'delete from audit_entry',
+      'delete from audit_entry where false',
       'truncate audit_entry',
+      `insert into audit_entry (id, at, action) values ('${id}', now(), 'sign-in') on conflict (id) do update set at = now()`,
+      'merge into audit_entry as old using audit_entry as new on old.id = new.id when matched then delete',
+      ...(role === 'auth' ? ['alter table audit_entry disable trigger all', 'drop table audit_entry'] : []),
     ]) {
-      await expect(auth.database.query(statement)).rejects.toThrow(/append-only|permission denied/)
+      await expect(auth.database.query(`set local role ${role}; ${statement}`), statement).rejects.toThrow(refusal)
     }
+    expect(await auth.database.query('select * from audit_entry order by id')).toEqual(before)
+  })
+
+  test('may be read and added to by the service’s role, and nothing else', async () => {
     const [granted] = await auth.database.query<{ rights: string[] }>(
       `select array_agg(distinct privilege_type order by privilege_type) as rights
        from pg_class cross join aclexplode(relacl) as acl
