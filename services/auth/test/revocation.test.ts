@@ -1,7 +1,16 @@
 import { authEvents, authRoutes } from '@saas/contracts'
 import { cloneDatabase, eventually, FakeClock, testBus, type TestService } from '@saas/testing'
 import { describe, expect, test } from 'vitest'
-import { administrator, newUser, PASSWORD, signIn, startedAuth, type SignedInUser } from './fixtures.ts'
+import {
+  administrator,
+  mailedSecret,
+  newUser,
+  PASSWORD,
+  signIn,
+  startedAuth,
+  tokenOf,
+  type SignedInUser,
+} from './fixtures.ts'
 
 const BOUND_MS = 1_000
 
@@ -21,6 +30,19 @@ function causes(
         as: user.as,
         body: { currentPassword: PASSWORD, newPassword: 'quite another lantern 7' },
       }),
+    'password reset': async ({ as: owner }) => {
+      const { email } = (await auth.call(authRoutes.getProfile, { as: owner })).body
+      await auth.call(authRoutes.forgotPassword, { body: { email } })
+      const token = tokenOf(await mailedSecret(auth, authEvents.passwordResetRequested, email))
+      return await auth.call(authRoutes.resetPassword, { body: { token, password: 'quite another lantern 7' } })
+    },
+    'refresh token replayed': async (_, { refreshToken }) => {
+      const refresh = async (token: string) => await auth.call(authRoutes.refresh, { body: { refreshToken: token } })
+      let last = await refresh(refreshToken)
+      for (let round = 0; round < 5; round += 1) last = await refresh(last.body.refreshToken)
+      expect((await refresh(refreshToken)).status).toBe(401)
+      return last
+    },
     disabled: async ({ userId: id }) =>
       await auth.call(authRoutes.setDisabled, { as, params: { id }, body: { disabled: true } }),
     'roles changed': async ({ userId: id }) =>
@@ -90,6 +112,23 @@ describe('revocation', () => {
       for (const [cause, held] of Object.entries(heldAfterMs)) expect(held, cause).toBeLessThan(BOUND_MS)
     },
   )
+
+  test('is known to a replica that starts later, as long as a token lives, though clocks differ by minutes', async () => {
+    await using database = await cloneDatabase('auth')
+    const now = new Date()
+    const clock = new FakeClock(now)
+    await using first = await startedAuth({}, { database, clock })
+    await using behind = await startedAuth({}, { database, clock: new FakeClock(new Date(now.getTime() - 240_000)) })
+    const email = `${crypto.randomUUID()}@example.com`
+    const user = await newUser(first, email)
+    const other = await signIn(first, email)
+    const params = { id: other.sessionId }
+    expect((await behind.call(authRoutes.revokeSession, { as: user.as, params })).status).toBe(204)
+    clock.advance(299_000)
+    await using later = await startedAuth({}, { database, clock })
+    expect((await decided(later, other.accessToken)).status).toBe(401)
+    expect((await decided(later, user.accessToken)).status).toBe(200)
+  })
 
   test(
     'that cannot be read for a second refuses whoever is signed in, and nobody else',
