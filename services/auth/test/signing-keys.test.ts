@@ -45,18 +45,25 @@ describe('signing keys', () => {
       const published = (await rotating.call(authRoutes.jwks)).body.keys.map(
         ({ kid }: { kid: string }) => kid,
       ) as string[]
-      rotating.clock.advance(30 * 86_400_000 - 200_000)
+      rotating.clock.advance(30 * 86_400_000 - 1)
       const login = async (): Promise<string> => {
         const body = { email, password: PASSWORD }
         return (await rotating.call(authRoutes.login, { body })).body.accessToken as string
       }
       const last = await login()
       expect(decodeProtectedHeader(last).kid).toBe(decodeProtectedHeader(before.accessToken).kid)
-      rotating.clock.advance(200_000)
+      rotating.clock.advance(1)
       const first = await login()
       expect(decodeProtectedHeader(first).kid).not.toBe(decodeProtectedHeader(last).kid)
       expect(published).toContain(decodeProtectedHeader(first).kid)
+      // Until the last token ends, of which the times are whole seconds.
+      rotating.clock.advance(298_000)
       for (const token of [last, first]) expect((await decision(rotating, 'GET', '/profile', token)).status).toBe(200)
+      const kids = async (): Promise<string[]> =>
+        (await rotating.call(authRoutes.jwks)).body.keys.map(({ kid }: { kid: string }) => kid)
+      expect(await kids()).toContain(decodeProtectedHeader(last).kid)
+      rotating.clock.advance(3_600_000)
+      expect(await kids()).not.toContain(decodeProtectedHeader(last).kid)
     },
   )
 
