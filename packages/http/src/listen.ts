@@ -14,20 +14,17 @@ export interface ListenOptions {
   readonly opsPort: number
 }
 
-/** A service that listens. */
-export interface RunningApp extends AsyncDisposable {
+/** A service that listens. Disposing stops it without losing a request. */
+export interface RunningService extends AsyncDisposable {
   readonly app: FastifyInstance
   readonly url: string
   readonly opsUrl: string
-  /** Stops without losing a request; the same promise for every caller. */
-  close(): Promise<void>
 }
 
-/** What runs: a server, started, with the state everything else needs. */
-export type RunningService = AsyncDisposable & {
-  readonly app: FastifyInstance
-  readonly url: string
-  readonly opsUrl: string
+/** One that can be stopped by name as well. */
+export interface RunningApp extends RunningService {
+  /** The same promise for every caller. */
+  close(): Promise<void>
 }
 
 /**
@@ -36,8 +33,14 @@ export type RunningService = AsyncDisposable & {
  * `close` loses no request that reached a connection we accepted: no new connections are accepted; readiness turns false and
  * event streams end; requests that run, and those that still arrive on kept connections, are answered with
  * `Connection: close`; connections that stay idle for IDLE_GRACE_MS are closed; what is left at STOP_DEADLINE_MS is cut.
+ *
+ * `resources` are what the service stands on. Once it listens they are its own: when it has stopped it lets go of them, the last one first.
  */
-export async function listen(app: App, options: ListenOptions): Promise<RunningApp> {
+export async function listen(
+  app: App,
+  options: ListenOptions,
+  resources: AsyncDisposableStack = new AsyncDisposableStack(),
+): Promise<RunningApp> {
   const operations = createOperationsServer(app)
   operations.listen(options.opsPort, options.listenHost)
   await once(operations, 'listening')
@@ -51,9 +54,11 @@ export async function listen(app: App, options: ListenOptions): Promise<RunningA
   const url = urlOf(app.fastify.server)
   const opsUrl = urlOf(operations)
   app.logger.info({ url, opsUrl }, 'service listens')
+  const owned = resources.move()
+  owned.defer(() => stop(app, operations, connections))
   let closed: Promise<void> | undefined
   const close = async (): Promise<void> => {
-    closed ??= stop(app, operations, connections)
+    closed ??= owned.disposeAsync()
     await closed
   }
   return { app: app.fastify, url, opsUrl, close, [Symbol.asyncDispose]: close }

@@ -61,8 +61,8 @@ export async function startAuth(
   { logger, clock, tracing }: ServiceContext,
 ): Promise<RunningService> {
   refuseMissingKeys(config)
-  await using stack = new AsyncDisposableStack()
-  const state = stack.use(State.connect(config, { service: 'auth', logger, clock, tracing }))
+  await using resources = new AsyncDisposableStack()
+  const state = resources.use(State.connect(config, { service: 'auth', logger, clock, tracing }))
   const { database, bus, objects } = state
   const keys = new DataKey({ ...config, database, clock, logger })
   // Whoever is not ready yet answers 503; a database that is away keeps nobody from starting.
@@ -73,13 +73,13 @@ export async function startAuth(
   const accessTokens = new AccessTokens(signingKeys, clock, config.publicUrl)
   const revocations = new Revocations(database, clock)
   const throttle = new Throttle(database, clock, keys)
-  const hashing = stack.use(new PasswordHashing())
+  const hashing = resources.use(new PasswordHashing())
   const accounts = new Accounts(database, bus, clock)
   const secrets = new MailedSecrets({ ...basics, mailSecretKey: config.mailSecretKey, publicUrl: config.publicUrl })
-  const requests = stack.use(new AccountRequests({ ...basics, secrets }))
+  const requests = resources.use(new AccountRequests({ ...basics, secrets }))
   const audit = new Audit(basics)
   const sessions = new Sessions({ ...basics, accessTokens, audit, revocations })
-  const decoder = stack.use(new PictureDecoder({ memoryMaxMiB: config.pictureMemoryMiB }))
+  const decoder = resources.use(new PictureDecoder({ memoryMaxMiB: config.pictureMemoryMiB }))
   const avatars = new Avatars({ ...basics, objects, decoder, throttle })
   const refusals = new RefusalLog(basics)
   const gate = new Gate({ policy: new Policy(allRoutes), accessTokens, revocations, refusals, ...config, clock })
@@ -182,22 +182,13 @@ export async function startAuth(
 
   const unprovenAccounts = new UnprovenAccounts(basics)
   const jobs = authJobs({ ...basics, avatars, refusals, revocations, signingKeys, unprovenAccounts })
-  for (const job of [jobs.revocations, ...jobs.others]) stack.use(job).start()
-  stack.use(bus.subscribe([authEvents.sessionRevoked, authEvents.userChanged], () => jobs.revocations.nudge()))
+  for (const job of [jobs.revocations, ...jobs.others]) resources.use(job).start()
+  resources.use(bus.subscribe([authEvents.sessionRevoked, authEvents.userChanged], () => jobs.revocations.nudge()))
   dataExports.follow()
   bus.startRelay()
   requests.start()
 
-  const running = stack.use(await listen(app, config))
-  const owned = stack.move()
-  return {
-    app: running.app,
-    url: running.url,
-    opsUrl: running.opsUrl,
-    [Symbol.asyncDispose]: async () => {
-      await owned.disposeAsync()
-    },
-  }
+  return await listen(app, config, resources)
 }
 
 /** Envoy asks with the original method, at the original path behind a prefix. */

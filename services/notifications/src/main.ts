@@ -120,10 +120,7 @@ export async function startNotifications(
   const onPlanned = (): void => courier.nudge()
   resources.use(new Scheduler({ database, clock, logger, builtIn, quiet, isCaughtUp, onPlanned })).start()
 
-  const running = resources.use(await listen(app, config))
-  const owned = resources.move()
-  const { url, opsUrl } = running
-  return { app: running.app, url, opsUrl, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  return await listen(app, config, resources)
 }
 
 if (import.meta.main) {

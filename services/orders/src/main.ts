@@ -68,10 +68,7 @@ export async function startOrders(
   resources.use(new Repeating({ name: 'retention', everyMs: KEYS_FORGOTTEN_EVERY_MS, clock, logger, run })).start()
   resources.use(new ExpiryJob({ database, bus, clock, logger, watch }))
 
-  const running = resources.use(await listen(app, config))
-  const owned = resources.move()
-  const { url, opsUrl } = running
-  return { app: running.app, url, opsUrl, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  return await listen(app, config, resources)
 }
 
 if (import.meta.main) await runService({ name: 'orders', variables: ordersVariables, start: startOrders })

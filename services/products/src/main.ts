@@ -65,10 +65,7 @@ export async function startProducts(
   const run = () => pictures.collectOrphans()
   resources.use(new Repeating({ name: 'pictures', everyMs: ORPHANS_COLLECTED_EVERY_MS, clock, logger, run })).start()
 
-  const running = resources.use(await listen(app, config))
-  const owned = resources.move()
-  const { url, opsUrl } = running
-  return { app: running.app, url, opsUrl, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  return await listen(app, config, resources)
 }
 
 if (import.meta.main) await runService({ name: 'products', variables: productsVariables, start: startProducts })

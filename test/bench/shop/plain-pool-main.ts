@@ -96,10 +96,7 @@ async function start(config: OrdersConfig, { logger, clock }: ServiceContext): P
       },
     )
   }
-  const running = resources.use(await listen(app, config))
-  const owned = resources.move()
-  const { url, opsUrl } = running
-  return { app: running.app, url, opsUrl, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  return await listen(app, config, resources)
 }
 
 await runService({ name: 'orders', variables: ordersVariables, start })
