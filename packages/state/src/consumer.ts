@@ -69,13 +69,21 @@ export interface ConsumerContext {
   readonly onCommit: () => void
 }
 
-// Sorted, so that two replicas that got the same messages wait for each other instead of deadlocking.
+// Sorted, so that two replicas that got the same messages wait for each other instead of deadlocking. What an operator dismissed has no
+// effect, however often it comes.
 const insertInbox = sql<{ message_id: string }>(
   'state.insert_inbox',
   `insert into inbox (consumer, message_id)
-   select $1, id
-   from unnest($2::uuid[]) as id
-   order by id
+   select $1, message_id
+   from unnest($2::uuid[]) as arrived (message_id)
+   where not exists (
+     select
+     from dead_letter
+     where dead_letter.consumer = $1
+       and dead_letter.message_id = arrived.message_id
+       and dismissed_at is not null
+   )
+   order by message_id
    on conflict (consumer, message_id) do nothing
    returning message_id`,
 )

@@ -6,8 +6,11 @@ import { sql, type Statement } from './statement.ts'
 import { STREAM, type Stream, type StreamState } from './stream.ts'
 
 const ROWS_PER_STATEMENT = 20_000
+const RECALLED_PER_STATEMENT = 2_000
 /** So many kept messages join those that wait, when fewer than that wait. */
 const INSTALMENT_ROWS = 500
+/** The last aggregate of an instalment may have more. */
+const INSTALMENT_VERSIONS = 2_000
 /** However many new ones wait, the kept ones get on as well. */
 const INSTALMENT_INTERVAL_MS = 1_000
 /** So many of them are counted. */
@@ -99,49 +102,65 @@ export const countKept = sql<{ rows: number }>(
    ) as first`,
 )
 
-/** Makes what `recalled` names unpublished again; where the lost stream had it stays, which tells it from what is new. */
-const unpublish = `
-  delete from republication
-  using recalled
-  where republication.aggregate_type = recalled.aggregate_type
-    and republication.aggregate_id = recalled.aggregate_id
-  returning republication.message_id
-), unpublished as (
-  update outbox
-  set published_at = null
-  from taken
-  where outbox.id = taken.message_id
-  returning outbox.id
-`
+interface Aggregate {
+  readonly aggregate_type: string
+  readonly aggregate_id: string
+}
 
-const recallNewest = sql<{ rows: number }>(
-  'state.recall_newest',
+// Whole aggregates, as long as they do not have too many versions together. All with a higher id than the last one's are of these.
+const selectNewest = sql<Aggregate & { readonly newest_id: string }>(
+  'state.select_newest',
   `with newest as materialized (
      select message_id, aggregate_type, aggregate_id
      from republication
      where message_id < (select republish_below from stream_position where stream = '${STREAM}')
      order by message_id desc
      limit ${INSTALMENT_ROWS}
-   ), recalled as (
-     select distinct aggregate_type, aggregate_id
-     from newest
-   ), taken as (${unpublish}), moved as (
-     update stream_position
-     set republish_below = (select message_id from newest order by message_id limit 1)
-     where stream = '${STREAM}'
+   ), counted as (
+     select aggregate_type, aggregate_id, newest_id,
+       (
+         select count(*)
+         from republication
+         where republication.aggregate_type = aggregate.aggregate_type
+           and republication.aggregate_id = aggregate.aggregate_id
+       ) as versions
+     from (
+       select distinct on (aggregate_type, aggregate_id) aggregate_type, aggregate_id, message_id as newest_id
+       from newest
+       order by aggregate_type, aggregate_id, message_id desc
+     ) as aggregate
+   ), summed as (
+     select *, sum(versions) over (order by newest_id desc) - versions as before
+     from counted
    )
-   select count(*)::integer as rows
-   from newest`,
+   select aggregate_type, aggregate_id, newest_id
+   from summed
+   where before < ${INSTALMENT_VERSIONS}
+   order by newest_id desc`,
 )
 
-const recallOlderVersions = sql<{ rows: number }>(
-  'state.recall_older_versions',
+const moveBelow = sql('state.move_below', `update stream_position set republish_below = $1 where stream = '${STREAM}'`)
+
+// Where the lost stream had them stays, which tells them from what is new.
+const recall = sql<{ rows: number }>(
+  'state.recall',
   `with recalled as (
-     select distinct aggregate_type, aggregate_id
-     from unnest($1::text[], $2::text[]) as waiting (aggregate_type, aggregate_id)
-   ), taken as (${unpublish})
+     delete from republication
+     where message_id in (
+       select message_id
+       from unnest($1::text[], $2::text[]) as waiting (aggregate_type, aggregate_id)
+       join republication using (aggregate_type, aggregate_id)
+       limit ${RECALLED_PER_STATEMENT}
+     )
+     returning message_id
+   ), unpublished as (
+     update outbox
+     set published_at = null
+     from recalled
+     where outbox.id = recalled.message_id
+   )
    select count(*)::integer as rows
-   from unpublished`,
+   from recalled`,
 )
 
 /**
@@ -189,14 +208,16 @@ export class Republication {
     if (!this.#isUnderWay) return false
     const isDue = performance.now() - this.#instalmentAtMs > INSTALMENT_INTERVAL_MS
     const rows = await this.#database.transaction(async (tx) => {
-      const [[lock], [count]] = await Promise.all([tx.query(tryAllShards), tx.query(countWaiting)])
-      if (lock?.is_alone !== true || (!isDue && count?.waiting === INSTALMENT_ROWS)) return undefined
-      const [recalled] = await tx.query(recallNewest)
-      return recalled?.rows ?? 0
+      const [[lock], [first]] = await Promise.all([tx.query(tryAllShards), tx.query(countWaiting)])
+      if (lock?.is_alone !== true || (!isDue && first?.waiting === INSTALMENT_ROWS)) return 'busy'
+      const newest = await tx.query(selectNewest)
+      const count = await recallAll(tx, newest)
+      await tx.query(moveBelow, [newest.at(-1)?.newest_id ?? null])
+      return newest.length === 0 ? undefined : count
     })
-    if (rows === undefined) return false
+    if (rows === 'busy') return false
     this.#instalmentAtMs = performance.now()
-    if (rows > 0) return true
+    if (rows !== undefined) return true
     this.#isUnderWay = false
     this.#logger.info('The last of the kept messages is published again')
     return false
@@ -211,11 +232,7 @@ export class Republication {
     rows: readonly OutgoingRow[],
     select: Statement<OutgoingRow>,
   ): Promise<readonly OutgoingRow[]> {
-    const [recalled] = await tx.query(recallOlderVersions, [
-      rows.map((row) => row.aggregate_type),
-      rows.map((row) => row.aggregate_id),
-    ])
-    if (recalled?.rows === 0) return rows
+    if ((await recallAll(tx, rows)) === 0) return rows
     // What was written since then may be of other aggregates, whose older versions nobody looked for.
     const known = new Set(rows.map(aggregateOf))
     return (await tx.query(select)).filter((row) => known.has(aggregateOf(row)))
@@ -246,7 +263,18 @@ export class Republication {
   }
 }
 
-function aggregateOf(row: OutgoingRow): string {
+/** Makes everything of the aggregates that this stream lacks unpublished again; says how many rows that were. */
+async function recallAll(tx: Transaction, aggregates: readonly Aggregate[]): Promise<number> {
+  const names = [aggregates.map((row) => row.aggregate_type), aggregates.map((row) => row.aggregate_id)]
+  let count = 0
+  for (let rows = RECALLED_PER_STATEMENT; rows === RECALLED_PER_STATEMENT; count += rows) {
+    const [recalled] = await tx.query(recall, names)
+    rows = recalled?.rows ?? 0
+  }
+  return count
+}
+
+function aggregateOf(row: Aggregate): string {
   return `${row.aggregate_type} ${row.aggregate_id}`
 }
 

@@ -87,6 +87,24 @@ test('the stream deleted is filled again from the outbox and nothing is applied 
   expect((await effectsIn(orders)).toSorted()).toEqual(ids.toSorted())
 })
 
+test('whoever knew a stream that is gone leaves time for what was meant for it, and whoever did not makes it at once', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  const { logger } = products.log
+  await using broker = new Broker({ url: bus.urlFor('products'), service: 'products', timeoutMs: 5_000, logger })
+  const [knowing, unknowing] = [new Stream(broker, 1), new Stream(broker, 1)]
+  const { createdAt } = await knowing.ensure()
+  await bus.deleteStream()
+  const remade = knowing.ensure()
+  const other = await unknowing.ensure()
+  expect(other.createdAt).not.toBe(createdAt)
+  expect((await remade).createdAt).toBe(other.createdAt)
+  await bus.deleteStream()
+  const startedAtMs = performance.now()
+  await knowing.ensure()
+  expect(performance.now() - startedAtMs).toBeGreaterThan(400)
+})
+
 test('the stream deleted while nothing is published is filled again all the same', async () => {
   await using bus = await testBus()
   await using products = await connectState('products', bus)

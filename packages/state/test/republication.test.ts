@@ -46,7 +46,7 @@ test('of an aggregate of which something new waits, the older versions come firs
   expect(await versionsOf(bus, NEW)).toEqual([1, 2, 3, 4])
 })
 
-test('an aggregate with more versions than one pass takes keeps its order', async () => {
+test('an aggregate with more versions than one statement or pass takes keeps its order', async () => {
   await using bus = await testBus()
   await using products = await connectState('products', bus)
   const aggregateId = uuidv7()
