@@ -1,7 +1,6 @@
 import { FACETS_MAX, type Facet, type ProductFacets, type productsRoutes, type QueryOf } from '@saas/contracts'
 import { sql, type Database, type Statement } from '@saas/state'
 import { conditionsOf, UNNAMED, type Filters } from './list-statement.ts'
-import { composed } from './product-text.ts'
 import { resolveSearch, type AskedWords } from './search.ts'
 
 /** Of so many products that fit, the newest, categories and tags are counted: a catalogue has no size. */
@@ -89,8 +88,7 @@ export class Facets {
   }
 
   /** Each kind is counted without its own filter, so that the other choices are seen with what they would give. */
-  async count(asked: FacetQuery): Promise<ProductFacets> {
-    const { category, tag, ...shared } = composed(asked)
+  async count({ category, tag, ...shared }: FacetQuery): Promise<ProductFacets> {
     const words = shared.q === undefined ? undefined : await resolveSearch(this.#database, shared.q)
     if (shared.q !== undefined && words === undefined) return answerOf({ categories: none, tags: none })
     const isOpen = words === undefined && tag === undefined

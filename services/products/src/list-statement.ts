@@ -2,6 +2,7 @@ import type { productsRoutes, QueryOf } from '@saas/contracts'
 import { sql, type Statement } from '@saas/state'
 import type { KeyKind, Position } from './cursor.ts'
 import { productColumns, type ProductRow } from './product-row.ts'
+import { composed } from './product-text.ts'
 import { rankedFits, sortedFits } from './ranked-fits.ts'
 import type { AskedWords } from './search.ts'
 
@@ -65,7 +66,8 @@ export function listStatement(
   const text = `select ${columns}
    from product${where([...conditions, ...position])}
    ${page}`
-  if (query.tag !== undefined) return { statement: { name: UNNAMED, text }, values }
+  const isOtherForm = query.category !== undefined && formsOf(query.category).length > 1
+  if (query.tag !== undefined || isOtherForm) return { statement: { name: UNNAMED, text }, values }
   const name = ['products.list', sort, ...namesOf(query), ...(after === undefined ? [] : ['after'])].join('.')
   return { statement: sql<ListedRow>(name, text), values }
 }
@@ -87,10 +89,23 @@ export function conditionsOf(
   return [
     'deleted_at is null',
     ...(asked === undefined ? [] : [`words @@ ${asked}`]),
-    ...(category === undefined ? [] : [`category = ${parameter(category, 'text')}`]),
-    ...(tag === undefined ? [] : [`tags @> array[${parameter(tag, 'text')}]`]),
+    ...(category === undefined ? [] : [categoryCondition(formsOf(category), parameter)]),
+    ...(tag === undefined ? [] : [tagCondition(formsOf(tag), parameter)]),
     ...(inStock === undefined ? [] : [inStock ? 'in_stock' : 'not in_stock']),
   ]
+}
+
+/** The form in which texts are kept and, if it is another, the one asked for, which an old product may still have. */
+const formsOf = (name: string): readonly string[] => [...new Set([composed(name), name])]
+
+function categoryCondition(forms: readonly string[], parameter: Parameter): string {
+  return forms.length === 1
+    ? `category = ${parameter(forms[0], 'text')}`
+    : `category = any(${parameter(forms, 'text[]')})`
+}
+
+function tagCondition(forms: readonly string[], parameter: Parameter): string {
+  return forms.length === 1 ? `tags @> array[${parameter(forms[0], 'text')}]` : `tags && ${parameter(forms, 'text[]')}`
 }
 
 function positionCondition(sort: Sort, { key, id }: Position, parameter: Parameter): string {

@@ -5,7 +5,6 @@ import { createHash } from 'node:crypto'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 import { filterNames, listStatement, sorts, type ListQuery, type Sort } from './list-statement.ts'
 import { productColumns, toProduct, type ProductRow } from './product-row.ts'
-import { composed } from './product-text.ts'
 import { resolveSearch } from './search.ts'
 
 export interface ProductPage {
@@ -33,8 +32,7 @@ export class ProductList {
     this.#database = database
   }
 
-  async listProducts(asked: ListQuery): Promise<ProductPage> {
-    const query = composed(asked)
+  async listProducts(query: ListQuery): Promise<ProductPage> {
     const { items, next } = query.ids === undefined ? await this.#page(query) : await this.#byIds(query.ids, query)
     return { items: items.map(toProduct), next, etag: pageTag(items, next) }
   }

@@ -1,4 +1,5 @@
 import { sql, type Database } from '@saas/state'
+import { composed } from './product-text.ts'
 
 const TERMS_MAX = 10
 const VARIANT_LENGTH_MIN = 3
@@ -178,7 +179,7 @@ const resolveWords = sql<{ query: string | null; exact: string; of_era: string; 
  * Postgres plans the search for words whose frequency it knows.
  */
 export async function resolveSearch(database: Database, text: string): Promise<AskedWords | undefined> {
-  const [row] = await database.read(resolveWords, [text])
+  const [row] = await database.read(resolveWords, [composed(text)])
   if (row === undefined || row.query === null) return undefined
   const { query, exact, of_era: ofEra, variants } = row
   return { query, exact, ofEra, variants }

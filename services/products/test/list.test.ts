@@ -1,5 +1,12 @@
 import { readFile } from 'node:fs/promises'
-import { PAGE_ITEMS_DEFAULT, productsRoutes, productSorts, type Product, type QueryOf } from '@saas/contracts'
+import {
+  PAGE_ITEMS_DEFAULT,
+  productsRoutes,
+  productSorts,
+  type Product,
+  type ProductFacets,
+  type QueryOf,
+} from '@saas/contracts'
 import type { CallAnswer, TestService } from '@saas/testing'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -352,6 +359,30 @@ describe('search', () => {
     for (const query of [{ q: 'wlan' }, { q: 'тройник' }, { q: 'тройинк' }, { category: 'Й' }]) {
       expect((await list(query)).body.items, JSON.stringify(query)).toMatchObject([found])
     }
+  })
+
+  test('names that are still in another form lead to their own products, and to those in the form that is kept', async () => {
+    const [kept, old] = ['Öle'.normalize('NFC'), 'Öle'.normalize('NFD')]
+    await create(shop, { name: 'New', category: kept, tags: [kept] })
+    const { id } = await create(shop, { name: 'Old', category: 'x' })
+    await shop.database.query('update product set category = $2, tags = array[$2] where id = $1', [id, old])
+    const facetsOf = async (query: QueryOf<typeof productsRoutes.countFacets>) =>
+      (await shop.call(productsRoutes.countFacets, { query })).body as ProductFacets
+    const { categories, tags } = await facetsOf({})
+    for (const facets of [categories, tags]) {
+      const alike = facets
+        .filter(({ name }) => name.normalize() === kept)
+        .map(({ name, count }) => [name, count] as const)
+      expect(new Map(alike)).toEqual(new Map([kept, old].map((name) => [name, 1])))
+    }
+    for (const sort of ['newest', 'price', 'name', 'relevance'] as const) {
+      for (const filter of ['category', 'tag'] as const) {
+        const found = async (name: string) => (await namesOf({ sort, [filter]: name })).toSorted()
+        expect([await found(kept), await found(old)], `${filter} ${sort}`).toEqual([['New'], ['New', 'Old']])
+      }
+    }
+    expect(await namesOf({ q: 'old', category: old, tag: old })).toEqual(['Old'])
+    expect((await facetsOf({ category: old })).tags.map(({ name }) => name).toSorted()).toEqual([kept, old].toSorted())
   })
 
   test('what is sold out is left out on request, at once', async () => {
