@@ -150,6 +150,31 @@ describe('a provider that', () => {
     expect((await depart(id)).status).toBe(503)
   })
 
+  test('no longer answers keeps those waiting who ask first, and nobody after them', async () => {
+    const id = provider()
+    says = { [METADATA]: metadata() }
+    expect((await depart(id)).status).toBe(200)
+    let arrival = Promise.withResolvers<ServerResponse>()
+    says = { [METADATA]: (response) => arrival.resolve(response) }
+    auth.clock.advance(600_000)
+    const first = depart(id)
+    const question = await arrival.promise
+    // The five seconds begin when it is given up.
+    auth.clock.advance(5_000)
+    question.destroy()
+    expect((await first).status).toBe(200)
+    const before = asked
+    expect((await depart(id)).status).toBe(200)
+    expect(asked).toBe(before)
+    arrival = Promise.withResolvers()
+    auth.clock.advance(5_000)
+    expect((await depart(id)).status).toBe(200)
+    const open = await arrival.promise
+    expect((await depart(id)).status).toBe(200)
+    expect([open.destroyed, asked]).toEqual([false, before + 1])
+    open.destroy()
+  })
+
   test('is asked no more often by whoever is refused again and again', async () => {
     const before = asked
     const { id } = await arrived((response) => response.writeHead(400).end())

@@ -43,8 +43,10 @@ export class ProviderClient {
   readonly #logger: Logger
   #configuration: Configuration | undefined
   #saidAtMs = Number.NEGATIVE_INFINITY
-  #askedAtMs = Number.NEGATIVE_INFINITY
+  /** When the last question was answered, or given up. */
+  #askedUntilMs = Number.NEGATIVE_INFINITY
   #asking: Promise<void> | undefined
+  /** Why the last question had no answer. */
   #failure: unknown
   /** Whether something went wrong since, as it does when endpoints or keys have changed. */
   #isDoubted = false
@@ -114,30 +116,33 @@ export class ProviderClient {
     }
   }
 
-  /** What the provider says of itself, as of the last ten minutes if it answers. Calls at once share one question. */
+  /** What the provider says of itself, as of the last ten minutes if it answers. Calls at once share one question, and after one that failed nobody waits while the last answer counts. */
   async #discovered(): Promise<Configuration> {
     const nowMs = this.#clock.now().getTime()
     const isDue = this.#isDoubted || nowMs - this.#saidAtMs >= ASKED_AGAIN_AFTER_MS
-    if (isDue && nowMs - this.#askedAtMs >= PAUSE_MS) {
+    if (isDue && nowMs - this.#askedUntilMs >= PAUSE_MS) {
       this.#asking ??= this.#ask(nowMs).finally(() => {
         this.#asking = undefined
       })
     }
-    await this.#asking
+    const isKept = nowMs - this.#saidAtMs < KEPT_MS
+    // Who did not answer the last time may keep everybody waiting again, for nothing.
+    if (isDue && !(isKept && this.#failure !== undefined)) await this.#asking
     if (this.#configuration === undefined || nowMs - this.#saidAtMs >= KEPT_MS) throw unavailable(this.#failure)
     return this.#configuration
   }
 
   async #ask(nowMs: number): Promise<void> {
-    this.#askedAtMs = nowMs
     try {
       this.#configuration = await this.#discover()
       this.#saidAtMs = nowMs
       this.#isDoubted = false
+      this.#failure = undefined
     } catch (error) {
       this.#failure = error
       this.#logger.warn({ provider: this.provider.id, problem: String(error) }, 'A provider cannot be reached')
     }
+    this.#askedUntilMs = this.#clock.now().getTime()
   }
 
   async #discover(): Promise<Configuration> {
