@@ -115,7 +115,7 @@ interface SortedOptions extends Omit<WalkOptions, 'all'> {
 
 /**
  * The products with the words by a sorting key. Of words that many of the newest have, products are gone through in their order, and a page is
- * soon full; of others they are looked up and sorted. Postgres does not know how frequent a beginning is, takes it for every two-hundredth product,
+ * soon full if the words are spread evenly; of others they are looked up and sorted. Postgres does not know how frequent a beginning is, takes it for every two-hundredth product,
  * and went through a million of them, in 2 s, for the eleven that there were.
  */
 export function sortedFits({ columns, conditions, page, ...options }: SortedOptions): string {
