@@ -101,6 +101,8 @@ test.each([
     { 'global.networkPolicy.gatewayFrom': [{ podSelector: {} }] },
     ['but global.edge is nginx, the only way in'],
   ],
+  ['mail servers on no port', { 'global.networkPolicy.smtpPorts': [] }, ['/networkPolicy/smtpPorts', 'minItems']],
+  ['providers on no port', { 'global.networkPolicy.providerPorts': [] }, ['/networkPolicy/providerPorts', 'minItems']],
   [
     'a setting that stands twice',
     { 'orders.environment.TZ': 'UTC', 'orders.secretEnvironment.TZ': 'zone' },
