@@ -241,3 +241,18 @@ test('the back button leads to the product that was left, however far down the l
   await page.goForward()
   await visitor.seeHeading('Peg 55')
 })
+
+test('a search that found nothing is cleared and gone on with in the same field', async () => {
+  await product('Whisk', 1)
+  await using visitor = await Visitor.arrive(stage)
+  const { page } = visitor
+  await page.goto('/')
+  const field = page.getByRole('searchbox')
+  await field.fill('nothing-of-this-name')
+  await page.getByText('Nothing matches.').waitFor()
+  await field.fill('')
+  await page.getByRole('link', { name: 'Whisk' }).waitFor()
+  await page.keyboard.type('whisk')
+  await page.waitForURL('**/?q=whisk')
+  expect(await field.inputValue()).toBe('whisk')
+})

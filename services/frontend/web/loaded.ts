@@ -42,6 +42,8 @@ export interface List<T> extends PageOf<T> {
   /** True while a further page is on its way: what is there stays. */
   readonly isLoadingMore: boolean
   readonly error: unknown
+  /** What the items are the answer to. */
+  readonly keys: readonly unknown[]
 }
 
 /**
@@ -53,12 +55,21 @@ export function useList<T>(
   { main = false } = {},
 ): {
   readonly list: Signal<List<T>>
+  /** True when there is nothing of what `keys` ask for; false while that is not known, even if the list still answers earlier keys. */
+  readonly isEmpty: boolean
   readonly more: () => Promise<void>
   readonly reload: () => void
   /** Replaces items in place, after a change the server answered. */
   readonly change: (replace: (item: T) => T) => void
 } {
-  const list = useSignal<List<T>>({ state: 'loading', items: [], next: null, isLoadingMore: false, error: undefined })
+  const list = useSignal<List<T>>({
+    state: 'loading',
+    items: [],
+    next: null,
+    isLoadingMore: false,
+    error: undefined,
+    keys: [],
+  })
   const { loaded, reload } = useLoaded(async (signal) => {
     const wanted = main ? itemsSeen() : 0
     const first = await loadPage(undefined, signal)
@@ -69,7 +80,7 @@ export function useList<T>(
       items.push(...page.items)
       next = page.next
     }
-    return { items, next }
+    return { items, next, keys }
   }, keys)
   useEffect(() => {
     if (main && list.value.state === 'ready') rememberItems(list.value.items.length)
@@ -103,5 +114,7 @@ export function useList<T>(
   const change = (replace: (item: T) => T): void => {
     list.value = { ...list.value, items: list.value.items.map(replace) }
   }
-  return { list, more, reload, change }
+  const { state, items, keys: answered } = list.value
+  const isEmpty = state === 'ready' && items.length === 0 && keys.every((key, index) => key === answered[index])
+  return { list, isEmpty, more, reload, change }
 }

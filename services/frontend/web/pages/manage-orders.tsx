@@ -37,7 +37,7 @@ function Orders() {
   const [from, to] = [startOf(query.get('from')), startOf(query.get('to'), 1)]
   const isNever = from !== undefined && to !== undefined && from >= to
   const isNobody = (query.get('customer') ?? '') !== '' && customer === undefined
-  const { list, more, reload } = useList<Order>(
+  const { list, isEmpty, more, reload } = useList<Order>(
     async (cursor, signal) => {
       if (isNever || isNobody) return { items: [], next: null }
       const filters = { status, customer, from, to }
@@ -46,7 +46,7 @@ function Orders() {
     [path],
     { main: true },
   )
-  const isBare = query.size === 0 && list.value.state === 'ready' && list.value.items.length === 0
+  const isBare = query.size === 0 && isEmpty
   const empty = isBare ? (
     <Empty title={office.noneYet} hint={office.noneYetHint} />
   ) : isNobody ? (

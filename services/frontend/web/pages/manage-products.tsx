@@ -23,7 +23,7 @@ export function ManageProductsPage() {
 function Products() {
   const { manage, shop } = texts.value
   const words = place.value.query.get('q') ?? undefined
-  const { list, more, reload } = useList<Product>(
+  const { list, isEmpty, more, reload } = useList<Product>(
     async (cursor, signal) => {
       const query = { q: words, limit: PAGE_ITEMS, cursor, sort: words === undefined ? 'newest' : 'relevance' } as const
       return (await call(productsRoutes.listProducts, { query: { ...query }, signal })).body
@@ -46,17 +46,16 @@ function Products() {
       </a>
     </div>
   )
-  const isBare = words === undefined && list.value.state === 'ready' && list.value.items.length === 0
-  const empty =
-    words === undefined ? (
-      <Empty title={manage.empty} hint={manage.emptyHint} />
-    ) : (
-      <Empty title={shop.nothingFound} hint={shop.nothingFoundHint}>
-        <a class="button quiet" href={linkTo('manageProducts')}>
-          {shop.showAll}
-        </a>
-      </Empty>
-    )
+  const isBare = words === undefined && isEmpty
+  const empty = isBare ? (
+    <Empty title={manage.empty} hint={manage.emptyHint} />
+  ) : (
+    <Empty title={shop.nothingFound} hint={shop.nothingFoundHint}>
+      <a class="button quiet" href={linkTo('manageProducts')}>
+        {shop.showAll}
+      </a>
+    </Empty>
+  )
   return (
     <Page title={manage.title} kind="office" lead={create}>
       {!isBare && (

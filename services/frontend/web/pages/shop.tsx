@@ -57,7 +57,7 @@ export function ShopPage() {
   const sort = productSorts.find((known) => known === query.get('sort')) ?? fallback
   const isNarrowed = [words, category, tag, inStock].some((filter) => filter !== undefined)
 
-  const { list, more, reload } = useList<Product>(
+  const { list, isEmpty, more, reload } = useList<Product>(
     async (cursor, signal) => {
       const filters = { q: words, category, tag, inStock, sort, limit: PAGE_ITEMS, cursor }
       const { body } = await call(productsRoutes.listProducts, { query: filters, signal })
@@ -69,7 +69,7 @@ export function ShopPage() {
   const { items, next, state } = list.value
   const asked = { q: words, tag, inStock }
   useCategories(asked, JSON.stringify(asked))
-  const isBare = !isNarrowed && state === 'ready' && items.length === 0
+  const isBare = !isNarrowed && isEmpty
   const sorts = productSorts.filter((known) => known !== 'relevance' || words !== undefined)
 
   return (
@@ -126,7 +126,7 @@ export function ShopPage() {
       <p class="visually-hidden" role="status">
         {state === 'ready' && shop.found(items.length, next !== null)}
       </p>
-      <ListFrame list={list.value} more={more} reload={reload} empty={<NothingThere isNarrowed={isNarrowed} />}>
+      <ListFrame list={list.value} more={more} reload={reload} empty={<NothingThere isBare={isBare} />}>
         <ul class="shelf">
           {items.map((product) => (
             <li key={product.id}>
@@ -139,9 +139,9 @@ export function ShopPage() {
   )
 }
 
-function NothingThere({ isNarrowed }: { isNarrowed: boolean }) {
+function NothingThere({ isBare }: { isBare: boolean }) {
   const { shop, manage } = texts.value
-  if (!isNarrowed) {
+  if (isBare) {
     return may('products:write') ? (
       <Empty title={shop.empty} hint={manage.emptyHint}>
         <a class="button" href={linkTo('manageProduct', { id: 'new' })}>
