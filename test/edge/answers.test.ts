@@ -162,20 +162,19 @@ describe('a person who navigates', () => {
     ['a path with a capital letter', '/Basket', 404],
     ['what is not canonical', '/caf%C3%A9', 400],
     ['what is for somebody', '/order', 401],
-    ['what is for others', '/admin/orders/lag', 403],
+    ['what is for others', '/admin/orders/lag', 401],
   ])('sees the shop instead of a problem: %s', async (_what, path, status) => {
     serveDocument()
-    const token = status === 403 ? on.auth.tokens.customer : undefined
     for (const method of ['GET', 'HEAD']) {
       const headers = { ...html, cookie: 'a=b', 'x-internal-token': 'forged' }
-      const answer = await on.edge.send(`${path}?q=1`, { method, headers, ...(token === undefined ? {} : { token }) })
+      const answer = await on.edge.send(`${path}?q=1`, { method, headers })
       expect(answer).toMatchObject({
         status,
         body: method === 'HEAD' ? '' : document,
         headers: {
           'content-type': 'text/html',
           'content-security-policy': policy,
-          vary: expect.stringMatching(/(^|, )Accept$/),
+          vary: expect.stringMatching(/(^|, )Accept, Authorization$/),
         },
       })
     }
@@ -195,11 +194,20 @@ describe('a person who navigates', () => {
     ['a picture', { accept: 'image/avif,image/webp,*/*;q=0.8' }, 'GET'],
     ['who says nothing', {}, 'GET'],
     ['who changes something', html, 'POST'],
+    ['a program that names HTML as well', { ...html, authorization: 'Bearer none' }, 'GET'],
   ])('but %s gets the problem', async (_what, headers, method) => {
     serveDocument()
     const answer = await on.edge.send('/nothing', { headers, method })
-    expect(answer.headers).toMatchObject({ 'content-type': 'application/problem+json', vary: 'Accept' })
+    expect(answer.headers).toMatchObject({ 'content-type': 'application/problem+json', vary: 'Accept, Authorization' })
     expect(JSON.parse(answer.body)).toMatchObject({ status: 404 })
+    expect(on.frontend.seen).toEqual([])
+  })
+
+  test('but a program that is refused what its token does not allow gets the problem', async () => {
+    serveDocument()
+    const answer = await on.edge.send('/admin/orders/lag', { headers: html, token: on.auth.tokens.customer })
+    expect(answer.headers).toMatchObject({ 'content-type': 'application/problem+json' })
+    expect(JSON.parse(answer.body)).toMatchObject({ type: '/problems/forbidden', status: 403 })
     expect(on.frontend.seen).toEqual([])
   })
 
@@ -215,7 +223,12 @@ describe('a person who navigates', () => {
     const answer = await on.edge.send(path, { headers })
     expect(answer).toMatchObject({
       status: 503,
-      headers: { 'content-type': 'text/html; charset=utf-8', 'retry-after': '1' },
+      headers: {
+        'content-type': 'text/html; charset=utf-8',
+        'retry-after': '1',
+        'cache-control': 'no-store',
+        vary: 'Accept, Accept-Language, Authorization',
+      },
     })
     expect(answer.body).toContain(`<html lang="${language}">`)
     expect(answer.body).toContain(`<a href="">${again}</a>`)

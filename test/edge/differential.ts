@@ -104,7 +104,7 @@ interface Arrival {
   readonly request: Seen
 }
 
-/** What the edge shows to people instead of a problem: nothing of their request goes along, not even who sent it. */
+/** What the edge shows to people instead of a problem. Of their request nothing goes along but what the edge says of each (`ofTheEdge`). */
 function isDocument({ service, request: { method, url, headers, body } }: Arrival): boolean {
   const isPlain = Object.keys(headers).every((name) => ofTheEdge.has(name))
   return service === 'frontend' && ['GET', 'HEAD'].includes(method) && url === '/' && isPlain && body === ''

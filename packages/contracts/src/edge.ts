@@ -206,8 +206,8 @@ function forwarding(service: ServiceName, traits: Traits): readonly string[] {
 function problemLocations(): readonly string[] {
   const answer = (location: string, text: string, status: number, ...extra: readonly string[]) =>
     block(`location ${location}`, [...extra, 'include response-headers.conf;', `return ${status} ${text};`])
-  const client = (name: string, problem: Problem, text = quote(problemText(problem)), ...extra: readonly string[]) =>
-    answer(`@${name}_client`, text, problem.status, VARIES, ...extra)
+  const client = (name: string, problem: Problem, ...extra: readonly string[]) =>
+    answer(`@${name}_client`, quote(problemText(problem)), problem.status, VARIES, ...extra)
   const person = (name: string) => block(`location @${name}_person`, ['include document.conf;'])
   return [
     client('invalid_request', problems.invalidRequest),
@@ -217,17 +217,18 @@ function problemLocations(): readonly string[] {
     // WWW-Authenticate is there already: nginx keeps what auth said.
     client('not_signed_in', problems.notSignedIn),
     person('not_signed_in'),
-    client('forbidden', problems.forbidden, '$forbidden_problem'),
-    person('forbidden'),
+    // Nobody who navigates is somebody to auth, so nobody is somebody who may not.
+    answer('@forbidden', '$forbidden_problem', problems.forbidden.status),
     client('not_found', problems.notFound),
     person('not_found'),
     answer('@body_too_large', quote(problemText(problems.bodyTooLarge)), problems.bodyTooLarge.status),
-    client('dependency_unavailable', problems.dependencyUnavailable, undefined, RETRY),
+    client('dependency_unavailable', problems.dependencyUnavailable, RETRY),
     answer(
       '@dependency_unavailable_person',
       '$unavailable_page',
       problems.dependencyUnavailable.status,
-      VARIES,
+      "add_header Vary 'Accept, Accept-Language, Authorization' always;",
+      'add_header Cache-Control no-store always;',
       RETRY,
       'set $answer unavailable;',
       "default_type 'text/html; charset=utf-8';",
@@ -236,7 +237,7 @@ function problemLocations(): readonly string[] {
 }
 
 /** The same path is a page for a person and a problem for a client. */
-const VARIES = 'add_header Vary Accept always;'
+const VARIES = "add_header Vary 'Accept, Authorization' always;"
 const RETRY = 'add_header Retry-After 1 always;'
 
 function problemText({ type, title, status }: Problem): string {
