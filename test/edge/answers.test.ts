@@ -160,6 +160,7 @@ describe('a person who navigates', () => {
   test.each([
     ['what is not there', '/nothing', 404],
     ['a path with a capital letter', '/Basket', 404],
+    ['a page with a slash at its end', '/basket/', 404],
     ['what is not canonical', '/caf%C3%A9', 400],
     ['what is for somebody', '/order', 401],
     ['what is for others', '/admin/orders/lag', 401],

@@ -19,7 +19,7 @@ describe('pages', () => {
   })
 
   test('what no page is called is no page', () => {
-    for (const path of ['/nothing', '/p/', '/p/a/b', '/my', '/p/%E0%A4%A']) {
+    for (const path of ['/nothing', '/p/', '/p/a/b', '/my', '/p/%E0%A4%A', '/basket/']) {
       expect([path, placeOf(new URL(path, 'http://shop')).page]).toEqual([path, undefined])
     }
   })

@@ -12,7 +12,7 @@ export interface Place {
 
 const patterns = (Object.keys(pages) as PageName[]).map((page) => ({
   page,
-  pattern: new RegExp(`^${pages[page].replaceAll(/\{(\w+)\}/g, '(?<$1>[^/]+)')}/?$`),
+  pattern: new RegExp(`^${pages[page].replaceAll(/\{(\w+)\}/g, '(?<$1>[^/]+)')}$`),
 }))
 
 /** The page that a URL stands for, by the contract's table. */
