@@ -102,10 +102,11 @@ export class Lane implements AsyncDisposable {
     })
   }
 
-  /** Gives up what is under way: nobody answers. It is connected anew, as after every loss. */
+  /** Gives up what is under way or waits for a connection: nobody answers. It is connected anew, as after every loss. */
   drop(): void {
     this.#attempt?.connection.stream.destroy()
     if (this.#connected !== undefined) this.#lose(this.#connected.client, new Error('Postgres does not answer'))
+    this.#wake()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
