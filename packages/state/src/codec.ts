@@ -6,11 +6,15 @@ import { FromNewerVersion, Unprocessable } from './errors.ts'
 import { isUuid } from './id-page.ts'
 import type { Message, MessageOf } from './message.ts'
 
-/** A row of the outbox on its way to the stream. */
-export interface OutgoingRow {
-  readonly id: string
+/** What a message is about, as the columns say it. */
+export interface Aggregate {
   readonly aggregate_type: string
   readonly aggregate_id: string
+}
+
+/** A row of the outbox on its way to the stream. */
+export interface OutgoingRow extends Aggregate {
+  readonly id: string
   readonly aggregate_version: number
   readonly subject: string
   readonly body: string
@@ -35,6 +39,11 @@ ajv.addFormat('date-time', isTime)
 // Compiled when the first such message comes, not at the start.
 const validators = new WeakMap<Event['data'], ValidateFunction>()
 const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/** Names an aggregate among all others. */
+export function aggregateOf({ aggregate_type: type, aggregate_id: id }: Aggregate): string {
+  return `${type} ${id}`
+}
 
 /** The headers of a message: CloudEvents 1.0 in binary mode over NATS, and the id by which the stream drops repetitions. */
 export function encodeHeaders(row: OutgoingRow, service: string): MsgHdrs {

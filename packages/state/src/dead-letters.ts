@@ -4,12 +4,11 @@ import type { Consumer } from './consumer.ts'
 import type { Database } from './database.ts'
 import { reasonOf } from './dead-letter-rows.ts'
 import { DatabaseUnavailable, FROM_NEWER_VERSION, Unprocessable } from './errors.ts'
-import { IdPage } from './id-page.ts'
+import { IdPage, NIL_ID } from './id-page.ts'
 import { BODY_SHOWN_BYTES_MAX, shownBody } from './shown-body.ts'
 import { sql, type Statement } from './statement.ts'
 
 const ADOPTED_PAGE_MAX = 100
-const NIL_ID = '00000000-0000-0000-0000-000000000000'
 
 /** What an operator is shown of a letter. */
 interface Row {

@@ -1,7 +1,9 @@
 import { PAGE_ITEMS_DEFAULT, ProblemError, problems } from '@saas/contracts'
 
+/** No id is lower: where a walk by id, oldest first, begins. */
+export const NIL_ID = '00000000-0000-0000-0000-000000000000'
 /** No id is higher: where a list by id, newest first, begins. */
-const HIGHEST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+export const HIGHEST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** Is it a UUID as Postgres writes one? */

@@ -1,7 +1,7 @@
 import { jetstream, type JetStreamPublishOptions, type PubAck } from '@nats-io/jetstream'
 import { nuid, type NatsConnection } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
-import { encodeHeaders, type OutgoingRow } from './codec.ts'
+import { aggregateOf, encodeHeaders, type OutgoingRow } from './codec.ts'
 import type { StreamState } from './stream.ts'
 
 const ACK_TIMEOUT_MS = 3_000
@@ -200,7 +200,5 @@ function batchOf(rows: readonly OutgoingRow[]): readonly OutgoingRow[] {
  * reach a stream that was made in between.
  */
 function firstOfEachAggregate(rows: readonly OutgoingRow[]): readonly OutgoingRow[] {
-  return [...Map.groupBy(rows, (row) => `${row.aggregate_type} ${row.aggregate_id}`).values()].flatMap(([first]) =>
-    first === undefined ? [] : [first],
-  )
+  return [...Map.groupBy(rows, aggregateOf).values()].flatMap(([first]) => (first === undefined ? [] : [first]))
 }

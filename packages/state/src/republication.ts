@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
-import type { OutgoingRow } from './codec.ts'
+import { aggregateOf, type Aggregate, type OutgoingRow } from './codec.ts'
 import type { Database, Transaction } from './database.ts'
+import { HIGHEST_ID, NIL_ID } from './id-page.ts'
 import { SHARD_LOCK_CLASS, SHARDS } from './relay-shards.ts'
 import { sql, type Statement } from './statement.ts'
 import { STREAM, type Stream, type StreamState } from './stream.ts'
@@ -15,8 +16,6 @@ const INSTALMENT_VERSIONS = 2_000
 const INSTALMENT_INTERVAL_MS = 1_000
 /** So many of them are counted. */
 export const KEPT_MAX = 100_000
-const NIL_ID = '00000000-0000-0000-0000-000000000000'
-const HIGHEST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
 /** What was last seen of the stream, compared with one. */
 interface Known {
@@ -101,11 +100,6 @@ export const countKept = sql<{ rows: number }>(
      limit ${KEPT_MAX + 1}
    ) as first`,
 )
-
-interface Aggregate {
-  readonly aggregate_type: string
-  readonly aggregate_id: string
-}
 
 // Whole aggregates, as long as they do not have too many versions together. All with a higher id than the last one's are of these.
 const selectNewest = sql<Aggregate & { readonly newest_id: string }>(
@@ -207,17 +201,17 @@ export class Republication {
   async instalment(): Promise<boolean> {
     if (!this.#isUnderWay) return false
     const isDue = performance.now() - this.#instalmentAtMs > INSTALMENT_INTERVAL_MS
-    const rows = await this.#database.transaction(async (tx) => {
+    const newest = await this.#database.transaction(async (tx) => {
       const [[lock], [first]] = await Promise.all([tx.query(tryAllShards), tx.query(countWaiting)])
-      if (lock?.is_alone !== true || (!isDue && first?.waiting === INSTALMENT_ROWS)) return 'busy'
-      const newest = await tx.query(selectNewest)
-      const count = await recallAll(tx, newest)
-      await tx.query(moveBelow, [newest.at(-1)?.newest_id ?? null])
-      return newest.length === 0 ? undefined : count
+      if (lock?.is_alone !== true || (!isDue && first?.waiting === INSTALMENT_ROWS)) return undefined
+      const aggregates = await tx.query(selectNewest)
+      await recallAll(tx, aggregates)
+      await tx.query(moveBelow, [aggregates.at(-1)?.newest_id ?? null])
+      return aggregates
     })
-    if (rows === 'busy') return false
+    if (newest === undefined) return false
     this.#instalmentAtMs = performance.now()
-    if (rows !== undefined) return true
+    if (newest.length > 0) return true
     this.#isUnderWay = false
     this.#logger.info('The last of the kept messages is published again')
     return false
@@ -272,10 +266,6 @@ async function recallAll(tx: Transaction, aggregates: readonly Aggregate[]): Pro
     rows = recalled?.rows ?? 0
   }
   return count
-}
-
-function aggregateOf(row: Aggregate): string {
-  return `${row.aggregate_type} ${row.aggregate_id}`
 }
 
 function isTheSame(known: Known | undefined, stream: StreamState): boolean {
