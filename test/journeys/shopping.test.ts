@@ -256,3 +256,43 @@ test('a search that found nothing is cleared and gone on with in the same field'
   await page.waitForURL('**/?q=whisk')
   expect(await field.inputValue()).toBe('whisk')
 })
+
+describe('a page', () => {
+  test('an address that names nothing is a page that says so, whoever opens it', async () => {
+    const { credentials } = await newCustomer(stage.shop, 'Nora Nowhere')
+    const nobodys = '01977c1e-6a00-7000-8000-0000000000ff'
+    const tell = async (who: Parameters<Visitor['logIn']>[0], paths: readonly string[]) => {
+      await using visitor = await Visitor.arrive(stage)
+      await visitor.logIn(who)
+      for (const path of paths) {
+        await visitor.page.goto(path)
+        await visitor.seeHeading('There is no such page')
+        await eventually(async () => expect(await visitor.page.title()).toBe('There is no such page · saas'))
+      }
+    }
+    await tell(credentials, ['/p/x', '/my/orders/x', `/my/orders/${nobodys}`])
+    const things = ['products', 'orders'].map((kind) => `/manage/${kind}`)
+    await tell(
+      stage.manager,
+      things.flatMap((path) => [`${path}/x`, `${path}/${nobodys}`]),
+    )
+  })
+
+  test('a page that cannot be read says so in its heading, and can be asked for again', async () => {
+    const product = await newProduct(stage.shop, stage.manager, {
+      sku: 'AWAY-1',
+      name: 'Tin box',
+      stock: 5,
+      amount: 900,
+    })
+    await using visitor = await Visitor.arrive(stage)
+    const { page } = visitor
+    await page.route('**/product?ids=*', async (route) => await route.abort())
+    await page.goto(`/p/${product}`)
+    await visitor.seeHeading('This page could not be loaded')
+    await page.unrouteAll()
+    await page.getByRole('button', { name: 'Try again' }).click()
+    await visitor.seeHeading('Tin box')
+    await eventually(async () => expect(await page.title()).toBe('Tin box · saas'))
+  })
+})
