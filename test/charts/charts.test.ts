@@ -284,23 +284,6 @@ describe('what the services need', () => {
     expect(reaching(objects.default)).toEqual([])
   })
 
-  // As after an upgrade with --reuse-values from a chart that did not have them yet.
-  test('ports that nobody named open nothing', async () => {
-    const all = await rendered({
-      set: {
-        'auth.secretEnvironment.OIDC_PROVIDERS': { secret: 'shop-oidc', key: 'providers' },
-        'global.mail': { mailbox: false, existingSecret: 'shop-smtp' },
-        'global.networkPolicy': { smtpPorts: null, providerPorts: null },
-      },
-    })
-    const rules = ofKind(all, 'NetworkPolicy').flatMap(({ spec }) => {
-      const { ingress = [], egress = [] } = spec as Record<'ingress' | 'egress', { ports?: object[] }[] | undefined>
-      return ingress.concat(egress)
-    })
-    expect(rules).not.toEqual([])
-    expect(rules.filter(({ ports = [] }) => ports.length === 0)).toEqual([])
-  })
-
   test('every pod is denied what no policy allows', () => {
     const { podSelector, policyTypes, ...rest } = named(objects.default, 'NetworkPolicy', 'shop-default-deny')[
       'spec'

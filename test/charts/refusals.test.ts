@@ -1,9 +1,12 @@
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { serviceNames } from '@saas/contracts'
 import { cloneDirectory } from '@saas/devstack'
 import { CONNECTIONS_MAX } from '@saas/state'
 import { expect, test } from 'vitest'
-import { refusal } from './helm.ts'
+import { parse } from 'yaml'
+import { refusal, rendered, type Rendered } from './helm.ts'
+import { named, ofKind } from './objects.ts'
 
 test.each([
   ['an unknown key', { 'orders.replica': 3 }, ['orders', "additional properties 'replica' not allowed"]],
@@ -103,6 +106,13 @@ test.each([
   ],
   ['mail servers on no port', { 'global.networkPolicy.smtpPorts': [] }, ['/networkPolicy/smtpPorts', 'minItems']],
   ['providers on no port', { 'global.networkPolicy.providerPorts': [] }, ['/networkPolicy/providerPorts', 'minItems']],
+  ['names that nobody resolves', { 'global.networkPolicy.dns': [] }, ['global.networkPolicy.dns is empty']],
+  ['names that are nowhere resolved', { 'global.networkPolicy.dns': null }, ['global.networkPolicy.dns is empty']],
+  [
+    'a peer that is misspelt',
+    { 'global.networkPolicy.metricsFrom': [{ podSelectors: {} }] },
+    ['/networkPolicy/metricsFrom/0', "additional properties 'podSelectors' not allowed"],
+  ],
   [
     'a setting that stands twice',
     { 'orders.environment.TZ': 'UTC', 'orders.secretEnvironment.TZ': 'zone' },
@@ -147,6 +157,67 @@ test('passwords are not made where they could not be found again', async () => {
 test('a short seed is refused', async () => {
   expect(await refusal({}, { seed: 'short' })).toContain('/global/secrets/seed')
 })
+
+// An empty list of peers or ports means all of them to Kubernetes, and an empty list of subjects any of them to NATS. Lists are taken
+// away where values are reused that knew nothing of them.
+test.each([
+  ['empty', []],
+  ['taken away', null],
+])('no list of values opens more when it is %s', async (_how, nothing) => {
+  const set = {
+    'auth.secretEnvironment.OIDC_PROVIDERS': { secret: 'shop-oidc', key: 'providers' },
+    'global.mail': { mailbox: false, existingSecret: 'shop-smtp' },
+  }
+  const refused = nothing === null ? neverTakenAway : neverEmpty
+  const lists = listsOfValues().filter((path) => !refused.test(path))
+  expect(lists.length).toBeGreaterThan(10)
+  const [whole, without] = await Promise.all([
+    rendered({ set }),
+    rendered({ set: { ...set, ...Object.fromEntries(lists.map((path) => [path, nothing])) } }),
+  ])
+  expect(rulesOf(whole).size).toBeGreaterThan(30)
+  expect([...rulesOf(without)].filter((rule) => !rulesOf(whole).has(rule))).toEqual([])
+  const { data } = named(without, 'ConfigMap', 'shop-nats') as unknown as { data: Record<string, string> }
+  expect(data['nats.conf']).toContain('allow: [')
+  expect(data['nats.conf']).not.toMatch(/allow: (\[\]|null)/)
+})
+
+/** What is refused above. */
+const neverEmpty = /networkPolicy\.(dns|smtpPorts|providerPorts)$/
+/** The same, and what a service declares itself. */
+const neverTakenAway = /networkPolicy\.dns$|\.needs\./
+
+/** The path of every list in the values of the charts, from the umbrella's. */
+function listsOfValues(): readonly string[] {
+  const within = (value: unknown, path: readonly string[]): string[] => {
+    if (Array.isArray(value)) return [path.join('.')]
+    if (typeof value !== 'object' || value === null) return []
+    return Object.entries(value).flatMap(([name, child]) => within(child, [...path, name]))
+  }
+  const valuesOf = (chart: string): object =>
+    parse(readFileSync(join(cloneDirectory, 'charts', chart, 'values.yaml'), 'utf8')) as object
+  const { exports } = valuesOf('lib') as { exports: { defaults: object } }
+  const parts = ['edge', 'nats', 'postgres', 'objectstore', ...serviceNames]
+  return [
+    ...within(valuesOf('umbrella'), []),
+    ...parts.flatMap((part) => within(valuesOf(part), [part])),
+    ...serviceNames.flatMap((service) => within(exports.defaults, [service])),
+  ]
+}
+
+/** Each rule of each policy, with whom it is for. */
+function rulesOf(all: readonly Rendered[]): ReadonlySet<string> {
+  return new Set(
+    ofKind(all, 'NetworkPolicy').flatMap(({ metadata, spec }) => {
+      const { ingress = [], egress = [] } = spec as Readonly<
+        Record<'ingress' | 'egress', readonly object[] | undefined>
+      >
+      return Object.entries({ ingress, egress }).flatMap(([direction, rules]) =>
+        rules.map((rule) => JSON.stringify([metadata.name, direction, rule])),
+      )
+    }),
+  )
+}
 
 test('no schema lets an unknown key of ours pass', () => {
   const schemas = globSync('charts/*/*.schema.json', { cwd: cloneDirectory })

@@ -36,7 +36,6 @@ accounts {
     jetstream: enabled
     users: [
       {{- range $service, $needs := .users }}
-      {{- $durables := ternary (list $service) (list) (gt (len $needs.consume) 0) }}
       {
         user: {{ $service | quote }}
         password: $PASSWORD_{{ $service | upper }}

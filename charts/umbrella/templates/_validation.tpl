@@ -60,6 +60,10 @@
 {{- if and $global.networkPolicy.enabled (eq $global.monitoring.enabled "always") (not $global.networkPolicy.metricsFrom) -}}
   {{- fail "global.monitoring.enabled is always, but the network policies let it reach no pod: set global.networkPolicy.metricsFrom to its pods, such as [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}], or global.monitoring.enabled to auto." -}}
 {{- end -}}
+{{- /* A rule without peers would allow all of them; and without names nothing here finds anything. */ -}}
+{{- if and $global.networkPolicy.enabled (not $global.networkPolicy.dns) -}}
+  {{- fail "global.networkPolicy.dns is empty, but every pod finds the others by their names: set it to what resolves them, such as [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}], or leave it out, which allows that and the cache on each node." -}}
+{{- end -}}
 {{- $monitoring := $global.monitoring -}}{{- $unitSeconds := dict "s" 1 "m" 60 -}}
 {{- $interval := mul (regexFind "^[0-9]+" $monitoring.interval | int) (get $unitSeconds (regexFind "[sm]$" $monitoring.interval)) -}}
 {{- $timeout := mul (regexFind "^[0-9]+" $monitoring.scrapeTimeout | int) (get $unitSeconds (regexFind "[sm]$" $monitoring.scrapeTimeout)) -}}
