@@ -120,7 +120,8 @@ test('a deadlock is tried again', async () => {
     })
   }
   await Promise.all([transfer(first, second), transfer(second, first)])
-  expect(attempts).toBe(3)
+  // Three, or more when the one that was ended is back at its first row before the other is told of the end.
+  expect(attempts).toBeGreaterThanOrEqual(3)
   expect(await database.read(selectAccount, [first])).toEqual([{ id: first, balance: 2 }])
 })
 const deadlockSoon = sql('test.deadlock_soon', `set local lock_timeout = '5s'`)
