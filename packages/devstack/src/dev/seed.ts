@@ -1,7 +1,8 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { authRoutes, fillPath, problems, productsRoutes, type Problem, type Role } from '@saas/contracts'
+import { authRoutes, fillPath, problems, productsRoutes, type Problem, type Product, type Role } from '@saas/contracts'
 import { Authenticator, enrolAdministrator, signInWithFactor, type SendCall } from '../authenticator.ts'
+import { drawDemoPicture } from './demo-pictures.ts'
 import { demoProducts } from './demo-products.ts'
 import type { StackAccount, StackState } from './stack-state.ts'
 
@@ -46,10 +47,9 @@ export async function seed(options: SeedOptions): Promise<void> {
   await bootstrapAdmin(options)
   await Promise.all([registerAccount(options, 'manager'), registerAccount(options, 'customer')])
   const manager = await signIn(options, accounts.manager)
-  await createProducts(
-    options,
-    manager.user.roles.includes('manager') ? manager.token : await appoint(options, manager),
-  )
+  const token = manager.user.roles.includes('manager') ? manager.token : await appoint(options, manager)
+  await createProducts(options, token)
+  await addPictures(options, token)
 }
 
 /**
@@ -139,12 +139,28 @@ async function trySignIn(options: SeedOptions, account: StackAccount): Promise<S
 }
 
 async function createProducts(options: SeedOptions, token: string): Promise<void> {
-  const waiting = demoProducts.values()
-  // The workers share one iterator, so each product is taken once.
+  await forEach(demoProducts, async (body) => {
+    await call(options, 'POST', productsRoutes.createProduct.path, { token, body, fine: [problems.skuTaken] })
+  })
+}
+
+/** Only to products as they were made: who takes a picture away finds it gone after the next start, too. */
+async function addPictures(options: SeedOptions, token: string): Promise<void> {
+  const path = `${productsRoutes.listProducts.path}?limit=100&sort=name`
+  const { body } = await call(options, 'GET', path, { token, body: undefined })
+  const demoSkus = new Set(demoProducts.map(({ sku }) => sku))
+  const untouched = (body['items'] as Product[]).filter(({ sku, version }) => demoSkus.has(sku) && version === 1)
+  await forEach(untouched, async ({ id, name }) => {
+    const picture = await drawDemoPicture(name)
+    await call(options, 'PUT', fillPath(productsRoutes.putPicture.path, { id, n: 1 }), { token, body: picture })
+  })
+}
+
+/** The workers share one iterator, so each is taken once. */
+async function forEach<T>(all: readonly T[], handle: (one: T) => Promise<void>): Promise<void> {
+  const waiting = all.values()
   const work = async (): Promise<void> => {
-    for (const body of waiting) {
-      await call(options, 'POST', productsRoutes.createProduct.path, { token, body, fine: [problems.skuTaken] })
-    }
+    for (const one of waiting) await handle(one)
   }
   await Promise.all(Array.from({ length: PRODUCTS_AT_ONCE }, work))
 }
@@ -153,15 +169,16 @@ async function call(
   options: SeedOptions,
   method: string,
   path: string,
-  { token, body, fine = [] }: { token?: string; body: object | undefined; fine?: readonly Problem[] },
+  { token, body, fine = [] }: { token?: string; body: object | Buffer | undefined; fine?: readonly Problem[] },
 ): Promise<Answer> {
+  const isFile = Buffer.isBuffer(body)
   const response = await fetch(new URL(path, options.edgeUrl), {
     method,
     headers: {
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(body === undefined ? {} : { 'content-type': isFile ? 'application/octet-stream' : 'application/json' }),
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     },
-    body: body === undefined ? null : JSON.stringify(body),
+    body: body === undefined ? null : isFile ? new Uint8Array(body) : JSON.stringify(body),
     signal: AbortSignal.any([options.signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]),
   })
   const text = await response.text()
