@@ -3,7 +3,7 @@ import type { DataOf, Event, Language } from '@saas/contracts'
 import { authEvents } from '@saas/contracts'
 import { sql, type Transaction } from '@saas/state'
 import { randomBytes } from 'node:crypto'
-import type { Account } from './accounts.ts'
+import type { Account } from './account.ts'
 
 /** An event that is about to be written, its data checked by the contract's type. */
 export interface Emission {

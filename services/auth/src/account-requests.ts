@@ -3,7 +3,7 @@ import { sql, type Bus, type Database, type Transaction } from '@saas/state'
 import { newId, type Clock } from '@saas/config'
 import { Repeating, type Logger } from '@saas/http'
 import { emission, emit, recipientOf, userChanged, type Emission } from './account-events.ts'
-import { accountColumns, emailKeyOf, nameOf, type Account } from './accounts.ts'
+import { accountColumns, emailKeyOf, nameOf, type Account } from './account.ts'
 import { NO_PASSWORD } from './hashing.ts'
 import type { MailedSecrets, RegistrationMail } from './mailed-secrets.ts'
 

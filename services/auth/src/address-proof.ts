@@ -1,5 +1,5 @@
 import { sql, type Transaction } from '@saas/state'
-import { accountColumns, type Account } from './accounts.ts'
+import { accountColumns, type Account } from './account.ts'
 import { NO_PASSWORD } from './hashing.ts'
 
 // A registration that proves the address brings its name and password; any other proof brings none, and takes none over

@@ -1,6 +1,6 @@
 import { ProblemError, problems } from '@saas/contracts'
 import { sql, type Transaction } from '@saas/state'
-import type { Account } from './accounts.ts'
+import type { Account } from './account.ts'
 
 // Whoever changes who is an administrator waits for whoever else does, so that two cannot take the last two away at once.
 const lock = sql('auth.lock_administrators', `select pg_advisory_xact_lock(hashtextextended('auth.administrators', 0))`)

@@ -4,7 +4,7 @@ import type { Logger } from '@saas/http'
 import { newPictureKey, PictureStore, type Crop, type PictureDecoder } from '@saas/pictures'
 import { sql, type Database, type ObjectStore, type StoredObject } from '@saas/state'
 import type { Clock } from '@saas/config'
-import { accountColumns, type Account } from './accounts.ts'
+import { accountColumns, type Account } from './account.ts'
 import type { Client } from './client.ts'
 import type { Throttle } from './throttle.ts'
 

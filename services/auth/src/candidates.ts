@@ -1,4 +1,4 @@
-import { accountColumns, emailKeyOf, type Account } from './accounts.ts'
+import { accountColumns, emailKeyOf, type Account } from './account.ts'
 import { takingAttempt, type Attempt, type Throttle } from './throttle.ts'
 
 /** Somebody who may be signing in. */

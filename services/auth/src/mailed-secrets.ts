@@ -4,7 +4,7 @@ import type { Clock } from '@saas/config'
 import { CompactEncrypt } from 'jose'
 import { randomBytes, randomInt } from 'node:crypto'
 import { emission, recipientOf, type Emission } from './account-events.ts'
-import { emailKeyOf, type Account } from './accounts.ts'
+import { emailKeyOf, type Account } from './account.ts'
 import type { AddressProof } from './address-proof.ts'
 import { hmac, sha256, type DerivedKeys } from './derived-keys.ts'
 

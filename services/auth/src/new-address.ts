@@ -2,7 +2,7 @@ import { ProblemError, problems } from '@saas/contracts'
 import { sql, sqlState, type Transaction } from '@saas/state'
 import { emission, emit } from './account-events.ts'
 import { authEvents } from '@saas/contracts'
-import { accountColumns, emailKeyOf, type Account } from './accounts.ts'
+import { accountColumns, emailKeyOf, type Account } from './account.ts'
 import { voidLinks } from './mailed-secrets.ts'
 import { endAndRevokeSessions, revokeOlderTokens } from './session-end.ts'
 

@@ -5,7 +5,8 @@ import { verifyUnsubscribe } from '@saas/http'
 import { sql, type Bus, type Database } from '@saas/state'
 import type { Clock } from '@saas/config'
 import { emit, userChanged } from './account-events.ts'
-import { accountColumns, type Account, type Accounts } from './accounts.ts'
+import { accountColumns, type Account } from './account.ts'
+import type { Accounts } from './accounts.ts'
 
 // Nothing is written, and nobody told, when all of it was so already.
 const mergePreferences = sql<Account>(

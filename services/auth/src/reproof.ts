@@ -1,7 +1,7 @@
 import { ProblemError, problems } from '@saas/contracts'
 import { sql, type Database } from '@saas/state'
 import type { Clock } from '@saas/config'
-import type { Account } from './accounts.ts'
+import type { Account } from './account.ts'
 import type { Client } from './client.ts'
 import type { SecondFactors } from './factors/second-factors.ts'
 import type { PasswordHashing } from './hashing.ts'

@@ -1,6 +1,6 @@
 import { sql, type Database } from '@saas/state'
 import { emit, newTraceParent, userChanged } from './account-events.ts'
-import { accountColumns, type Account } from './accounts.ts'
+import { accountColumns, type Account } from './account.ts'
 
 const ACCOUNTS_PER_TRANSACTION = 200
 const FIRST_ID = '00000000-0000-0000-0000-000000000000'

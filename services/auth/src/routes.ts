@@ -2,28 +2,22 @@ import { pages, type authRoutes, type DataExport, type Profile, type QueryOf } f
 import type { Handlers, Identity } from '@saas/http'
 import type { Request } from './request.ts'
 import type { Accounts } from './accounts.ts'
-import { profileOf } from './accounts.ts'
+import { profileOf } from './account.ts'
 import type { Administration } from './administration.ts'
 import { pictureHeaders, type Crop } from '@saas/pictures'
 import type { AccountDeletion } from './account-deletion.ts'
 import type { Audit } from './audit.ts'
 import type { Avatars } from './avatars.ts'
 import { clientOf, type Client } from './client.ts'
-import { factorHandlers } from './factors/routes.ts'
-import type { FactorReset } from './factors/factor-reset.ts'
-import type { PasskeySignIn } from './factors/passkey-sign-in.ts'
-import type { Factors } from './factors/factors.ts'
-import type { PendingSignIns } from './factors/pending-sign-ins.ts'
-import type { Reauthentication } from './factors/reauthentication.ts'
+import { factorHandlers, type FactorParts } from './factors/routes.ts'
 import type { DataExports } from './data-export.ts'
 import type { EmailChanges } from './email-change.ts'
-import type { ProviderSignIn } from './oidc/provider-sign-in.ts'
 import type { Gate } from './gate.ts'
 import type { Passwords } from './passwords.ts'
 import type { Preferences } from './preferences.ts'
 import type { Registrations } from './registration.ts'
 import { refreshed } from './refreshed.ts'
-import { isByCookie, type SessionTransport } from './session-transport.ts'
+import { isByCookie } from './session-transport.ts'
 import type { Sessions } from './sessions.ts'
 import type { SignIn } from './sign-in.ts'
 import type { SigningKeys } from './signing-keys.ts'
@@ -31,8 +25,9 @@ import type { SigningKeys } from './signing-keys.ts'
 const accepted = { status: 202, body: { status: 'accepted' } } as const
 const verified = { status: 200, body: { status: 'verified' } } as const
 const done = { status: 204 } as const
+
 /** What the handlers call. */
-export interface AuthParts {
+export interface AuthParts extends FactorParts {
   readonly accounts: Accounts
   readonly administration: Administration
   readonly audit: Audit
@@ -41,19 +36,12 @@ export interface AuthParts {
   readonly deletion: AccountDeletion
   readonly emailChanges: EmailChanges
   readonly gate: Gate
-  readonly factors: Factors
-  readonly factorReset: FactorReset
-  readonly passkeySignIn: PasskeySignIn
-  readonly providerSignIn: ProviderSignIn
-  readonly pendingSignIns: PendingSignIns
-  readonly reauthentication: Reauthentication
   readonly passwords: Passwords
   readonly preferences: Preferences
   readonly registrations: Registrations
   readonly sessions: Sessions
   readonly signIn: SignIn
   readonly signingKeys: SigningKeys
-  readonly transport: SessionTransport
   readonly trustedHops: number
 }
 

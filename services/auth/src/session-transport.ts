@@ -1,7 +1,7 @@
 import { ProblemError, problems, type SecondFactorDue, type SignedIn } from '@saas/contracts'
 import type { Request } from './request.ts'
 import { ACCESS_TOKEN_SECONDS } from './access-token.ts'
-import { profileOf } from './accounts.ts'
+import { profileOf } from './account.ts'
 import { IDLE_MS, type OpenSession } from './sessions.ts'
 
 /** A refresh token as it came. */

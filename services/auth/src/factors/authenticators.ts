@@ -1,7 +1,7 @@
 import { otpauthUri, totpCode, totpStepAt, writeBase32, type TotpProposal } from '@saas/contracts'
 import { sql, type Transaction } from '@saas/state'
 import { randomBytes, timingSafeEqual } from 'node:crypto'
-import type { Account } from '../accounts.ts'
+import type { Account } from '../account.ts'
 import type { DerivedKeys } from '../derived-keys.ts'
 import { seal, unseal } from '../sealing.ts'
 

@@ -1,7 +1,7 @@
 import { PASSKEY_NAME_CHARACTERS_MAX, ProblemError, problems } from '@saas/contracts'
 import type { Factors as FactorList, Passkey, PasskeyAttestation, TotpProposal } from '@saas/contracts'
 import type { Database } from '@saas/state'
-import { usableName } from '../accounts.ts'
+import { usableName } from '../account.ts'
 import type { Client } from '../client.ts'
 import type { Identities } from '../oidc/identities.ts'
 import type { Throttle } from '../throttle.ts'

@@ -1,7 +1,7 @@
 import { ProblemError, problems, type PasskeyAssertion } from '@saas/contracts'
 import { sql, type Bus, type Database } from '@saas/state'
 import type { Clock } from '@saas/config'
-import { accountColumns, type Account } from '../accounts.ts'
+import { accountColumns, type Account } from '../account.ts'
 import type { Client } from '../client.ts'
 import type { OpenSession, Sessions } from '../sessions.ts'
 import type { Throttle } from '../throttle.ts'

@@ -5,7 +5,7 @@ import { sql, type Database, type Transaction } from '@saas/state'
 import type { AuthenticatorTransport } from '@simplewebauthn/server'
 import { newId } from '@saas/config'
 import { parse as parseUuid } from 'uuid'
-import type { Account } from '../accounts.ts'
+import type { Account } from '../account.ts'
 import { CHALLENGE_LIFETIME_MS, type ChallengePurpose, type PasskeyChallenges } from './passkey-challenges.ts'
 
 /** What WebAuthn level 3 allows (4, 7.1). A longer one would not even fit the index. */

@@ -2,10 +2,14 @@ import type { authRoutes } from '@saas/contracts'
 import type { Handlers } from '@saas/http'
 import type { Client } from '../client.ts'
 import type { Request } from '../request.ts'
-import type { AuthParts } from '../routes.ts'
-import { isByCookie } from '../session-transport.ts'
-import type { Departure } from '../oidc/provider-sign-in.ts'
+import { isByCookie, type SessionTransport } from '../session-transport.ts'
+import type { Departure, ProviderSignIn } from '../oidc/provider-sign-in.ts'
 import type { Caller } from './factor-changes.ts'
+import type { FactorReset } from './factor-reset.ts'
+import type { Factors } from './factors.ts'
+import type { PasskeySignIn } from './passkey-sign-in.ts'
+import type { PendingSignIns } from './pending-sign-ins.ts'
+import type { Reauthentication } from './reauthentication.ts'
 
 const done = { status: 204 } as const
 const unstored = { 'cache-control': 'no-store' } as const
@@ -36,9 +40,20 @@ type FactorRoutes = Pick<
   | 'unlinkIdentity'
 >
 
+/** What the handlers of these routes call. */
+export interface FactorParts {
+  readonly factors: Factors
+  readonly factorReset: FactorReset
+  readonly passkeySignIn: PasskeySignIn
+  readonly pendingSignIns: PendingSignIns
+  readonly providerSignIn: ProviderSignIn
+  readonly reauthentication: Reauthentication
+  readonly transport: SessionTransport
+}
+
 /** The routes of second factors. */
 export function factorHandlers(
-  { factors, factorReset, passkeySignIn, pendingSignIns, providerSignIn, reauthentication, transport }: AuthParts,
+  { factors, factorReset, passkeySignIn, pendingSignIns, providerSignIn, reauthentication, transport }: FactorParts,
   client: (request: Request) => Client,
 ): Handlers<FactorRoutes> {
   return {

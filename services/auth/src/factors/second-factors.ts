@@ -1,7 +1,7 @@
 import { authEvents, type SecondFactorMethod } from '@saas/contracts'
 import { sql, type Transaction } from '@saas/state'
 import { emission, recipientOf, type Emission } from '../account-events.ts'
-import type { Account } from '../accounts.ts'
+import type { Account } from '../account.ts'
 import type { Authenticators } from './authenticators.ts'
 import type { Passkeys } from './passkeys.ts'
 import type { CheckedProof, FactorProof } from './proof.ts'

@@ -1,7 +1,7 @@
 import { NAME_CHARACTERS_MAX, ProblemError, problems, type Language, type LinkedIdentity } from '@saas/contracts'
 import { sql, type Database, type Transaction } from '@saas/state'
 import { newId } from '@saas/config'
-import { accountColumns, emailKeyOf, nameOf, usableName, type Account } from '../accounts.ts'
+import { accountColumns, emailKeyOf, nameOf, usableName, type Account } from '../account.ts'
 import { NO_PASSWORD } from '../hashing.ts'
 import type { ProvidedIdentity } from './provider-client.ts'
 

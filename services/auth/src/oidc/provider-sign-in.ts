@@ -3,7 +3,7 @@ import { ProblemError, problems, type ProviderAnswer, type SecondFactorDue } fro
 import type { Logger } from '@saas/http'
 import type { Bus, Database, Transaction } from '@saas/state'
 import { emit, userChanged } from '../account-events.ts'
-import type { Account } from '../accounts.ts'
+import type { Account } from '../account.ts'
 import { proveAddress } from '../address-proof.ts'
 import type { Audit } from '../audit.ts'
 import type { Client } from '../client.ts'
