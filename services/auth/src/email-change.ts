@@ -46,9 +46,14 @@ const takeByEmail = sql<{ email: string }>(
   'delete from email_change where account_id = $1 and email = $2 returning email',
 )
 
-const insertUndo = sql(
+// Undos of one account expire in the order of their changes, whichever replicas' clocks made them: taking one change back voids those of later ones.
+const insertUndo = sql<{ expiresAt: Date }>(
   'auth.insert_email_undo',
-  'insert into email_undo (token_hash, account_id, email, expires_at) values ($1, $2, $3, $4)',
+  `insert into email_undo (token_hash, account_id, email, expires_at)
+   select $1, $2, $3, greatest($4, max(expires_at) + interval '1 millisecond')
+   from email_undo
+   where account_id = $2
+   returning expires_at as "expiresAt"`,
 )
 
 const selectUndo = sql<{ accountId: string }>(
@@ -61,7 +66,10 @@ const takeUndo = sql<{ email: string; expiresAt: Date }>(
   `delete from email_undo where token_hash = $1 and expires_at > $2 returning email, expires_at as "expiresAt"`,
 )
 
-const deleteUndos = sql('auth.delete_email_undos', 'delete from email_undo where account_id = $1')
+const deleteLaterUndos = sql(
+  'auth.delete_later_email_undos',
+  'delete from email_undo where account_id = $1 and expires_at > $2',
+)
 
 interface EmailChangesContext {
   readonly database: Database
@@ -160,7 +168,8 @@ export class EmailChanges {
       const given = { email: taken.email, passwordHash: NO_PASSWORD }
       const restored = await giveAddress(tx, before, given, now, traceParent)
       await this.#context.secrets.voidCodes(tx, before.email)
-      await tx.query(deleteUndos, [before.id])
+      // Those of earlier changes stay: whoever made them may be who takes this one back.
+      await tx.query(deleteLaterUndos, [before.id, taken.expiresAt])
       const changedAt = new Date(taken.expiresAt.getTime() - UNDO_LIFETIME_MS)
       const removed = await removeFactorsSince(tx, before.id, changedAt)
       const detail = { removed: removed.map(({ factor, label = factor }) => (factor === 'identity' ? label : factor)) }
@@ -183,9 +192,10 @@ export class EmailChanges {
   }
 
   async #changed(tx: Transaction, before: Account, now: Date) {
-    const expiresAt = new Date(now.getTime() + UNDO_LIFETIME_MS)
     const { token, secret } = await this.#context.secrets.newUndo()
-    await tx.query(insertUndo, [sha256(token), before.id, before.email, expiresAt])
+    const endsAt = new Date(now.getTime() + UNDO_LIFETIME_MS)
+    const [undo] = await tx.query(insertUndo, [sha256(token), before.id, before.email, endsAt])
+    const { expiresAt } = undo ?? { expiresAt: endsAt }
     return emission(authEvents.emailChanged, {
       ...recipientOf(before),
       secret,

@@ -296,6 +296,19 @@ describe('the old address', () => {
     expect(await profileEmail()).toBe(email)
   })
 
+  test('takes it back after the thief moved on and took that back, from one address of theirs to another', async () => {
+    await moved()
+    const token = await undo()
+    const further = `${crypto.randomUUID()}@example.com`
+    await ask(further)
+    await confirm({ token: tokenOf(await mail(further)) })
+    const thieves = tokenOf(await mailedSecret(auth, authEvents.emailChanged, next))
+    for (const taken of [thieves, token]) {
+      expect((await auth.call(authRoutes.undoEmail, { body: { token: taken } })).status).toBe(204)
+    }
+    expect(await profileEmail()).toBe(email)
+  })
+
   test('takes nothing back after three days', async () => {
     await moved()
     const token = await undo()
