@@ -27,8 +27,9 @@ const rows = [
   '1q2w3e4r5t6y7u8i9o0p',
   '1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p',
 ]
-const runs: readonly string[] = rows.flatMap((row) => [row, row.split('').reverse().join('')])
-const RUN_CHARACTERS_MAX = 36
+const runs: ReadonlySet<string> = new Set(
+  rows.flatMap((row) => [row, row.split('').reverse().join('')]).flatMap((run) => piecesOf(run)),
+)
 
 /** Whose password it is to be. */
 export interface PasswordOwner {
@@ -89,6 +90,15 @@ function ownWords({ email, name }: PasswordOwner): Set<string> {
   return new Set(words.filter((word) => word.length >= WORD_CHARACTERS_MIN))
 }
 
+/** All that can be cut out of a text, and is long enough to count. */
+function piecesOf(text: string): string[] {
+  const pieces: string[] = []
+  for (let start = 0; start < text.length; start += 1) {
+    for (let end = start + WORD_CHARACTERS_MIN; end <= text.length; end += 1) pieces.push(text.slice(start, end))
+  }
+  return pieces
+}
+
 /** How a text was cut so far. */
 interface Cut {
   readonly words: ReadonlySet<string>
@@ -97,10 +107,11 @@ interface Cut {
 
 /**
  * Whether the text can be cut into a few different words, a few digits, and runs of the alphabet or keyboard. Only the best cut up to each
- * place is kept, so the work is the length of the text times the longest word.
+ * place is kept, and only pieces as long as some word or run are looked at, so the work is the length of the text times some forty lengths:
+ * anybody may send any password, and nothing is counted before it is judged.
  */
 function isMadeOf(text: string, words: ReadonlySet<string>): boolean {
-  const pieceMax = [...words].reduce((longest, word) => Math.max(longest, word.length), RUN_CHARACTERS_MAX)
+  const lengths = [...new Set([...runs, ...words].map((piece) => piece.length))].toSorted((a, b) => a - b)
   const withLetters = plainLetters(text)
   const best: (Cut | undefined)[] = [{ words: new Set(), digits: 0 }]
   const reach = (end: number, cut: Cut): void => {
@@ -112,9 +123,11 @@ function isMadeOf(text: string, words: ReadonlySet<string>): boolean {
     const cut = best[start]
     if (cut === undefined) continue
     if (/\p{Number}/u.test(text.charAt(start))) reach(start + 1, { ...cut, digits: cut.digits + 1 })
-    for (let end = start + WORD_CHARACTERS_MIN; end <= Math.min(text.length, start + pieceMax); end += 1) {
+    for (const length of lengths) {
+      const end = start + length
+      if (end > text.length) break
       const piece = text.slice(start, end)
-      if (runs.some((run) => run.includes(piece))) reach(end, cut)
+      if (runs.has(piece)) reach(end, cut)
       const word = [piece, withLetters.slice(start, end)].find((spelling) => words.has(spelling))
       if (word !== undefined) reach(end, { ...cut, words: new Set([...cut.words, word]) })
     }
