@@ -119,6 +119,11 @@ test.each([
     ['TZ stands both in orders.environment and in orders.secretEnvironment'],
   ],
   [
+    'a Secret where a key of the service’s own is meant',
+    { 'auth.secretEnvironment.OIDC_PROVIDERS': 'shop-oidc' },
+    ['is the key shop-oidc of the Secret shop-auth', 'name a Secret of yours and its key'],
+  ],
+  [
     'monitoring of what nothing can reach',
     { 'global.monitoring.enabled': 'always' },
     ['set global.networkPolicy.metricsFrom to its pods'],

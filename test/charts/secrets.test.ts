@@ -177,6 +177,12 @@ test('a Secret of one’s own that is there and lacks what is read is refused, a
   expect(refused).not.toContain('p@ss')
   put('own-orders-database', { password: 'pass-word_1', 'migrator-password': 'fine' })
   expect(await said(set)).toBe('not refused')
+  const provider = { 'auth.secretEnvironment.OIDC_PROVIDERS': { secret: 'own-oidc', key: 'providers' } }
+  put('own-oidc', { 'providers.json': '[]' })
+  expect(await said(provider)).toContain('OIDC_PROVIDERS names the Secret own-oidc, which has no key providers')
+  // Somebody put it beside what was made.
+  put('shop-auth', { providers: '[]' })
+  expect(await said({ 'auth.secretEnvironment.OIDC_PROVIDERS': 'providers' })).not.toContain('no such key')
 })
 
 test('`helm test` reads the Secret of one’s own, comes by TLS where the edge ends it, and is not there without the edge', async () => {

@@ -48,9 +48,9 @@ NODE_OPTIONS: --max-old-space-size={{ div (mul (sub $limit $pictures) 3) 4 }}
 PICTURE_MEMORY_MIB: {{ $pictures | quote }}
 {{- end -}}
 
-{{/* A memory limit in MiB. */}}
+{{/* A size in whole MiB, or nothing where it is said in another unit. */}}
 {{- define "saas.mebibytes" -}}
-{{- if hasSuffix "Gi" . -}}{{ mul (trimSuffix "Gi" . | int) 1024 }}{{- else -}}{{ trimSuffix "Mi" . | int }}{{- end -}}
+{{- with get (dict "Mi" 1 "Gi" 1024 "Ti" 1048576) (regexFind "[MGT]i$" .) -}}{{ mul (regexFind "^[0-9]+" $ | int64) . }}{{- end -}}
 {{- end -}}
 
 {{/* Three quarters of a memory limit, in MiB, for the heap of Node. */}}

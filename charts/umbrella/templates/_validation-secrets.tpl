@@ -54,6 +54,27 @@
 {{- include "saas.validateSecret" (list . "edge.tls.secret" .Values.edge.tls.secret (dict "tls.crt" "" "tls.key" "")) -}}
 {{- end -}}
 
+{{/* What services read of Secrets by the word of whoever installs: in a Secret that is made here, only what is made or was put in. */}}
+{{- define "saas.validateSecretEnvironment" -}}
+{{- $root := . -}}{{- $users := fromYaml (include "saas.brokerUsers" .) -}}
+{{- range $service, $_ := fromYaml (include "saas.allNeeds" .) -}}
+{{- $own := include "saas.serviceSecret" (list $root $service) -}}
+{{- $made := list -}}
+{{- if hasKey $users $service }}{{ $made = list "nats-password" "internal-token-key" "internal-token-key-accepted" }}{{ end -}}
+{{- if eq $service "auth" }}{{ $made = concat $made (list "key-encryption-key" "key-encryption-key-accepted" "mail-secret-key" "mail-secret-key-accepted" "bootstrap-token") }}{{ end -}}
+{{- range $variable, $source := (index $root.Values $service).secretEnvironment -}}
+  {{- $path := printf "%s.secretEnvironment.%s" $service $variable -}}
+  {{- if kindIs "map" $source -}}
+    {{- include "saas.validateSecret" (list $root $path $source.secret (dict $source.key "")) -}}
+  {{- else if index $root.Values.global.secrets.existing $service -}}
+    {{- include "saas.validateSecret" (list $root $path $own (dict $source "")) -}}
+  {{- else if not (or (has $source $made) (hasKey (dig "data" dict (lookup "v1" "Secret" $root.Release.Namespace $own)) $source)) -}}
+    {{- fail (printf "%s is the key %s of the Secret %s, and this release puts no such key there: name a Secret of yours and its key, as in --set-json '%s={\"secret\":\"NAME\",\"key\":\"KEY\"}'." $path $source $own $path) -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/*
 One of them, when it is there already (what makes it may run later): (list $root "path of the value" "name" $keys), where each key
 leads to what its value has to match, or to nothing. No value is ever shown.

@@ -73,8 +73,3 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
-
-{{/* A size in whole MiB, or nothing where it is said in another unit. */}}
-{{- define "saas.mebibytes" -}}
-{{- with get (dict "Mi" 1 "Gi" 1024 "Ti" 1048576) (regexFind "[MGT]i$" .) -}}{{ mul (regexFind "^[0-9]+" $ | int64) . }}{{- end -}}
-{{- end -}}

@@ -82,6 +82,7 @@
     {{- end -}}
   {{- end -}}
 {{- end -}}
+{{- include "saas.validateSecretEnvironment" . -}}
 {{- if and .Values.edge.autoscaling.enabled (gt (int .Values.edge.autoscaling.minReplicas) (int .Values.edge.autoscaling.maxReplicas)) -}}
   {{- fail "edge.autoscaling.minReplicas is more than maxReplicas: lower the one or raise the other." -}}
 {{- end -}}
