@@ -45,6 +45,8 @@ describe.each(helmMajors)('with Helm %i', (major) => {
       'at http://localhost:8080',
       'port-forward service/shop-edge 8080:80',
       "get secret shop-auth --output jsonpath='{.data.bootstrap-token}'",
+      'curl http://localhost:8080/auth/bootstrap ',
+      `helm test shop --namespace ${NAMESPACE} --logs`,
     ])
       expect(notes).toContain(said)
     made = secrets()
