@@ -1,9 +1,12 @@
-import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { run, findProgram } from './run.ts'
 
 /** Where a package is taken from: a suite of the Debian archive, or whatever the machine itself is set up for. */
 export type Suite = 'sid' | 'trixie' | 'own'
+
+/** Longer than any fetch takes; another process may be at one. */
+const CUT_OFF_MS = 15 * 60_000
 
 /** Whether this machine can fetch and unpack Debian packages at all. */
 export function hasApt(): boolean {
@@ -16,8 +19,7 @@ export function hasApt(): boolean {
  * after the first is unpacked into the same folder (libraries the first one needs).
  */
 export async function unpackDebianPackages(packages: readonly string[], suite: Suite, target: string): Promise<void> {
-  await mkdir(dirname(target), { recursive: true })
-  const work = await mkdtemp(`${target}.part-`)
+  const work = await makeWorkFolder(target)
   try {
     const environment = await privateApt(work, suite)
     await run('apt-get', ['update', '-q'], { environment })
@@ -40,8 +42,7 @@ export async function dependenciesOf(
   workBase: string,
   { recurse = false }: { readonly recurse?: boolean } = {},
 ): Promise<string[]> {
-  await mkdir(dirname(workBase), { recursive: true })
-  const work = await mkdtemp(`${workBase}.part-`)
+  const work = await makeWorkFolder(workBase)
   try {
     const environment = await privateApt(work, suite)
     await run('apt-get', ['update', '-q'], { environment })
@@ -64,6 +65,20 @@ export function isLibrary(name: string): boolean {
 export function librariesOf(folder: string): Record<string, string> {
   const triplet = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu'
   return { LD_LIBRARY_PATH: [`${folder}/usr/lib/${triplet}`, `${folder}/lib/${triplet}`].join(':') }
+}
+
+/** A folder beside the target, to make it in. What a fetch left there that was cut off long ago is removed: package lists are large. */
+export async function makeWorkFolder(target: string): Promise<string> {
+  const [directory, prefix] = [dirname(target), `${basename(target)}.part-`]
+  await mkdir(directory, { recursive: true })
+  for (const name of await readdir(directory)) {
+    if (!name.startsWith(prefix)) continue
+    const left = join(directory, name)
+    const changed = await stat(left).catch(() => undefined)
+    if (changed !== undefined && Date.now() - changed.mtimeMs > CUT_OFF_MS)
+      await rm(left, { recursive: true, force: true })
+  }
+  return await mkdtemp(join(directory, prefix))
 }
 
 /** Moves a finished folder to its place. Another process may have been faster; its result is as good. */

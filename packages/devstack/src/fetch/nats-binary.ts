@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cacheDirectory } from '../locations.ts'
 import type { ProgressStep } from '../progress.ts'
-import { hasApt, putInPlace, unpackDebianPackages } from './debian-package.ts'
+import { hasApt, makeWorkFolder, putInPlace, unpackDebianPackages } from './debian-package.ts'
 import { findProgram, isExecutable, run } from './run.ts'
 
 /** NATS 2.10 brought consumers with several filters, which ours have. */
@@ -94,8 +94,7 @@ async function downloadRelease(target: string): Promise<string> {
   const archive = Buffer.from(await response.arrayBuffer())
   const found = createHash('sha256').update(archive).digest('hex')
   if (found !== digest) throw new Error(`${url} has the digest ${found}, not ${digest}`)
-  await mkdir(join(target, '..'), { recursive: true })
-  const work = await mkdtemp(`${target}.part-`)
+  const work = await makeWorkFolder(target)
   try {
     await writeFile(join(work, 'archive.tar.gz'), archive)
     await run('tar', ['-xzf', 'archive.tar.gz'], { directory: work })

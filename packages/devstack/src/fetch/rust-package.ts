@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { globSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { cacheDirectory } from '../locations.ts'
-import { putInPlace } from './debian-package.ts'
+import { makeWorkFolder, putInPlace } from './debian-package.ts'
 import { findProgram, run } from './run.ts'
 
 /**
@@ -30,8 +30,7 @@ export async function rustPackage(
     .update(await readFile(join(home, archive)))
     .digest('hex')
   if (digest !== sha256) throw new Error(`${name} ${version} has the digest ${digest}, not ${sha256}`)
-  await mkdir(cache, { recursive: true })
-  const work = await mkdtemp(`${folder}.part-`)
+  const work = await makeWorkFolder(folder)
   try {
     await run('tar', ['-xzf', join(home, archive)], { directory: work })
     await putInPlace(join(work, `${name}-${version}`), folder)
