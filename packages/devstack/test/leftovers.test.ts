@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { loadSecrets } from '../src/dev/secrets.ts'
 import { claimDirectory, DirectoryInUseError, recordChild, stopLeftovers } from '../src/ledger.ts'
 import { isAlive, startTimeOf } from '../src/processes.ts'
 
@@ -44,7 +45,6 @@ test("a killed run's servers are stopped at the next start", async () => {
 test('a process that only has the number of a noted one is left alone', async () => {
   const stranger = spawn(process.execPath, ['-e', 'setInterval(() => undefined, 1000)'])
   const pid = stranger.pid ?? 0
-  const { writeFileSync } = await import('node:fs')
   writeFileSync(
     join(directory, `${pid}.json`),
     JSON.stringify({ name: 'NATS', owner: { pid: 1, startedAt: 'long ago' }, child: { pid, startedAt: 'long ago' } }),
@@ -68,4 +68,24 @@ test('a directory is used by one launcher at a time', () => {
   expect(() => claimDirectory(directory)).toThrow(DirectoryInUseError)
   release()
   claimDirectory(directory)()
+})
+
+test('secrets stay, what a newer version needs beside them is added, and a file that is cut off is refused until its data may go', () => {
+  const file = join(directory, 'secrets.json')
+  const made = loadSecrets(file)
+  const { mailSecretKey: _, ...older } = made
+  const { orders: __, ...passwords } = made.databasePasswords
+  writeFileSync(file, JSON.stringify({ ...older, databasePasswords: passwords }))
+  const newer = loadSecrets(file)
+  expect(newer).toEqual({
+    ...made,
+    mailSecretKey: newer.mailSecretKey,
+    databasePasswords: { ...made.databasePasswords, orders: newer.databasePasswords['orders'] },
+  })
+  expect(newer.mailSecretKey).toMatch(/^.{43}$/)
+  expect(loadSecrets(file)).toEqual(newer)
+
+  writeFileSync(file, readFileSync(file).subarray(0, 100))
+  expect(() => loadSecrets(file)).toThrow('--fresh')
+  expect(loadSecrets(file, { isFresh: true })).not.toEqual(newer)
 })

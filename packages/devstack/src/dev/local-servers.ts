@@ -10,8 +10,9 @@ import { keepRunning } from './supervision.ts'
 
 export interface RunningServers extends AsyncDisposable {
   readonly addresses: ServerAddresses
-  /** A file that lives and dies with Postgres' data, to note there what was done to it. */
-  readonly noteInData?: string
+  /** Files that live and die with Postgres' data, to note there what was done to it: what it was provisioned with, and that it was seeded. */
+  readonly provisionedNote?: string
+  readonly seededNote?: string
   /** Where the secret of the administrator's authenticator app is kept: it belongs to this data and to no other. */
   readonly totpFile: string
 }
@@ -45,7 +46,8 @@ export async function startLocalServers(options: {
       s3Bucket: objectStore.bucket,
       smtpUrl: mailbox.smtpUrl,
     },
-    noteInData: join(postgres.dataDirectory, 'saas-provisioned'),
+    provisionedNote: join(postgres.dataDirectory, 'saas-provisioned'),
+    seededNote: join(postgres.dataDirectory, 'saas-seeded'),
     totpFile: join(directory, TOTP_FILE),
     [Symbol.asyncDispose]: async () => {
       for (const supervised of supervision) supervised[Symbol.dispose]()

@@ -54,7 +54,7 @@ export async function seed(options: SeedOptions): Promise<void> {
 
 /**
  * Makes the manager one and signs them in as such. Only where that is still to do: each code of the administrator's app counts
- * once, so a start would fail that follows a sign-in by hand within half a minute.
+ * once, and a start should not use up the one that somebody is about to type.
  */
 async function appoint(options: SeedOptions, manager: SignedIn): Promise<string> {
   const token = await signInAdmin(options)
@@ -81,11 +81,20 @@ async function signInAdmin(options: SeedOptions): Promise<string> {
   // Data that was thrown away took the factor with it, and the file may have stayed.
   if (totpSecret !== undefined && 'mfaToken' in (login.body as object)) {
     const authenticator = new Authenticator(totpSecret, [])
-    return (await signInWithFactor(send, { ...owner, authenticator })).accessToken
+    const signInByCode = async (): Promise<string> =>
+      (await signInWithFactor(send, { ...owner, authenticator })).accessToken
+    // A run that was cut off, or somebody by hand, may have used the code of this half minute: then the next one counts.
+    return await signInByCode().catch(signInByCode)
   }
-  const { tokens, authenticator } = await enrolAdministrator(send, owner)
-  writeFileSync(options.totpFile, `${authenticator.secret}\n`, { mode: 0o600 })
-  return tokens.accessToken
+  // Kept before it counts: whoever ends this run in between would never get in again.
+  const sendAndKeep: SendCall = async (route, given) => {
+    const answer = await send(route, given)
+    if (route.id === authRoutes.proposeTotp.id) {
+      writeFileSync(options.totpFile, `${(answer.body as { secret: string }).secret}\n`, { mode: 0o600 })
+    }
+    return answer
+  }
+  return (await enrolAdministrator(sendAndKeep, owner)).tokens.accessToken
 }
 
 async function bootstrapAdmin(options: SeedOptions): Promise<void> {
@@ -100,26 +109,41 @@ async function registerAccount(options: SeedOptions, role: 'manager' | 'customer
   await call(options, 'POST', authRoutes.register.path, {
     body: { email, password, name: names[role], language: 'en' },
   })
-  const { id, code } = await awaitCode(options, email)
-  await call(options, 'POST', authRoutes.verify.path, { body: { email, code } })
-  await fetch(`${options.mailboxUrl}/api/v1/messages`, { method: 'DELETE', body: JSON.stringify({ IDs: [id] }) })
+  await proveAddress(options, email)
 }
 
-async function awaitCode(options: SeedOptions, email: string): Promise<{ id: string; code: string }> {
+/** Tries the code of each mail as it comes: where a seed was cut off, its mails are sent only now, and their codes count no more. */
+async function proveAddress(options: SeedOptions, email: string): Promise<void> {
+  const tried = new Set<string>()
   const deadline = Date.now() + MAIL_TIMEOUT_MS
   while (Date.now() < deadline) {
-    const query = encodeURIComponent(`to:${email}`)
-    const found = await fetch(`${options.mailboxUrl}/api/v1/search?query=${query}`, { signal: options.signal })
-    const { messages } = (await found.json()) as { messages: { ID: string }[] }
-    for (const { ID } of messages) {
-      const answer = await fetch(`${options.mailboxUrl}/api/v1/message/${ID}`, { signal: options.signal })
-      const mail = (await answer.json()) as { ID: string; Text: string }
-      const code = /\b\d{6}\b/.exec(mail.Text)?.[0]
-      if (code !== undefined) return { id: ID, code }
+    for (const { id, code } of await codesMailed(options, email, tried)) {
+      tried.add(id)
+      const body = { email, code }
+      const { status } = await call(options, 'POST', authRoutes.verify.path, { body, fine: [problems.wrongToken] })
+      await fetch(`${options.mailboxUrl}/api/v1/messages`, { method: 'DELETE', body: JSON.stringify({ IDs: [id] }) })
+      if (status < 300) return
     }
     await delay(MAIL_PROBE_INTERVAL_MS, undefined, { signal: options.signal })
   }
-  throw new Error(`no mail with a code for ${email} arrived within ${MAIL_TIMEOUT_MS / 1000} s`)
+  throw new Error(`no mail with a code for ${email} that counts arrived within ${MAIL_TIMEOUT_MS / 1000} s`)
+}
+
+async function codesMailed(
+  options: SeedOptions,
+  email: string,
+  tried: ReadonlySet<string>,
+): Promise<readonly { readonly id: string; readonly code: string }[]> {
+  const query = encodeURIComponent(`to:${email}`)
+  const found = await fetch(`${options.mailboxUrl}/api/v1/search?query=${query}`, { signal: options.signal })
+  const { messages } = (await found.json()) as { messages: { ID: string }[] }
+  const codes = messages.map(async ({ ID: id }) => {
+    if (tried.has(id)) return []
+    const answer = await fetch(`${options.mailboxUrl}/api/v1/message/${id}`, { signal: options.signal })
+    const code = /\b\d{6}\b/.exec(((await answer.json()) as { Text: string }).Text)?.[0]
+    return code === undefined ? [] : [{ id, code }]
+  })
+  return (await Promise.all(codes)).flat()
 }
 
 async function signIn(options: SeedOptions, account: StackAccount): Promise<SignedIn> {

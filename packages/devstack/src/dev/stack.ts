@@ -12,7 +12,7 @@ import { writeEdgeConfiguration } from './edge-configuration.ts'
 import { environmentOf, provisionOf, type ServicePorts } from './environment.ts'
 import { forgetLocalData, startLocalServers, type RunningServers } from './local-servers.ts'
 import type { LogView } from './log-view.ts'
-import type { DevOptions } from './options.ts'
+import { UsageError, type DevOptions } from './options.ts'
 import type { PublicPorts } from './public-ports.ts'
 import { loadSecrets, type StackSecrets } from './secrets.ts'
 import { accountsOf, seed } from './seed.ts'
@@ -26,7 +26,6 @@ import type { TerminalProgress } from './terminal-progress.ts'
 const dataDirectory = join(devstackDirectory, 'dev')
 const stateFile = join(devstackDirectory, 'state.json')
 const secretsFile = join(devstackDirectory, 'secrets.json')
-const seededFile = join(dataDirectory, 'seeded')
 
 const EDGE_TIMEOUT_MS = 5_000
 
@@ -53,9 +52,13 @@ export async function startStack(context: StackContext): Promise<StackState> {
   const { options, ports, progress, parts, signal } = context
   removeStackState(stateFile)
   if (options.fresh) forgetLocalData(dataDirectory)
+  // Servers were started here, and their data remembers passwords.
+  if (existsSync(join(dataDirectory, 'nats')) && !existsSync(secretsFile)) {
+    throw new UsageError(`${secretsFile} is gone: put it back, or forget the data of earlier runs with --fresh.`)
+  }
   mkdirSync(dataDirectory, { recursive: true })
   rotateLogs()
-  const secrets = loadSecrets(secretsFile)
+  const secrets = loadSecrets(secretsFile, { isFresh: options.fresh })
   const urls = {
     edge: `http://localhost:${ports.edge}`,
     mailbox: `http://localhost:${ports.mailbox}`,
@@ -71,7 +74,7 @@ export async function startStack(context: StackContext): Promise<StackState> {
   const [servers] = await Promise.all([backend, edge, docs.then((server) => parts.use(server)), frontend])
   signal.throwIfAborted()
 
-  await seedOnce(context, secrets, urls, servers)
+  await seedOnce(context, secrets, servers)
   await runStep(progress, 'Shop answers', () => assertEdgeServes(context))
   const state: StackState = { urls, accounts: accountsOf(servers.totpFile), pid: process.pid }
   writeStackState(stateFile, state)
@@ -115,7 +118,7 @@ async function prepareDatabases(
   const fingerprint = createHash('sha256')
     .update(JSON.stringify([provisions, migrationsOf(services)]))
     .digest('hex')
-  const note = servers.noteInData
+  const note = servers.provisionedNote
   if (note !== undefined && existsSync(note) && readFileSync(note, 'utf8') === fingerprint) return
   const { provisionService, runMigrations } = await import('@saas/state')
   // One after the other: doing it at the same time collides in Postgres' shared catalogues.
@@ -225,26 +228,29 @@ async function startEdge(context: StackContext, servicePorts: PortsByService, st
 }
 
 /** Accounts and products are made once; data that is kept keeps them. What is in Docker's volumes only asking can tell. */
-async function seedOnce(
-  context: StackContext,
-  secrets: StackSecrets,
-  urls: StackState['urls'],
-  servers: RunningServers,
-): Promise<void> {
+async function seedOnce(context: StackContext, secrets: StackSecrets, servers: RunningServers): Promise<void> {
   const { options, ports, progress, signal } = context
   const isWhole = (['auth', 'products', 'notifications'] as const).every((name) => options.services.includes(name))
-  const isLocal = servers.noteInData !== undefined
-  if (!isWhole || (isLocal && existsSync(seededFile))) return
-  await runStep(progress, 'Accounts and products', () =>
-    seed({
-      edgeUrl: `http://127.0.0.1:${ports.edge}`,
-      mailboxUrl: `http://127.0.0.1:${ports.mailbox}`,
-      bootstrapToken: secrets.bootstrapToken,
-      totpFile: servers.totpFile,
-      signal,
-    }),
-  )
-  if (isLocal) writeFileSync(seededFile, `${urls.edge}\n`)
+  const note = servers.seededNote
+  if (!isWhole || (note !== undefined && existsSync(note))) return
+  try {
+    await runStep(progress, 'Accounts and products', () =>
+      seed({
+        edgeUrl: `http://127.0.0.1:${ports.edge}`,
+        mailboxUrl: `http://127.0.0.1:${ports.mailbox}`,
+        bootstrapToken: secrets.bootstrapToken,
+        totpFile: servers.totpFile,
+        signal,
+      }),
+    )
+  } catch (error) {
+    signal.throwIfAborted()
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new UsageError(
+      `The accounts and products could not be made: ${reason}\n--fresh forgets the data and begins anew.`,
+    )
+  }
+  if (note !== undefined) writeFileSync(note, '')
 }
 
 async function assertEdgeServes({ options, ports, signal }: StackContext): Promise<void> {
