@@ -50,7 +50,8 @@ export async function stopProcess(identity: ProcessIdentity, firstSignal: NodeJS
   while (isAlive(identity)) await delay(PROBE_INTERVAL_MS)
 }
 
-function signalGroup(identity: ProcessIdentity, signal: NodeJS.Signals): void {
+/** Sends a signal to exactly this process and its group. */
+export function signalGroup(identity: ProcessIdentity, signal: NodeJS.Signals): void {
   if (!isAlive(identity)) return
   for (const target of [-identity.pid, identity.pid]) {
     try {

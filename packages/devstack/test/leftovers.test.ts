@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { loadSecrets } from '../src/dev/secrets.ts'
-import { claimDirectory, DirectoryInUseError, recordChild, stopLeftovers } from '../src/ledger.ts'
+import { claimDirectory, DirectoryInUseError, killOwnChildren, recordChild, stopLeftovers } from '../src/ledger.ts'
 import { isAlive, startTimeOf } from '../src/processes.ts'
 
 let directory: string
@@ -54,13 +54,14 @@ test('a process that only has the number of a noted one is left alone', async ()
   stranger.kill('SIGKILL')
 })
 
-test('what a living launcher has started is left alone', async () => {
+test('what a living launcher has started is left alone, and ends with it when nobody wants to wait', async () => {
   const own = spawn(process.execPath, ['-e', 'setInterval(() => undefined, 1000)'])
   const pid = own.pid ?? 0
   recordChild('NATS', pid, directory)
   expect(await stopLeftovers(directory)).toEqual([])
   expect(isAlive({ pid, startedAt: startTimeOf(pid) ?? '' })).toBe(true)
-  own.kill('SIGKILL')
+  killOwnChildren(directory)
+  await once(own, 'exit')
 })
 
 test('a directory is used by one launcher at a time', () => {
