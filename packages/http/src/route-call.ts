@@ -67,9 +67,12 @@ export class RouteCall {
   #watch(): AbortController {
     const controller = new AbortController()
     const { raw } = this.reply
-    raw.once('close', () => {
+    const leave = () => {
       if (!raw.writableFinished) controller.abort(new Error('The client went away'))
-    })
+    }
+    // It may have gone before anybody asked.
+    if (raw.closed) leave()
+    raw.once('close', leave)
     const stop = () => controller.abort(this.#stopping?.reason)
     if (this.#stopping?.aborted === true) stop()
     this.#stopping?.addEventListener('abort', stop, { once: true, signal: controller.signal })

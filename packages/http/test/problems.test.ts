@@ -104,3 +104,18 @@ test('a handler that takes too long is answered for with 503', async () => {
   expect(response.json()).toMatchObject({ type: '/problems/dependency-unavailable' })
   release()
 })
+
+test('a client that went away before anybody asked is known to have gone', async () => {
+  const { app, served, release } = sampleApp()
+  await using running = await listen(app, anyPort)
+  const client = connect(Number(new URL(running.url).port), '127.0.0.1')
+  client.write('POST /wait HTTP/1.1\r\nhost: shop.example\r\n\r\n')
+  await vi.waitFor(() => expect(served).toEqual(['wait']))
+  client.destroy()
+  await vi.waitFor(async () => {
+    const left = await new Promise((resolve) => void app.fastify.server.getConnections((_, count) => resolve(count)))
+    expect(left).toBe(0)
+  })
+  release()
+  await vi.waitFor(() => expect(served).toEqual(['wait', 'left']))
+})

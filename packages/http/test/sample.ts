@@ -126,7 +126,7 @@ export const sampleRoutes = {
 
 export interface SampleApp {
   readonly app: App
-  /** Names of the handlers that ran. */
+  /** Names of the handlers that ran; `left` when a client had gone away before `wait` went on. */
   readonly served: string[]
   /** Parsed log lines. */
   readonly lines: Record<string, unknown>[]
@@ -179,9 +179,10 @@ export function sampleApp(
       if (params.how === 'outage') throw new ProblemError(problems.dependencyUnavailable, { cause })
       throw cause
     },
-    wait: async () => {
+    wait: async (call) => {
       served.push('wait')
       await released.promise
+      if (call.signal.aborted) served.push('left')
       return { status: 200, body: { id: 'waited' } }
     },
     upload: async ({ body }) => {
