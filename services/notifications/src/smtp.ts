@@ -116,9 +116,9 @@ function classify({ cause, isHandedOver }: NotAccepted): Outcome | ServerFailure
   const concernsMail = code === 'EENVELOPE' || code === 'EMESSAGE'
   // Nodemailer's own refusal; what the server said without a code is no answer.
   if (concernsMail && responseCode === undefined && response === undefined) return { result: 'refused', words }
-  if (concernsMail && responseCode !== undefined && !sessionRefusals.has(responseCode)) {
-    if (permanent === true) return { result: 'refused', words }
-    if (command !== 'MAIL FROM') return { result: 'failed', words }
+  // Who sends is the same for all mails.
+  if (concernsMail && command !== 'MAIL FROM' && responseCode !== undefined && !sessionRefusals.has(responseCode)) {
+    return { result: permanent === true ? 'refused' : 'failed', words }
   }
   return { result: 'server-failed', words, isHandedOver: isHandedOver && responseCode === undefined }
 }

@@ -81,3 +81,13 @@ test('what is no answer refuses nothing for good', async () => {
   using smtp = sender([server.url])
   expect(await sendTo(smtp, 'somebody@example.com')).toEqual({ result: 'failed', words: 'so be it' })
 })
+
+test('a server that does not accept the sender refuses no mail for good, and the next one gets it', async () => {
+  const words = '550 5.7.1 we take nothing from you'
+  await using rude = await rudeServer((command) => (command.startsWith('MAIL') ? words : FINE))
+  await using other = await rudeServer((command) => (command === 'DATA' ? '354 go on' : FINE))
+  using alone = sender([rude.url])
+  expect(await sendTo(alone, 'somebody@example.com')).toEqual({ result: 'failed', words })
+  using both = sender([rude.url, other.url])
+  expect(await sendTo(both, 'somebody@example.com')).toEqual({ result: 'accepted', words: FINE })
+})
