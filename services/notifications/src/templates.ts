@@ -11,7 +11,6 @@ import { escapeHtml, Words } from './words-tag.ts'
 
 /** Ours. */
 export const TEMPLATES = fileURLToPath(new URL('../templates', import.meta.url))
-const RENDER_MS_MAX = 1_000
 const SUBJECT_LENGTH_MAX = 200
 
 /** A mail as people read it. */
@@ -61,13 +60,13 @@ export class Templates {
     this.#files = new Map(paths.map((path) => [relative(directory, path), readFileSync(path, 'utf8')]))
     const encode = isEncoded ? encodePiece : asItIs
     const escape = (text: string): string => encode(escapeHtml(text))
-    // What is included was put in its place before; at rendering there are no templates to reach for.
+    // What is included was put in its place before; at rendering there are no templates to reach for. Liquid's limit on the time it
+    // takes is not used: it counts while the machine has no time for us, and a mail that cannot be made is dead.
     const options = {
       templates: {},
       strictVariables: true,
       strictFilters: true,
       ownPropertyOnly: true,
-      renderLimit: RENDER_MS_MAX,
     }
     this.#html = new Part(options, escapeHtml, encode, escape)
     this.#text = new Part(options, asItIs, encode, encode)
@@ -97,7 +96,7 @@ export class Templates {
     const parts = this.#parts.get(`${language}/${kind}`)
     if (parts === undefined) throw new Error(`There is no template ${language}/${kind}`)
     const values = { ...view, language }
-    const subject = singleLine(this.#subject.render(parts.subject, values)).slice(0, SUBJECT_LENGTH_MAX)
+    const subject = cutTo(SUBJECT_LENGTH_MAX, singleLine(this.#subject.render(parts.subject, values)))
     const html = this.#html.render(parts.html, values)
     const text = this.#text.render(parts.text, values)
     return this.#isEncoded
@@ -145,6 +144,11 @@ class Part {
   render(template: Template[], values: object): string {
     return String(this.#liquid.renderSync(template, values))
   }
+}
+
+/** Not between the two halves of a character. */
+function cutTo(length: number, text: string): string {
+  return text.slice(0, length).replace(/\p{Surrogate}$/u, '')
 }
 
 function asItIs(text: string): string {

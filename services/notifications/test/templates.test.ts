@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -89,6 +89,22 @@ describe('what a template is given', () => {
     expect(html).toContain('Green &lt;b&gt;tea&lt;/b&gt; &amp; &#34;more&#34;')
     expect(text).toContain('Thank you, A B <i>!')
     expect(text).toContain('3 × Green <b>tea</b> & "more" (€4.90): €14.70')
+  })
+
+  test('a mail is made however long the machine has no time for it', () => {
+    let nowMs = 0
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => (nowMs += 60_000))
+    onTestFinished(() => clock.mockRestore())
+    expect(templates.render('order-confirmed', 'en', orderView('en')).text).toContain('Total: €14.70')
+  })
+
+  test('a subject that is too long ends with a whole character', () => {
+    const { subject } = templates.render('announcement', 'en', {
+      ...orderView('en'),
+      title: `!${'😀'.repeat(150)}`,
+      paragraphs: ['It is time.'],
+    })
+    expect(subject).toBe(`!${'😀'.repeat(99)}`)
   })
 
   test('a template cannot reach what it is not given', () => {
