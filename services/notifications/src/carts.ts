@@ -28,7 +28,9 @@ export const selectDue = sql<{ due: boolean | null }>(
   'select min(remind_at) <= $1 as due from cart',
 )
 
-// The key makes it one mail a state of a cart, whatever becomes of remind_at.
+// The key makes it one mail a state of a cart, whatever becomes of remind_at. It says what the products are called and cost by now, and
+// nothing of those that are gone; when all of them are, there is nothing to remind of. Products and carts are found by arrays of ids: joined,
+// all of them were read when the planner took a table for small.
 const planReminders = sql<{ user_id: string }>(
   'notifications.plan_cart_reminders',
   `with due as materialized (
@@ -39,14 +41,38 @@ const planReminders = sql<{ user_id: string }>(
      limit ${PAGE_CARTS_MAX}
      for update skip locked
    ),
+   lying as materialized (
+     select user_id, (line ->> 'productId')::uuid as product_id, line, position
+     from due
+     cross join lateral jsonb_array_elements(lines) with ordinality as lines (line, position)
+   ),
+   product as materialized (
+     select product_id, name, amount, currency, deleted
+     from product_copy
+     where product_id = any(array(select product_id from lying))
+   ),
+   current as materialized (
+     select user_id, jsonb_agg(
+       line || case
+         when name is null then '{}'
+         else jsonb_build_object('name', name, 'unitPrice', jsonb_build_object('amount', amount, 'currency', currency))
+       end
+       order by position
+     ) as lines
+     from lying
+     left join product using (product_id)
+     where deleted is not true
+     group by user_id
+   ),
    planned as (
      insert into mail (
        id, natural_key, kind, user_id, domain, data, has_secret, due_at, gives_up_at, created_at
      )
      select uuidv7(), concat_ws(':', 'abandoned-cart', user_id, due.version), 'abandoned-cart', user_id,
-       lower(split_part(email, '@', 2)), jsonb_build_object('version', due.version, 'lines', lines), false, $1, $2, $1
+       lower(split_part(email, '@', 2)), jsonb_build_object('version', due.version, 'lines', current.lines), false, $1, $2, $1
      from due
      join recipient using (user_id)
+     join current using (user_id)
      where verified
        and not disabled
        and not ('abandoned-cart' = any(declined))
@@ -55,9 +81,8 @@ const planReminders = sql<{ user_id: string }>(
    )
    update cart
    set remind_at = null
-   from due
-   where cart.user_id = due.user_id
-   returning cart.user_id`,
+   where user_id = any(array(select user_id from due))
+   returning user_id`,
 )
 
 /** Remembers what lies in carts, and when to remind of it. */

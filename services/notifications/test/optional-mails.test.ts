@@ -73,7 +73,7 @@ describe('mails that people can do without', () => {
 })
 
 describe('a cart that lies still', () => {
-  test('is reminded of once a state, a day after the last change, with what lies in it', async () => {
+  test('is reminded of once a state, a day after the last change, with what lies in it and is still there', async () => {
     await using shop = await startShop()
     await using _second = await shop.replica()
     const user = await signUp(shop, { language: 'de' })
@@ -90,8 +90,17 @@ describe('a cart that lies still', () => {
     await ticked(shop)
     expect(shop.smtp.acceptedFor(user.email)).toHaveLength(1)
     await fill(shop, user.userId, 1, shop.notifications.clock.now())
+    await becomes(shop, { name: 'Greener tea', price: { amount: 555, currency: 'EUR' } }, 1)
     await shop.pass(DAY_MS)
-    await eventually(() => shop.smtp.acceptedFor(user.email).length === 2)
+    const second = await eventually(() => shop.smtp.acceptedFor(user.email)[1] ?? false)
+    expect(second.decoded).toContain('Greener tea: 5,55\u{a0}€')
+    await fill(shop, user.userId, 2, shop.notifications.clock.now())
+    await becomes(shop, { deleted: true }, 2)
+    await shop.pass(DAY_MS)
+    await eventually(
+      async () => (await shop.database.query('select from cart where remind_at is not null')).length === 0,
+    )
+    expect(await shop.rows()).toHaveLength(2)
   })
 
   test('is not reminded of once it was ordered or emptied, also when the reminder was written already', async () => {
@@ -269,6 +278,16 @@ async function fill(shop: Shop, userId: string, quantity: number, changedAt: Dat
     ])
     return row?.version === version
   })
+}
+
+/** The product that lies in carts is told of once more. */
+async function becomes(shop: Shop, changes: object, version: number): Promise<void> {
+  const [{ productId }] = cartChanged.example.lines
+  const data = { ...productsEvents.productChanged.example, productId, ...changes }
+  await shop.publisher.publish(productsEvents.productChanged, data, { aggregateId: productId, version })
+  await eventually(
+    async () => (await shop.database.query('select from product_copy where version = $1', [version])).length === 1,
+  )
 }
 
 async function runLow(shop: Shop, name: string): Promise<void> {
