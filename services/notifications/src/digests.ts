@@ -56,7 +56,8 @@ interface ClosingWindow {
 
 const lockClosing = sql<ClosingWindow>(
   'notifications.lock_closing_windows',
-  `select user_id, opened_at, items, count, zone, verified and not disabled and not ('digest' = any(declined)) as wants
+  `select user_id, opened_at, items, count, zone,
+     'manager' = any(roles) and verified and not disabled and not ('digest' = any(declined)) as wants
    from digest_window
    join recipient using (user_id)
    where topic = '${TOPIC}'

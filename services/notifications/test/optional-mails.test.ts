@@ -153,24 +153,30 @@ describe('stock that runs low', () => {
     expect(shop.smtp.acceptedFor(deaf.email)).toHaveLength(0)
   })
 
-  test('in the quiet hours of a manager is collected until they end', async () => {
+  test('in the quiet hours of a manager is collected until they end, for those who are managers then', async () => {
     await using shop = await startShop({ quietHours: '22:00-07:00' })
     const manager = await signUp(shop, { ...manages, zone: 'UTC' })
+    const former = await signUp(shop, { ...manages, zone: 'UTC' })
     await shop.pass('2027-03-10T21:30:00.000Z')
     await runLow(shop, 'Oolong')
-    await eventually(() => shop.smtp.acceptedFor(manager.email).length === 1)
+    await eventually(() => shop.smtp.accepted.length === 2)
     await runLow(shop, 'Assam')
-    await collected(shop, 1)
+    await collected(shop, 2)
     await shop.pass('2027-03-10T22:30:00.000Z')
     await eventually(async () => {
       const [window] = await shop.database.query<{ closes_at: Date }>('select closes_at from digest_window')
       expect(window?.closes_at.toISOString()).toBe('2027-03-11T07:00:00.000Z')
     })
     await runLow(shop, 'Sencha')
-    await collected(shop, 2)
+    await collected(shop, 4)
+    await shop.publisher.publish(authEvents.userChanged, { ...former, roles: ['customer'] })
+    await eventually(
+      async () => (await shop.database.query(`select from recipient where roles = '{customer}'`)).length === 1,
+    )
     await shop.pass('2027-03-11T07:00:00.000Z')
     const digest = await eventually(() => shop.smtp.acceptedFor(manager.email)[1] ?? false)
     expect(digest.raw).toMatch(/^Subject: 2 products run low\r$/m)
+    expect((await shop.rows()).filter(({ kind }) => kind === 'digest')).toHaveLength(1)
   })
 })
 
