@@ -44,7 +44,7 @@ const countCancelled = sql<{ orders: number }>(
 
 const selectTopProducts = sql<{ name: string; quantity: number }>(
   'notifications.top_products_of_day',
-  `select min(line.name) as name, sum(line.quantity)::int as quantity
+  `select min(line.name) as name, sum(line.quantity)::bigint as quantity
    from sale
    cross join lateral jsonb_to_recordset(lines) as line("productId" uuid, name text, quantity int)
    where confirmed_at >= $1::date - interval '2 days'

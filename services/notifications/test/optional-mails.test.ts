@@ -135,7 +135,7 @@ describe('stock that runs low', () => {
     await signUp(shop, { roles: ['customer'] })
     await runLow(shop, 'Oolong')
     const first = await eventually(() => shop.smtp.acceptedFor(manager.email)[0] ?? false)
-    expect(first.raw).toMatch(/^Subject: Oolong: 4 left\r$/m)
+    expect(first.raw).toMatch(/^Subject: 4 left: Oolong\r$/m)
     for (const name of ['Assam', 'Sencha', 'Mate']) await runLow(shop, name)
     await collected(shop, 3 + 4)
     await shop.pass(HOUR_MS)
