@@ -10,6 +10,8 @@ export const WATCHERS_OF_A_USER_MAX = 50
 /** How long a missed nudge can go unnoticed. */
 const POLL_MS = 250
 const STREAM_MS = 60_000
+/** How long the stream of somebody for whom there is no room stays open: so seldom they come again. */
+const NO_ROOM_MS = 5_000
 
 const finalStates: ReadonlySet<OrderStatus> = new Set(['rejected', 'cancelled'])
 
@@ -100,9 +102,14 @@ export class DecisionWatch {
     this.#streams.set(revoked, reader)
     try {
       yield toServerSentEvent(current)
-      // A client that finds too many here comes again by itself, as after every stream's end.
-      if (finalStates.has(current.order.status) || this.#isFullFor(reader.userId)) return
-      const ended = AbortSignal.any([signal, revoked.signal])
+      if (finalStates.has(current.order.status)) return
+      const { clock, stopping } = this.#context
+      const ended = AbortSignal.any([signal, revoked.signal, stopping])
+      // A client that finds too many here comes again by itself, as after every stream's end; at once it would be twice a second.
+      if (this.#isFullFor(reader.userId)) {
+        await clock.sleep(NO_ROOM_MS, ended).catch(() => undefined)
+        return
+      }
       for await (const changed of this.#changes(reader.userId, current, STREAM_MS, ended)) {
         yield toServerSentEvent(changed)
         if (finalStates.has(changed.order.status)) return

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { ordersRoutes, type Order, type OrderStatus } from '@saas/contracts'
 import { eventually, signedIn } from '@saas/testing'
 import { v7 as uuidv7 } from 'uuid'
@@ -159,12 +160,20 @@ describe('the watch', () => {
     expect(await events.next()).toMatchObject({ done: true })
   })
 
-  test('beyond 1,000 waiters an order is answered pending at once', async () => {
+  test('beyond 1,000 waiters an order is answered pending at once, and a stream ends after five seconds', async () => {
     const stop = new AbortController()
     const watch = watchOf(async () => undefined, stop.signal)
     const forever = new AbortController().signal
     const waiting = Array.from({ length: WATCHERS_MAX }, (_, n) => watch.decision(`u${n % 50}`, order, 30_000, forever))
     expect((await watch.decision('u', order, 30_000, forever)).order.status).toBe('pending')
+    const events = watch.events({ userId: 'u', sessionId: 's' }, order, forever)
+    expect(await events.next()).toMatchObject({ value: { id: '1' } })
+    let isOver = false
+    const end = events.next().then(({ done }) => (isOver = done === true))
+    await setImmediate()
+    expect(isOver).toBe(false)
+    shop.service.clock.advance(5_000)
+    expect(await end).toBe(true)
     stop.abort()
     expect(new Set((await Promise.all(waiting)).map((answer) => answer.order.status))).toEqual(new Set(['pending']))
   })
