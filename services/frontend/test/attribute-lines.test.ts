@@ -12,13 +12,14 @@ test.each([
   ['several lines', { Care: 'Wash\ncold' }, String.raw`Care: "Wash\ncold"`],
   ['inches', { Screen: '27" wide', Name: '"Otto"' }, String.raw`Screen: 27" wide${'\n'}Name: "\"Otto\""`],
   ['nothing', { Note: '' }, 'Note: '],
+  ['what other languages call it', { Größe: 'L', 色: '赤：朱' }, 'Größe: L\n色: 赤：朱'],
 ])('%s is written so that it is read back as it is', (_what, attributes, lines) => {
   expect(attributeLines(attributes)).toBe(lines)
   expect(readAttributes(lines)).toEqual({ attributes })
 })
 
 test('whatever a product has is read back from what the form shows', () => {
-  const name = fc.stringMatching(/^[A-Za-z]([A-Za-z0-9 _-]{0,8}[A-Za-z0-9_-])?$/)
+  const name = fc.stringMatching(/^[A-Za-zß色]([A-Za-z0-9é字 _-]{0,8}[A-Za-z0-9_-])?$/)
   const text = fc.oneof(
     fc.string({ unit: 'binary' }),
     fc.constantFrom('0', '-0', '1e3', '1e21', '.5', '5.', 'NaN', 'Infinity', 'true', '"', '""', '"a"', '0x10', ' 1'),
@@ -39,6 +40,12 @@ test('whatever a product has is read back from what the form shows', () => {
 
 test('a line that names nothing is told from one whose name cannot be', () => {
   expect(readAttributes('Colour: blue\n\nheavy')).toEqual({ noColon: 'heavy' })
-  expect(readAttributes('Größe: L')).toEqual({ wrongName: 'Größe' })
+  expect(readAttributes('2 sizes: L')).toEqual({ wrongName: '2 sizes' })
   expect(readAttributes(': L')).toEqual({ wrongName: '' })
+})
+
+test('the colon of a Chinese or Japanese keyboard is one, and names have one form', () => {
+  expect(readAttributes(`色：赤: 朱\n${'Größe'.normalize('NFD')}: L`)).toEqual({
+    attributes: { 色: '赤: 朱', ['Größe'.normalize('NFC')]: 'L' },
+  })
 })

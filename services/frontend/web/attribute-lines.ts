@@ -1,10 +1,11 @@
-import type { Product } from '@saas/contracts'
+import { attributeNamePattern, type Product } from '@saas/contracts'
 
 type Attributes = Product['attributes']
 type Value = Attributes[string]
 
-/** As the contract has it. */
-const NAME = /^[A-Za-z][A-Za-z0-9 _-]{0,49}$/
+const NAME = new RegExp(attributeNamePattern, 'u')
+/** Also the one of keyboards for Chinese and Japanese. */
+const COLON = /[:：]/
 
 export type ReadAttributes =
   | { readonly attributes: Attributes }
@@ -24,9 +25,9 @@ export function readAttributes(typed: string): ReadAttributes {
   const pairs: (readonly [string, Value])[] = []
   for (const line of typed.split('\n').map((text) => text.trim())) {
     if (line === '') continue
-    const at = line.indexOf(':')
+    const at = line.search(COLON)
     if (at < 0) return { noColon: line }
-    const name = line.slice(0, at).trim()
+    const name = line.slice(0, at).trim().normalize()
     if (!NAME.test(name)) return { wrongName: name }
     pairs.push([name, valueOf(line.slice(at + 1).trim())])
   }

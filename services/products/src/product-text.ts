@@ -1,7 +1,7 @@
 import { problems, ProblemError, type FieldError, type ProductChange } from '@saas/contracts'
 
 /** What `POST`, `PUT` and import share of a product's names. */
-type Names = Pick<ProductChange, 'name' | 'category' | 'tags'>
+type Names = Pick<ProductChange, 'name' | 'category' | 'tags' | 'attributes'>
 type Why = Omit<FieldError, 'pointer'>
 
 /** What is wrong with a value that should have the shape of a contract. */
@@ -21,20 +21,36 @@ export function accepted<P extends Names>(given: P, errorsOf: ErrorsOf): P {
 /** The product with its texts in one form, and what is then wrong with it: its shape, names that nobody can read or of several lines. */
 export function keptForm<P extends Names>(given: P, errorsOf: ErrorsOf): { product: P; errors: readonly FieldError[] } {
   const product = composed(given)
-  const errors = product === given ? [] : errorsOf(product)
+  const errors = product === given ? [] : [...repeatedAttributes(given), ...errorsOf(product)]
   return { product, errors: errors.length > 0 ? errors : unusableNames(product) }
 }
 
+/** Attributes of which an earlier one has the same name in another form: only one of them could be kept. */
+function repeatedAttributes({ attributes = {} }: Names): FieldError[] {
+  const names = Object.keys(attributes).map(composed)
+  const repeated = names.filter((name, index) => names.indexOf(name) < index)
+  return repeated.map((name) => ({
+    pointer: `/attributes/${name}`,
+    detail: 'must not stand twice',
+    code: 'repeated',
+  }))
+}
+
 /**
- * Each text in it with each character in one form, NFC: "й" is one code point on most machines and two on some, and both look the same.
- * What has it already is answered itself. A text may become longer, and two tags the same.
+ * Each text in it, names of fields too, with each character in one form, NFC: "й" is one code point on most machines and two on some, and both
+ * look the same. What has it already is answered itself. A text may become longer, two tags the same, and of two fields with the same name the
+ * later one stays.
  */
 export function composed<T>(value: T): T {
   if (typeof value === 'string') return value.normalize() as T
   if (typeof value !== 'object' || value === null) return value
-  const parts = Object.entries(value).map(([name, part]) => [name, composed<unknown>(part), part] as const)
-  if (parts.every(([, part, given]) => part === given)) return value
-  return (Array.isArray(value) ? parts.map(([, part]) => part) : Object.fromEntries(parts)) as T
+  if (Array.isArray(value)) {
+    const items = value.map(composed<unknown>)
+    return items.every((item, index) => item === value[index]) ? value : (items as T)
+  }
+  const fields = Object.entries(value).map(([name, part]) => ({ name, part, kept: [composed(name), composed(part)] }))
+  if (fields.every(({ name, part, kept }) => kept[0] === name && kept[1] === part)) return value
+  return Object.fromEntries(fields.map(({ kept }) => kept)) as T
 }
 
 /** Names that nobody can read, or that are more than one line: they stand in lists, in mails and on bills. */

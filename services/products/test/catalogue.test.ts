@@ -56,6 +56,37 @@ describe('creating a product', () => {
     expect(refused).toMatchObject({ status: 400, body: { errors: [{ pointer: '/tags' }] } })
   })
 
+  test('attributes have names in any language, kept in one form, each once', async () => {
+    const [name, other] = ['Größe'.normalize('NFC'), 'Größe'.normalize('NFD')]
+    const attributes = { [name]: 'L', 色: '赤', 'वज़न 2': 3, 'Screen_size-cm': 60 }
+    const { id } = await create(shop, { attributes: { ...attributes, [name]: undefined, [other]: 'L' } as never })
+    const read = await shop.call(getProduct, { params: { id }, as: customer })
+    expect(read.body.attributes).toEqual(
+      Object.fromEntries(Object.entries(attributes).map(([key, value]) => [key.normalize('NFC'), value])),
+    )
+    const twice = newProduct({ attributes: { [name]: 'L', [other]: 'M' } })
+    expect(await shop.call(createProduct, { body: twice, as: manager })).toMatchObject({
+      status: 400,
+      body: { errors: [{ pointer: `/attributes/${name}`, code: 'repeated' }] },
+    })
+    // In this form each letter is two code points.
+    for (const wrong of [
+      '',
+      ' a',
+      '1',
+      '\u0308a',
+      'a\u202eb',
+      'a\u200bb',
+      'a\n',
+      'a:b',
+      'ö'.repeat(51),
+      '\u0958'.repeat(26),
+    ]) {
+      const body = newProduct({ attributes: { [wrong]: 1 } })
+      expect(await shop.call(createProduct, { body, as: manager }), wrong).toMatchObject({ status: 400 })
+    }
+  })
+
   test('what is left out is empty, not missing', async () => {
     expect(await create(shop)).toMatchObject({ description: '', category: null, tags: [], attributes: {} })
   })

@@ -65,7 +65,7 @@ export const office: typeof english = {
     attributes: 'Eigenschaften',
     attributesHint: 'Eine je Zeile, etwa „Farbe: blau“. Eine Zahl in "Anführungszeichen" ist ein Text.',
     attributeName: (name: string) =>
-      `„${name}“ kann kein Name sein: Er besteht aus Buchstaben von A bis Z, Ziffern, Leerzeichen, - und _.`,
+      `„${name}“ kann kein Name sein: Er beginnt mit einem Buchstaben und besteht aus höchstens 50 Buchstaben, Ziffern, Leerzeichen, - und _.`,
     attributeWithoutColon: (line: string) => `In „${line}“ fehlt ein Doppelpunkt zwischen Name und Wert.`,
     create: 'Produkt anlegen',
     created: (name) => `${name} ist im Laden.`,

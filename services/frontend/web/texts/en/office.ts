@@ -63,7 +63,7 @@ export const office = {
     attributes: 'Attributes',
     attributesHint: 'One a line, such as “Colour: blue”. A number in "quotes" is a text.',
     attributeName: (name: string) =>
-      `“${name}” cannot be a name: it takes letters from A to Z, digits, spaces, - and _.`,
+      `“${name}” cannot be a name: it begins with a letter, and takes letters, digits, spaces, - and _, up to 50.`,
     attributeWithoutColon: (line: string) => `“${line}” needs a colon between name and value.`,
     create: 'Create the product',
     created: (name: string) => `${name} is in the shop.`,
