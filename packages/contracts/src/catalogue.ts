@@ -56,7 +56,7 @@ export const needs: Readonly<Record<ServiceName, Needs>> = {
     database: true,
     objectStore: true,
     smtp: false,
-    consumes: [orderPlaced, orderRejected, orderCancelled, authEvents.userDeleted],
+    consumes: [orderPlaced, orderRejected, orderCancelled, authEvents.userDeleted, authEvents.exportRequested],
     hears: [],
   },
   orders: {

@@ -37,6 +37,7 @@ function exportPartMade<const P extends Exclude<ServiceName, 'auth' | 'frontend'
 }
 
 export const exportEvents = {
+  productsExportPartMade: exportPartMade('products'),
   ordersExportPartMade: exportPartMade('orders'),
   notificationsExportPartMade: exportPartMade('notifications'),
 }
@@ -49,6 +50,13 @@ export class ExportParts<T> {
   #items = 0
   #bytes = 0
   #bytesOfPart = 0
+
+  /** Of as many of these as fit. */
+  static of<T>(items: readonly T[]): ExportParts<T> {
+    const made = new ExportParts<T>()
+    items.every((item) => made.add(item))
+    return made
+  }
 
   /** Says whether it was taken: an export has only so much. */
   add(item: T): boolean {

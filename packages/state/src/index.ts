@@ -3,6 +3,7 @@ export { CoalescedRead, CoalescedWrite, type CoalescedReadOptions, type Coalesce
 export { CONNECTIONS_MAX, Database, type Transaction } from './database.ts'
 export { forgetDeadLetters } from './dead-letter-rows.ts'
 export { DatabaseUnavailable, Overloaded, sqlState, Unprocessable } from './errors.ts'
+export { sendExportParts } from './export-parts.ts'
 export { IdPage, isUuid } from './id-page.ts'
 export { firstIdAt } from './id-time.ts'
 export type { MessageOf } from './message.ts'

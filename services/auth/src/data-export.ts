@@ -6,6 +6,7 @@ import {
   optionalMailKinds,
   type DataExport,
   type MailPreferences,
+  type ServiceName,
 } from '@saas/contracts'
 import { sql, type Bus, type Database, type MessageOf, type Transaction } from '@saas/state'
 import { newId, type Clock } from '@saas/config'
@@ -24,7 +25,7 @@ const LOOK_EVERY_MS = 100
 /** Asking again within this time gets the same export, so that a page that repeats its request asks nobody twice. */
 const REUSED_FOR_MS = 60_000
 export const EXPORT_KEPT_MS = 3_600_000
-const answering = ['orders', 'notifications'] as const
+const answering = Object.values(exportEvents).map(({ publishedBy }) => publishedBy)
 
 const insertExport = sql(
   'auth.insert_data_export',
@@ -148,7 +149,7 @@ export class DataExports {
   ): Promise<DataExport> {
     const account = await this.#context.accounts.byId(userId)
     const parts = await this.#context.database.read(selectParts, [exportId])
-    const itemsOf = (service: string): Record<string, unknown>[] =>
+    const itemsOf = (service: ServiceName): Record<string, unknown>[] =>
       parts.filter((part) => part.service === service).flatMap(({ items }) => items)
     const preferences = optionalMailKinds.map((kind) => [kind, wantsMail(account.preferences, kind)])
     return {
@@ -159,6 +160,7 @@ export class DataExports {
       factors: await this.#context.factors.list(userId),
       signIns: await this.#context.audit.signInsOf(userId),
       changes: await this.#context.audit.changesOf(userId),
+      catalogueChanges: itemsOf('products'),
       orders: itemsOf('orders'),
       cart: parts.flatMap(({ cart }) => cart ?? []),
       mails: itemsOf('notifications'),

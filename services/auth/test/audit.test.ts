@@ -1,4 +1,4 @@
-import { auditActions, authEvents, authRoutes, type AuditEntry, type QueryOf } from '@saas/contracts'
+import { auditActions, authEvents, authRoutes, exportEvents, type AuditEntry, type QueryOf } from '@saas/contracts'
 import { Authenticator } from '@saas/devstack'
 import { eventually, type TestService } from '@saas/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -119,9 +119,9 @@ describe('the audit log', () => {
     await eventually(async () => (await about()).includes('data-exported'))
     await auth.database.query(
       `insert into data_export_part (export_id, service, part, parts, items)
-       select id, service, 1, 1, '[]' from data_export, unnest(array['orders', 'notifications']) as service
+       select id, service, 1, 1, '[]' from data_export, unnest($2::text[]) as service
        where account_id = $1`,
-      [user.userId],
+      [user.userId, Object.values(exportEvents).map(({ publishedBy }) => publishedBy)],
     )
     await exporting
     const deletion = await auth.call(authRoutes.deleteProfile, { as, body: await code() })

@@ -39,6 +39,11 @@ async function answer(service: string, part: number, parts: number, items: objec
   )
 }
 
+/** Nothing, from each service. */
+async function answerForAll(): Promise<void> {
+  for (const { publishedBy } of Object.values(exportEvents)) await answer(publishedBy, 1, 1, [])
+}
+
 test('an export is whole: it waits for every part of every service, and holds what auth knows', async () => {
   const { email } = (await auth.call(authRoutes.getProfile, { as: user.as })).body
   auth.clock.advance(1_000)
@@ -58,6 +63,7 @@ test('an export is whole: it waits for every part of every service, and holds wh
   const asked = ask()
   await answer('notifications', 1, 1, [{ kind: 'verify-address' }])
   await answer('orders', 2, 2, [{ id: 'b' }])
+  await answer('products', 1, 1, [{ kind: 'price' }])
   await answer('orders', 1, 2, [{ id: 'a' }], [{ productId: 'tea' }])
   const { status, body, headers } = await asked
   expect([status, headers['content-disposition']]).toEqual([200, 'attachment; filename="account.json"'])
@@ -84,6 +90,7 @@ test('an export is whole: it waits for every part of every service, and holds wh
       { action: 'factor-added', by: 'you', to: 'you' },
       { action: 'factor-added', by: 'you', to: 'you' },
     ],
+    catalogueChanges: [{ kind: 'price' }],
     orders: [{ id: 'a' }, { id: 'b' }],
     cart: [{ productId: 'tea' }],
     mails: [{ kind: 'verify-address' }],
@@ -106,7 +113,7 @@ test('an administrator’s says what they did to others, and neither to whom nor
     await auth.call(authRoutes.setDisabled, { params: { id }, body: { disabled: true }, as })
   }
   const asked = ask()
-  for (const service of ['notifications', 'orders']) await answer(service, 1, 1, [])
+  await answerForAll()
   const { changes } = (await asked).body
   const done = { by: 'you', to: 'somebody else', network: '127.0.0.1', device: expect.any(String), detail: {} }
   expect(changes).toMatchObject([
@@ -123,8 +130,7 @@ test('an administrator’s says what they did to others, and neither to whom nor
 
 test('asked again a moment later, it is the same export: no service works twice', async () => {
   const asked = ask()
-  await answer('notifications', 1, 1, [])
-  await answer('orders', 1, 1, [])
+  await answerForAll()
   await asked
   const { exportId } = await requested()
   expect((await ask()).status).toBe(200)
@@ -137,7 +143,7 @@ test('a new one is made for whoever does not ask too often; then they are told w
     const asked = ask()
     if (count < 5) {
       await eventually(async () => (await made()) > count)
-      for (const service of ['notifications', 'orders']) await answer(service, 1, 1, [])
+      await answerForAll()
     }
     const { status, headers } = await asked
     answers.push([status, Number(headers['retry-after'] ?? 0) > 0])
@@ -153,5 +159,9 @@ async function made(): Promise<number> {
 }
 
 test('the services’ events and nobody else’s make up the parts', () => {
-  expect(Object.values(exportEvents).map(({ publishedBy }) => publishedBy)).toEqual(['orders', 'notifications'])
+  expect(Object.values(exportEvents).map(({ publishedBy }) => publishedBy)).toEqual([
+    'products',
+    'orders',
+    'notifications',
+  ])
 })

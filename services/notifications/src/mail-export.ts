@@ -1,6 +1,5 @@
-import { newId } from '@saas/config'
 import { EXPORT_ITEMS_MAX, exportEvents, ExportParts, type authEvents } from '@saas/contracts'
-import { sql, type MessageOf, type Transaction } from '@saas/state'
+import { sendExportParts, sql, type MessageOf, type Transaction } from '@saas/state'
 
 interface MailRow {
   readonly id: string
@@ -21,33 +20,14 @@ const selectMails = sql<MailRow>(
    limit ${EXPORT_ITEMS_MAX}`,
 )
 
-const insertParts = sql(
-  'notifications.insert_export_parts',
-  `insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data, trace_parent)
-   select p.id, $2, $3, p.version, $4, p.data, $5
-   from jsonb_to_recordset($1::jsonb) as p (id uuid, version bigint, data jsonb)`,
-)
-
 type ExportRequested = MessageOf<typeof authEvents.exportRequested>
 
 /** Answers each request with all mails to that person, the newest first. */
 export async function exportMails(tx: Transaction, messages: readonly ExportRequested[]): Promise<void> {
   for (const { data, traceParent } of messages) {
-    const { exportId, userId } = data
-    const mails = await tx.query(selectMails, [userId])
-    const { parts } = partsOf(mails)
-    const made = parts.map((items, index) => ({
-      id: newId(),
-      version: index + 1,
-      data: { exportId, userId, part: index + 1, parts: parts.length, items },
-    }))
-    const { aggregate, subject } = exportEvents.notificationsExportPartMade
-    await tx.query(insertParts, [JSON.stringify(made), aggregate, exportId, subject, traceParent ?? null])
+    const mails = await tx.query(selectMails, [data.userId])
+    const { parts } = ExportParts.of(mails)
+    const event = exportEvents.notificationsExportPartMade
+    await sendExportParts(tx, { event, request: data, parts, traceParent })
   }
-}
-
-function partsOf(mails: readonly MailRow[]): ExportParts<MailRow> {
-  const made = new ExportParts<MailRow>()
-  for (const mail of mails) if (!made.add(mail)) return made
-  return made
 }

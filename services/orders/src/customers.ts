@@ -1,6 +1,5 @@
-import { newId } from '@saas/config'
 import { exportEvents, ExportParts, type DataOf, type Order, type authEvents } from '@saas/contracts'
-import { forgetDeadLetters, sql, type Transaction } from '@saas/state'
+import { forgetDeadLetters, sendExportParts, sql, type Transaction } from '@saas/state'
 import { itemsOf } from './cart-lines.ts'
 import { orderColumns, toOrder, type OrderRow } from './order-row.ts'
 
@@ -37,13 +36,6 @@ const selectCart = sql<{ items: Record<string, unknown>[] | null }>(
   `select ${itemsOf('cart')} as items from cart where user_id = $1`,
 )
 
-const insertParts = sql(
-  'orders.insert_export_parts',
-  `insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data, trace_parent)
-   select p.id, $2, $3, p.version, $4, p.data, $5
-   from jsonb_to_recordset($1::jsonb) as p (id uuid, version bigint, data jsonb)`,
-)
-
 /** Forgets somebody whose account is gone: the cart, the keys, and whose the orders were. */
 export async function forgetCustomer(tx: Transaction, userId: string): Promise<void> {
   await tx.query(forget, [userId, crypto.randomUUID()])
@@ -56,25 +48,13 @@ export async function forgetCustomer(tx: Transaction, userId: string): Promise<v
  */
 export async function exportOrders(
   tx: Transaction,
-  { exportId, userId }: DataOf<typeof authEvents.exportRequested>,
+  request: DataOf<typeof authEvents.exportRequested>,
   traceParent: string | undefined,
 ): Promise<void> {
-  const { parts } = await partsOf(tx, userId)
-  const [cart] = await tx.query(selectCart, [userId])
-  const made = parts.map((items, index) => ({
-    id: newId(),
-    version: index + 1,
-    data: {
-      exportId,
-      userId,
-      part: index + 1,
-      parts: parts.length,
-      items,
-      ...(index === 0 ? { cart: cart?.items ?? [] } : {}),
-    },
-  }))
-  const { aggregate, subject } = exportEvents.ordersExportPartMade
-  await tx.query(insertParts, [JSON.stringify(made), aggregate, exportId, subject, traceParent ?? null])
+  const { parts } = await partsOf(tx, request.userId)
+  const [cart] = await tx.query(selectCart, [request.userId])
+  const first = { cart: cart?.items ?? [] }
+  await sendExportParts(tx, { event: exportEvents.ordersExportPartMade, request, parts, first, traceParent })
 }
 
 async function partsOf(tx: Transaction, userId: string): Promise<ExportParts<Order>> {

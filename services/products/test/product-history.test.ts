@@ -1,9 +1,9 @@
-import { productsRoutes, type Product, type ProductChanges } from '@saas/contracts'
+import { authEvents, exportEvents, productsRoutes, type Product, type ProductChanges } from '@saas/contracts'
 import { Database, provisionService, sql } from '@saas/state'
 import { eventually, testLog, type TestService } from '@saas/testing'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { create, customer, manager, OrdersSide, startShop, stockOf } from './fixtures.ts'
+import { create, customer, manager, OrdersSide, startPublisher, startShop, stockOf } from './fixtures.ts'
 
 const { changeStock, deleteProduct, readHistory, replaceProduct } = productsRoutes
 
@@ -123,4 +123,52 @@ test('the service itself may neither change nor delete what stands in the ledger
       'permission denied',
     )
   }
+})
+
+test('an export names what somebody changed in the catalogue, newest first, and nothing of others', async () => {
+  await using auth = await startPublisher(shop, 'auth')
+  const person = { ...manager, userId: uuidv7() }
+  const other = { ...manager, userId: uuidv7() }
+  const { id, sku, name } = await create(shop, { stock: 10 })
+  const steps = [
+    { as: person, body: { delta: -2, reason: 'breakage' } },
+    { as: other, body: { delta: 5, reason: 'found' } },
+  ]
+  for (const step of steps) await shop.call(changeStock, { params: { id }, ...step })
+  shop.clock.advance(1_000)
+  const headers = { 'if-match': '*' }
+  const price = { amount: 520, currency: 'EUR' }
+  await shop.call(replaceProduct, { params: { id }, headers, body: { sku, name, price }, as: person })
+  shop.clock.advance(1_000)
+  await shop.call(deleteProduct, { params: { id }, headers, as: person })
+
+  const itemsOf = async (userId: string): Promise<unknown[]> => {
+    const exportId = uuidv7()
+    const request = { exportId, userId, requestedAt: new Date().toISOString() }
+    await auth.send(authEvents.exportRequested, exportId, request)
+    return await eventually(async () => {
+      const [row] = await shop.database.query<{ data: { parts: number; items: unknown[] } }>(
+        'select data from outbox where subject = $1 and aggregate_id = $2 and aggregate_version = 1',
+        [exportEvents.productsExportPartMade.subject, exportId],
+      )
+      return row?.data.parts === 1 && row.data.items
+    })
+  }
+  const at = expect.any(String)
+  expect(await itemsOf(person.userId)).toEqual([
+    { kind: 'deleted', at, productId: id, sku },
+    { kind: 'price', at, productId: id, sku, price, source: replaceProduct.id },
+    {
+      kind: 'stock',
+      at,
+      productId: id,
+      sku,
+      movement: 'change',
+      delta: -2,
+      stock: 8,
+      reason: 'breakage',
+      source: changeStock.id,
+    },
+  ])
+  expect(await itemsOf(customer.userId)).toEqual([])
 })

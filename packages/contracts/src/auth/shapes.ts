@@ -205,6 +205,10 @@ export const DataExport = Type.Object({
     description:
       'What was done to the account (roles, password, address, second factors), and what its owner did to others, whom it does not name',
   }),
+  catalogueChanges: Type.Array(Item, {
+    description:
+      'What they changed in the catalogue: prices, stock, and the products they took out of it, newest first',
+  }),
   orders: Type.Array(Item),
   cart: Type.Array(Item),
   mails: Type.Array(Item),
