@@ -1,12 +1,11 @@
 import { FACETS_MAX, type Facet, type ProductFacets, type productsRoutes, type QueryOf } from '@saas/contracts'
 import { sql, type Database, type Statement } from '@saas/state'
-import { conditionsOf, UNNAMED, type Filters } from './list-statement.ts'
+import { UNNAMED } from './list-statement.ts'
+import { newestFits, type Filters } from './newest-fits.ts'
 import { resolveSearch, type AskedWords } from './search.ts'
 
 /** Of so many products that fit, the newest, categories and tags are counted: a catalogue has no size. */
-const COUNTED_MAX = 10_000
-/** Of words fewer: what is frequent is looked for row by row, and with a million products 10,000 took 300 ms. */
-const COUNTED_OF_WORDS_MAX = 2_000
+const COUNTED_MAX = 2_000
 /** When nothing but the stock narrows the list: so many categories are looked at. */
 const CATEGORIES_MAX = 200
 /** So many products in all of them together, as many in each: with 1,000 in each of a hundred, those in stock took 127 ms. */
@@ -115,21 +114,13 @@ export class Facets {
   async #countFits(kind: 'category' | 'tag', filters: Filters, words: AskedWords | undefined): Promise<Counted> {
     const values: unknown[] = []
     const parameter = (value: unknown, type: string) => `$${values.push(value)}::${type}`
-    const asked = words === undefined ? undefined : parameter(words.query, 'tsquery')
-    const conditions = conditionsOf(filters, asked, parameter)
-    const countedMax = words === undefined ? COUNTED_MAX : COUNTED_OF_WORDS_MAX
+    const columns = [kind === 'category' ? 'category' : 'tags']
     // Planned each time, for what is asked; see `listStatement`. There is a row also when no name is found.
     const statement: Statement<Omit<Facet, 'name'> & { readonly name: string | null }> = {
       name: UNNAMED,
-      text: `with fit as materialized (
-         select category, tags
-         from product
-         where ${conditions.join('\n           and ')}
-         order by id desc
-         limit ${countedMax}
-       )
+      text: `with ${newestFits({ filters, words, parameter, max: COUNTED_MAX, columns })}
        select named.name, coalesce(named.count, 0) as count, whole.more
-       from (select count(*) = ${countedMax} as more from fit) as whole
+       from (select count(*) = ${COUNTED_MAX} as more from fit) as whole
        left join (
          select name, count(*)::integer as count
          from ${kind === 'category' ? '(select category as name from fit) as one' : 'fit cross join unnest(tags) as name'}
