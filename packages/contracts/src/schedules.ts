@@ -30,9 +30,10 @@ const scheduleStates = ['active', 'paused', 'cancelled', 'done'] as const
 export const scheduledKinds = ['daily-sales', 'new-products', 'announcement'] as const
 export type ScheduledKind = (typeof scheduledKinds)[number]
 
+const notBlank = { minLength: 1, pattern: '^$|\\S', description: 'Text that is not blank' }
 const Announcement = {
-  title: Type.String({ minLength: 1, maxLength: 70 }),
-  text: Type.String({ minLength: 1, maxLength: 5_000 }),
+  title: Type.String({ ...notBlank, maxLength: 70 }),
+  text: Type.String({ ...notBlank, maxLength: 5_000 }),
 }
 type InLanguages<S extends TSchema> = Record<FallbackLanguage, S> &
   Record<Exclude<Language, FallbackLanguage>, TOptional<S>>

@@ -113,7 +113,7 @@ describe('what operators schedule', () => {
     expect(await read(shop, sales.id)).toMatchObject({ status: 'cancelled' })
   })
 
-  test('an impossible time is refused with its place, and nobody but an administrator may ask', async () => {
+  test('an impossible time and a blank text are refused with their place, and nobody but an administrator may ask', async () => {
     await using shop = await startShop()
     const params = { id: uuidv7() }
     const wrong = async (changes: object): Promise<unknown> => {
@@ -123,6 +123,8 @@ describe('what operators schedule', () => {
     expect(await wrong({ cron: '0 0 31 2 *' })).toBe('/cron')
     expect(await wrong({ zone: 'Mars/Olympus' })).toBe('/zone')
     expect(await wrong({ cron: undefined, at: '2099-02-30T08:00' })).toBe('/at')
+    const blank = { ...daily.announcement, de: { title: ' ', text: 'Text' } }
+    expect(await wrong({ announcement: blank })).toBe('/announcement/de/title')
     expect((await shop.notifications.call(getSchedule, { params, as: admin })).status).toBe(404)
     expect((await shop.notifications.call(listSchedules, { as: { roles: ['manager'] } })).status).toBe(403)
   })
