@@ -1,7 +1,15 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { processesDirectory } from './locations.ts'
-import { isAlive, ownIdentity, signalGroup, startTimeOf, stopProcess, type ProcessIdentity } from './processes.ts'
+import {
+  isAlive,
+  ownIdentity,
+  parentOf,
+  signalGroup,
+  startTimeOf,
+  stopProcess,
+  type ProcessIdentity,
+} from './processes.ts'
 
 /** One child of one launcher. It outlives a launcher that is killed. One file each, so that nothing is ever merged. */
 interface Entry {
@@ -56,21 +64,26 @@ export async function stopLeftovers(directory = processesDirectory): Promise<str
 
 /** Stops every child of this process that still runs: what was being started while the launcher was told to stop. */
 export async function stopOwnChildren(directory = processesDirectory): Promise<void> {
-  await Promise.all(ownChildren(directory).map((child) => stopProcess(child, 'SIGINT')))
-}
-
-/** Ends them at once, for who does not want to wait. Synchronous, as nothing is done after it. */
-export function killOwnChildren(directory = processesDirectory): void {
-  for (const child of ownChildren(directory)) signalGroup(child, 'SIGKILL')
-}
-
-function ownChildren(directory: string): ProcessIdentity[] {
   const own = ownIdentity()
-  return entryFiles(directory)
+  const children = entryFiles(directory)
     .map((file) => readJson(file) as Entry | undefined)
-    .filter((entry) => entry !== undefined)
-    .filter(({ owner }) => owner.pid === own.pid && owner.startedAt === own.startedAt)
-    .map(({ child }) => child)
+    .filter((entry) => entry?.owner.pid === own.pid && entry.owner.startedAt === own.startedAt)
+  await Promise.all(children.map(async (entry) => entry && stopProcess(entry.child, 'SIGINT')))
+}
+
+/**
+ * Ends at once what this process and those that it has started run for this clone, and what nobody owns any more. Synchronous: nothing
+ * is awaited by a process that exits.
+ */
+export function killChildren(directory = processesDirectory): void {
+  for (const file of entryFiles(directory)) {
+    const entry = readJson(file) as Entry | undefined
+    if (entry === undefined) continue
+    const { name, owner, child } = entry
+    const isOurs = owner.pid === process.pid || parentOf(owner.pid) === process.pid
+    // Postgres ends its backends then, and gives shared memory back.
+    if (isOurs || !isAlive(owner)) signalGroup(child, name === 'Postgres' ? 'SIGQUIT' : 'SIGKILL')
+  }
 }
 
 /** Claims a directory for this process until the answer is called. Throws DirectoryInUseError. */

@@ -31,6 +31,17 @@ export function startTimeOf(pid: number): string | undefined {
   }
 }
 
+/** Who started a process; undefined when it is gone, or the system has no /proc. */
+export function parentOf(pid: number): number | undefined {
+  if (pid === process.pid) return process.ppid
+  try {
+    const parent = /^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+    return parent === undefined ? undefined : Number(parent)
+  } catch {
+    return undefined
+  }
+}
+
 /** This very process. */
 export function ownIdentity(): ProcessIdentity {
   return { pid: process.pid, startedAt: startTimeOf(process.pid) ?? '' }

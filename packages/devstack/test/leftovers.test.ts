@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { loadSecrets } from '../src/dev/secrets.ts'
-import { claimDirectory, DirectoryInUseError, killOwnChildren, recordChild, stopLeftovers } from '../src/ledger.ts'
+import { claimDirectory, DirectoryInUseError, killChildren, recordChild, stopLeftovers } from '../src/ledger.ts'
 import { isAlive, startTimeOf } from '../src/processes.ts'
 
 let directory: string
@@ -60,7 +60,7 @@ test('what a living launcher has started is left alone, and ends with it when no
   recordChild('NATS', pid, directory)
   expect(await stopLeftovers(directory)).toEqual([])
   expect(isAlive({ pid, startedAt: startTimeOf(pid) ?? '' })).toBe(true)
-  killOwnChildren(directory)
+  killChildren(directory)
   await once(own, 'exit')
 })
 

@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { devstackDirectory, forgetPostgres, startServers, stopLeftovers } from '@saas/devstack'
+import { devstackDirectory, forgetPostgres, killChildren, startServers, stopLeftovers } from '@saas/devstack'
 import type { TestProject } from 'vitest/node'
 
 /** Where the servers of this run are, for the fixtures. */
@@ -37,6 +37,16 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     if (!isAlive(Number(name.split('-')[1]))) removeRun(join(runs, name))
   }
   const directory = mkdtempSync(join(runs, `run-${process.pid}-`))
+  // At Ctrl-C Vitest exits and takes nothing down.
+  const end = (): void => {
+    killChildren()
+    try {
+      removeRun(directory)
+    } catch {
+      // What a server that is ending still writes the next run removes.
+    }
+  }
+  process.once('exit', end)
   const servers = await startServers({ directory, durable: false })
   const { endpoint, region, accessKey, secretKey } = servers.objectStore
   project.provide('servers', {
@@ -46,6 +56,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   })
   return async () => {
     await servers.stop()
+    process.off('exit', end)
     removeRun(directory)
   }
 }

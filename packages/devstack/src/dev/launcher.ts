@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { parentOf } from '../processes.ts'
 
 const PROBE_MS = 1_000
 const ANCESTORS_MAX = 10
@@ -37,18 +38,12 @@ function linksToLauncher(): Link[] {
 
 function isStartedByLauncher(pid: number): boolean {
   if (pid === process.pid) return process.env['npm_lifecycle_event'] !== undefined
-  return /(^|\0)npm_(command|lifecycle_event)=/.test(readProcess(pid, 'environ'))
+  return /(^|\0)npm_(command|lifecycle_event)=/.test(environmentOf(pid))
 }
 
-function parentOf(pid: number): number | undefined {
-  if (pid === process.pid) return process.ppid
-  const parent = /^PPid:\s*(\d+)/m.exec(readProcess(pid, 'status'))?.[1]
-  return parent === undefined ? undefined : Number(parent)
-}
-
-function readProcess(pid: number, file: 'environ' | 'status'): string {
+function environmentOf(pid: number): string {
   try {
-    return readFileSync(`/proc/${pid}/${file}`, 'utf8')
+    return readFileSync(`/proc/${pid}/environ`, 'utf8')
   } catch {
     return ''
   }

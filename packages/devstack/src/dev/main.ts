@@ -9,7 +9,7 @@ import { ResourceGroup } from './resource-group.ts'
 import { startStack } from './stack.ts'
 import { accountLines, type StackState } from './stack-state.ts'
 import { TerminalProgress } from './terminal-progress.ts'
-import { claimDirectory, DirectoryInUseError, killOwnChildren, stopLeftovers, stopOwnChildren } from '../ledger.ts'
+import { claimDirectory, DirectoryInUseError, killChildren, stopLeftovers, stopOwnChildren } from '../ledger.ts'
 import { devstackDirectory } from '../locations.ts'
 
 /** `pnpm dev`: brings everything up, shows what happens, and takes everything down on Ctrl-C. Answers the exit code. */
@@ -70,7 +70,7 @@ function stopRequest(): { readonly signal: AbortSignal; readonly requested: Prom
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       if (!controller.signal.aborted) return request()
-      killOwnChildren()
+      killChildren()
       process.exit(1)
     })
   }
