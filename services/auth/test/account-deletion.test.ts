@@ -62,7 +62,15 @@ test('nothing that names the person is left in a table', async () => {
     body: { email: `new-${email}`, currentPassword: PASSWORD },
   })
   await mailedSecret(auth, authEvents.emailChangeRequested, `new-${email}`)
+  await auth.database.query(
+    `insert into dead_letter (id, consumer, message_id, subject, headers, body, reason)
+     values ($1, 'auth', $1, 'msg.orders.export-part.made', '{}', convert_to(json_build_object('userId', $2::text)::text, 'UTF8'), 'why')`,
+    [crypto.randomUUID(), user.userId],
+  )
   await leave()
+  expect(await auth.database.query(`select convert_from(body, 'UTF8') as body from dead_letter`)).toEqual([
+    { body: '{}' },
+  ])
   const tables = await auth.database.query<{ name: string }>(
     `select table_name as name from information_schema.tables
      where table_schema = 'public' and table_type = 'BASE TABLE' and table_name not in ('outbox', 'inbox')`,

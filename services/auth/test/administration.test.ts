@@ -117,6 +117,7 @@ describe('an administrator', () => {
     const wrong = { ...body, password: 'not the password at all' }
     expect((await auth.call(authRoutes.login, { body: wrong })).body.type).toBe('/problems/wrong-credentials')
     await auth.call(authRoutes.setDisabled, { params, body: { disabled: false }, as: admin.as })
+    expect((await auth.call(authRoutes.refresh, { body: { refreshToken: user.refreshToken } })).status).toBe(401)
     await signIn(auth, 'ada@example.com')
   })
 
@@ -124,12 +125,17 @@ describe('an administrator', () => {
     const { auth, admin, user } = await parts()
     await using _ = auth
     const params = { id: admin.userId }
-    const demoted = await auth.call(authRoutes.setRoles, { params, body: { roles: ['customer'] }, as: admin.as })
-    expect(demoted.body.type).toBe('/problems/last-administrator')
+    const demote = async () =>
+      await auth.call(authRoutes.setRoles, { params, body: { roles: ['customer'] }, as: admin.as })
+    expect((await demote()).body.type).toBe('/problems/last-administrator')
     const disabled = await auth.call(authRoutes.setDisabled, { params, body: { disabled: true }, as: admin.as })
     expect(disabled.body.type).toBe('/problems/last-administrator')
     const other = { id: user.userId }
     await auth.call(authRoutes.setRoles, { params: other, body: { roles: ['admin'] }, as: admin.as })
+    // Whoever is shut out lets nobody in.
+    await auth.call(authRoutes.setDisabled, { params: other, body: { disabled: true }, as: admin.as })
+    expect((await demote()).body.type).toBe('/problems/last-administrator')
+    await auth.call(authRoutes.setDisabled, { params: other, body: { disabled: false }, as: admin.as })
     const both = await Promise.all(
       [params, other].map(async (target) => {
         return (await auth.call(authRoutes.setRoles, { params: target, body: { roles: ['customer'] }, as: admin.as }))

@@ -54,8 +54,9 @@ describe('an administrator without a second factor', () => {
     expect(listing.status).toBe(403)
   })
 
-  test('stays one however often the session is refreshed', async () => {
-    const { refreshToken } = await signIn(auth, email)
+  test('stays one however often the session is refreshed and the password proven', async () => {
+    const { refreshToken, as } = await signIn(auth, email)
+    expect((await auth.call(authRoutes.reauthenticate, { as, body: { password: PASSWORD } })).status).toBe(204)
     const refreshed = await auth.call(authRoutes.refresh, { body: { refreshToken } })
     expect(refreshed.body.secondFactorRequired).toBe(true)
     expect((await decision(auth, 'GET', '/auth/users', refreshed.body.accessToken)).status).toBe(403)

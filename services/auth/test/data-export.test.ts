@@ -1,5 +1,7 @@
 import { authEvents, authRoutes, exportEvents } from '@saas/contracts'
-import { eventually, type TestService } from '@saas/testing'
+import { newId, systemClock } from '@saas/config'
+import { State } from '@saas/state'
+import { cloneDatabase, eventually, testConfig, testLog, type TestService } from '@saas/testing'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { Authenticator } from '@saas/devstack'
 import { administrator, newUser, sendTo, signIn, startedAuth, type SignedInUser } from './fixtures.ts'
@@ -157,6 +159,33 @@ test('a new one is made for whoever does not ask too often; then they are told w
 async function made(): Promise<number> {
   return (await auth.database.query('select id from data_export where account_id = $1', [user.userId])).length
 }
+
+test('a part counts once, and only for the person it is about', async () => {
+  await using database = await cloneDatabase('orders', { migrations: null })
+  const { logger } = testLog('orders')
+  const config = testConfig('orders', { ...auth, database })
+  await using orders = State.connect(config, { service: 'orders', logger, clock: systemClock })
+  orders.bus.startRelay()
+  const asked = ask()
+  const { exportId } = await requested()
+  const { subject, aggregate } = exportEvents.ordersExportPartMade
+  const told = [
+    { userId: newId(), items: [{ id: 'of somebody else' }] },
+    { userId: user.userId, items: [{ id: 'mine' }] },
+    { userId: user.userId, items: [{ id: 'mine, told again' }] },
+  ]
+  for (const [index, { userId, items }] of told.entries()) {
+    const data = JSON.stringify({ exportId, userId, part: 1, parts: 1, items })
+    await database.query(
+      `insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data)
+       values ($1, $2, $3, $4, $5, $6)`,
+      [newId(), aggregate, exportId, index + 1, subject, data],
+    )
+  }
+  await eventually(async () => (await auth.database.query('select from inbox')).length >= told.length)
+  await answer('notifications', 1, 1, [])
+  expect((await asked).body.orders).toEqual([{ id: 'mine' }])
+})
 
 test('the services’ events and nobody else’s make up the parts', () => {
   expect(Object.values(exportEvents).map(({ publishedBy }) => publishedBy)).toEqual([

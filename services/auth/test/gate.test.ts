@@ -1,4 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
+import { once } from 'node:events'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { allRoutes, authRoutes, fillPath, isAllowed, ordersRoutes, productsRoutes } from '@saas/contracts'
 import { verifyInternalToken } from '@saas/http'
 import { currentSigningKey, internalTokenKey, type TestService } from '@saas/testing'
@@ -224,6 +226,29 @@ describe('an access token', () => {
     expect(await statusOf('a.b.c')).toBe(401)
     const headers = { authorization: `Basic ${customer.accessToken}` }
     expect((await decision(auth, 'GET', '/profile', undefined, headers)).status).toBe(401)
+  })
+
+  test('beside another one is refused, whichever comes first', async () => {
+    const asked = async (tokens: readonly string[]): Promise<number | undefined> => {
+      const credentials = tokens.flatMap((token) => ['authorization', `Bearer ${token}`])
+      const original = ['x-original-method', 'GET', 'x-original-uri', '/profile']
+      const headers = ['host', 'auth', 'content-length', '0', 'connection', 'close', ...original, ...credentials]
+      const [response] = (await once(
+        httpRequest(`${auth.url}/authz`, { method: 'POST', headers }).end(),
+        'response',
+      )) as [IncomingMessage]
+      response.resume()
+      return response.statusCode
+    }
+    const [token, other] = [customer.accessToken, 'another']
+    expect(await asked([token])).toBe(200)
+    for (const tokens of [
+      [token, other],
+      [other, token],
+      [token, token],
+    ]) {
+      expect(await asked(tokens)).toBe(401)
+    }
   })
 
   test('ends after five minutes', async () => {

@@ -277,20 +277,26 @@ describe('changing what opens an account', () => {
     expect((await auth.call(authRoutes.proposeTotp, { as: ada.as })).status).toBe(401)
   })
 
-  test('the first factor ends every other session, and so does taking one away', async () => {
+  test('the first factor ends every other session, and so does replacing one and taking it away', async () => {
     const email = someone()
     const [here, elsewhere] = [await newUser(auth, email), await signIn(auth, email)]
-    const app = await Authenticator.enrol(sendTo(auth), here.accessToken, () => auth.clock.now())
+    const enrol = async () => await Authenticator.enrol(sendTo(auth), here.accessToken, () => auth.clock.now())
+    const first = await enrol()
     expect((await decision(auth, 'GET', '/profile', elsewhere.accessToken)).status).toBe(401)
     expect((await auth.call(authRoutes.refresh, { body: { refreshToken: elsewhere.refreshToken } })).status).toBe(401)
     expect((await decision(auth, 'GET', '/profile', here.accessToken)).status).toBe(200)
-    const other = userOf((await pass(await begun(email), await app.proof())).body)
+    auth.clock.advance(STEP_MS)
+    const another = userOf((await pass(await begun(email), { code: await codeAt(first) })).body)
+    const app = await enrol()
+    expect((await decision(auth, 'GET', '/profile', another.accessToken)).status).toBe(401)
+    auth.clock.advance(STEP_MS)
+    const other = userOf((await pass(await begun(email), { code: await codeAt(app) })).body)
     expect((await auth.call(authRoutes.removeTotp, { as: here.as })).status).toBe(204)
     expect((await decision(auth, 'GET', '/profile', other.accessToken)).status).toBe(401)
     expect((await auth.call(authRoutes.removeTotp, { as: here.as })).status).toBe(404)
     await signIn(auth, email)
     const told = await eventsTo(auth, authEvents.factorChanged, email)
-    expect(told.map(({ data }) => data.change)).toEqual(['added', 'removed'])
+    expect(told.map(({ data }) => data.change)).toEqual(['added', 'renewed', 'removed'])
     expect(await auth.database.query('select from recovery_code where account_id = $1', [here.userId])).toEqual([])
   })
 

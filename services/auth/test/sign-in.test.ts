@@ -80,7 +80,8 @@ describe('signing in by password', () => {
     await registered(auth, email)
     const durations: Record<string, number[]> = { [email]: [], [stranger]: [] }
     for (let run = 0; run < 11; run += 1) {
-      for (const address of [email, stranger]) {
+      // By turns: what the service does when an hour has passed takes its time from whoever comes next.
+      for (const address of run % 2 === 0 ? [email, stranger] : [stranger, email]) {
         const startedAt = performance.now()
         await login(address, `wrong in a new way ${run}`, from(`192.0.2.${run}`))
         durations[address]?.push(performance.now() - startedAt)
@@ -90,8 +91,8 @@ describe('signing in by password', () => {
     // The quickest of each: whatever else the machine does only makes one slower.
     const least = (address: string): number => Math.min(...(durations[address] ?? []))
     // Without the hash the unknown address would take a tenth.
-    expect(least(stranger) / least(email)).toBeGreaterThan(0.5)
-    expect(least(stranger) / least(email)).toBeLessThan(2)
+    expect(least(stranger) / least(email)).toBeGreaterThan(0.25)
+    expect(least(stranger) / least(email)).toBeLessThan(4)
   })
 
   test('an unproven address is told to whoever knows the password, and mailed anew', async () => {
@@ -194,13 +195,16 @@ describe('guessing', () => {
     expect((await login(colleague, PASSWORD, from('198.51.100.8'))).status).toBe(200)
   })
 
-  test('the owner gets in from where they were before, whatever strangers do', async () => {
+  test('the owner gets in from where they were in the last thirty days, whatever strangers do', async () => {
     const email = someone()
     await registered(auth, email)
     await signIn(auth, email, from('203.0.113.9'))
     await guesses(email, 8, from('198.51.100.5'))
     expect((await login(email, PASSWORD, from('198.51.100.5'))).status).toBe(429)
     await signIn(auth, email, from('203.0.113.9'))
+    auth.clock.advance(30 * 86_400_000)
+    await guesses(email, 8, from('198.51.100.5'))
+    expect((await login(email, PASSWORD, from('203.0.113.9'))).status).toBe(429)
   })
 
   test('nothing is locked for good: left alone, an account is as it was', async () => {

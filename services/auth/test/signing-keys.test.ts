@@ -35,6 +35,19 @@ describe('signing keys', () => {
     )
   })
 
+  test('that were withdrawn are good for nothing within a minute, and refreshing gives a token by another', async () => {
+    await using auth = await startedAuth()
+    const user = await newUser(auth)
+    const isGood = async (accessToken: string): Promise<boolean> =>
+      (await decision(auth, 'GET', '/profile', accessToken)).status === 200
+    expect(await isGood(user.accessToken)).toBe(true)
+    await auth.database.query('delete from signing_key where id = $1', [decodeProtectedHeader(user.accessToken).kid])
+    auth.clock.advance(60_000)
+    await eventually(async () => !(await isGood(user.accessToken)))
+    const refreshed = await auth.call(authRoutes.refresh, { body: { refreshToken: user.refreshToken } })
+    expect(await isGood(refreshed.body.accessToken)).toBe(true)
+  })
+
   test(
     'change without a refused token, and the next one was published before it signs',
     { timeout: 30_000 },
