@@ -1,6 +1,5 @@
-import type { Clock } from '@saas/config'
+import { Outage, type Clock } from '@saas/config'
 import type { Logger } from './logger.ts'
-import { Outage } from './outage.ts'
 
 const RETRY_MS = 1_000
 

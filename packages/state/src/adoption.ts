@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { Outage } from '@saas/config'
 import type { Consumer } from './consumer.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import { pause } from './pause.ts'
@@ -30,17 +31,17 @@ export class Adoption implements AsyncDisposable {
   }
 
   async #run(consumer: Consumer): Promise<void> {
-    let isFailing = false
+    const { durable } = consumer
+    const words = { begun: 'Dead letters could not be adopted', over: 'Dead letters are adopted again' }
+    const outage = new Outage(this.#logger, words, { durable })
     for (;;) {
       await pause(INTERVAL_MS, this.#closed.signal)
       if (this.#closed.signal.aborted) return
       try {
         await this.#deadLetters.adopt(consumer)
-        isFailing = false
+        outage.worked()
       } catch (error) {
-        if (!isFailing)
-          this.#logger.warn({ err: error, durable: consumer.durable }, 'Dead letters could not be adopted')
-        isFailing = true
+        outage.failed(error)
       }
     }
   }

@@ -1,5 +1,6 @@
 import { jetstream, type ConsumerMessages, type JsMsg } from '@nats-io/jetstream'
 import type { Logger } from 'pino'
+import { Outage } from '@saas/config'
 import type { Broker } from './broker.ts'
 import { ensureDurable, findDurable } from './durable.ts'
 import { pause } from './pause.ts'
@@ -49,17 +50,14 @@ export class Reception implements AsyncDisposable {
 
   async #receiveAll(): Promise<void> {
     const { logger, durable } = this.#options
-    let isFailing = false
+    const words = { begun: 'The consumer gets no messages', over: 'The consumer gets messages again' }
+    const outage = new Outage(logger, words, { durable })
     while (!this.#closed.signal.aborted) {
       this.#session = new AbortController()
       try {
-        await this.#receive(this.#session, () => {
-          if (isFailing) logger.info({ durable }, 'The consumer gets messages again')
-          isFailing = false
-        })
+        await this.#receive(this.#session, () => outage.worked())
       } catch (error) {
-        if (!isFailing) logger.warn({ err: error, durable }, 'The consumer gets no messages')
-        isFailing = true
+        outage.failed(error)
         await pause(SESSION_PAUSE_MS, this.#closed.signal)
       }
     }

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { Outage } from '@saas/config'
 import type { ServiceName } from '@saas/contracts'
 import type { Tracing } from '@saas/tracing'
 import type { Broker } from './broker.ts'
@@ -120,12 +121,12 @@ export class Relay implements AsyncDisposable {
   readonly #options: RelayOptions
   readonly #republication: Republication
   readonly #publisher: Publisher
+  readonly #outage: Outage
   readonly #closed = new AbortController()
   readonly #wake = new Wake()
   #running: Promise<void> | undefined
   #known: StreamState | undefined
   #checkedAtMs = 0
-  #failing = false
   /** The last pass had rows that were not acknowledged. */
   #failed = false
   #isNearlyFull = false
@@ -134,6 +135,10 @@ export class Relay implements AsyncDisposable {
     this.#options = options
     this.#republication = new Republication(options.database, options.stream, options.logger)
     this.#publisher = new Publisher(options.service, options.logger)
+    this.#outage = new Outage(options.logger, {
+      begun: 'The outbox cannot be published',
+      over: 'The outbox is published again',
+    })
     options.broker.onReconnect(() => {
       this.#publisher.forget()
       this.#known = undefined
@@ -166,8 +171,7 @@ export class Relay implements AsyncDisposable {
         if (await this.#republication.instalment()) isWanted = true
         if (!isWanted) isWanted = await this.#wake.wait(POLL_INTERVAL_MS)
         backoffMs = BACKOFF_FIRST_MS
-        if (this.#failing) this.#options.logger.info('The outbox is published again')
-        this.#failing = false
+        this.#outage.worked()
       } catch (error) {
         if (this.#closed.signal.aborted) return
         this.#known = undefined
@@ -270,8 +274,7 @@ export class Relay implements AsyncDisposable {
   }
 
   async #report(error: unknown): Promise<void> {
-    if (!this.#failing) this.#options.logger.warn({ err: error }, 'The outbox cannot be published')
-    this.#failing = true
+    this.#outage.failed(error)
     if (error instanceof StreamWentBack) await this.#republication.force()
   }
 }

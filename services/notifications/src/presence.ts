@@ -1,6 +1,6 @@
-import { newId } from '@saas/config'
+import { newId, Outage } from '@saas/config'
 import { setTimeout as wait } from 'node:timers/promises'
-import { Outage, type Logger } from '@saas/http'
+import type { Logger } from '@saas/http'
 import { sql, type Database } from '@saas/state'
 
 const BEAT_MS = 2_000

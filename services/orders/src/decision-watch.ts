@@ -1,6 +1,6 @@
-import type { Clock } from '@saas/config'
+import { Outage, type Clock } from '@saas/config'
 import type { OrderStatus } from '@saas/contracts'
-import { Outage, type Logger, type ServerSentEvent } from '@saas/http'
+import type { Logger, ServerSentEvent } from '@saas/http'
 import { withState, type OrderState, type VersionedOrder } from './order-row.ts'
 
 /** Requests that wait for a decision and event streams that are open, together, in one replica. */

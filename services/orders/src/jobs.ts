@@ -1,5 +1,5 @@
-import type { Clock } from '@saas/config'
-import { Outage, type Logger } from '@saas/http'
+import { Outage, type Clock } from '@saas/config'
+import type { Logger } from '@saas/http'
 import type { Bus, Database } from '@saas/state'
 import type { DecisionWatch } from './decision-watch.ts'
 import { expire } from './decisions.ts'

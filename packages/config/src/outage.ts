@@ -1,4 +1,8 @@
-import type { Logger } from './logger.ts'
+/** What an outage is told to: a part of pino's logger. */
+interface OutageLogger {
+  warn(fields: object, message: string): void
+  info(fields: object, message: string): void
+}
 
 /** What is said of something that fails again and again. */
 interface OutageWords {
@@ -8,12 +12,12 @@ interface OutageWords {
 
 /** Says once that something fails, and once that it works again, however often it is tried in between. */
 export class Outage {
-  readonly #logger: Logger
+  readonly #logger: OutageLogger
   readonly #words: OutageWords
   readonly #fields: object
   #isOn = false
 
-  constructor(logger: Logger, words: OutageWords, fields: object = {}) {
+  constructor(logger: OutageLogger, words: OutageWords, fields: object = {}) {
     this.#logger = logger
     this.#words = words
     this.#fields = fields
