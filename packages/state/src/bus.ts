@@ -146,7 +146,10 @@ export class Bus implements AsyncDisposable {
     return row?.pending ?? 0
   }
 
-  /** Messages that a lost stream had and that do not wait for their publication yet; counted up to 100,001. Asks the database alone. */
+  /**
+   * Messages that a lost stream had and that do not wait for their publication yet: those that are found, counted up to 100,001, and one more
+   * while not all are. Asks the database alone.
+   */
   async kept(): Promise<number> {
     const [row] = await this.#options.database.read(countKept)
     return row?.rows ?? 0

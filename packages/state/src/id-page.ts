@@ -4,7 +4,8 @@ import { PAGE_ITEMS_DEFAULT, ProblemError, problems } from '@saas/contracts'
 export const NIL_ID = '00000000-0000-0000-0000-000000000000'
 /** No id is higher: where a list by id, newest first, begins. */
 export const HIGHEST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
-const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+/** As Postgres writes one, and understands the expression. */
+export const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** Is it a UUID as Postgres writes one? */
 export function isUuid(text: string): boolean {

@@ -23,7 +23,7 @@ export const countDeadLetters = sql<{ readonly count: number }>(
 export interface LagSource {
   readonly service: string
   outboxPending(): Promise<number>
-  /** Messages of a lost stream that do not wait for their publication yet. */
+  /** Messages of a lost stream that do not wait for their publication yet, as far as they are found. */
   kept(): Promise<number>
   /** Of the bus. */
   behind(): Promise<Omit<Lag, 'outboxPending'>>
@@ -66,7 +66,7 @@ export function exposeLag(registry: Registry, source: LagSource): void {
   )
   gauge(
     'saas_republication_waiting',
-    `Messages that a lost stream had and this one has not, beyond those of saas_outbox_waiting; counted up to ${KEPT_MAX + 1}`,
+    `Messages that a lost stream had and this one has not, beyond those of saas_outbox_waiting; at least 1 while they are being found, and counted up to ${KEPT_MAX + 1}`,
     [],
     kept,
     (shown, rows) => shown.set({ service }, rows),

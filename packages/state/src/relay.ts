@@ -10,9 +10,9 @@ import { batchSize, outboxPending, published, publishFailures } from './metrics.
 import { pause } from './pause.ts'
 import { Publisher } from './publisher.ts'
 import { SHARD_LOCK_CLASS, SHARDS } from './relay-shards.ts'
-import { Republication } from './republication.ts'
+import { IS_WHOLE, Republication } from './republication.ts'
 import { PublishSpans } from './spans.ts'
-import { sql } from './statement.ts'
+import { sql, type Statement } from './statement.ts'
 import { STREAM, type Stream, type StreamState } from './stream.ts'
 import { Wake } from './wake.ts'
 
@@ -53,7 +53,7 @@ const lockShards = sql<{ shards: string }>(
 // A statement of its own after the locks: its snapshot then has what the replica that held them before has marked.
 // There is no cursor: a row that commits late with a lower id is simply still unpublished.
 // Each shard that has rows gives the same number at most, so that none waits while others are busy.
-function selectPending(name: string, which: '' | 'distinct on (aggregate_type, aggregate_id)') {
+function selectPending(name: string, which: '' | 'distinct on (aggregate_type, aggregate_id)', condition = 'true') {
   return sql<OutgoingRow>(
     name,
     `with busy as (
@@ -69,6 +69,7 @@ function selectPending(name: string, which: '' | 'distinct on (aggregate_type, a
        from outbox
        where published_at is null
          and shard = busy.shard
+         and ${condition}
        order by aggregate_type, aggregate_id, aggregate_version
        limit (select ${PASS_ROWS_MAX} / count(*) from busy)
      ) as pending`,
@@ -82,9 +83,18 @@ const selectAll = selectPending('state.select_pending', '')
 // be sent, keeps no other aggregate waiting.
 const selectLowest = selectPending('state.select_pending_lowest', 'distinct on (aggregate_type, aggregate_id)')
 
-const selectPosition = sql<{ last_sequence: number; is_republished: boolean }>(
+// While it is being written down what a lost stream had, those of which all older versions are known.
+const selectWhole = selectPending('state.select_pending_whole', 'distinct on (aggregate_type, aggregate_id)', IS_WHOLE)
+
+interface Position {
+  readonly last_sequence: number
+  readonly is_under_way: boolean
+  readonly is_written: boolean
+}
+
+const selectPosition = sql<Position>(
   'state.select_position',
-  `select last_sequence, republish_below is not null as is_republished
+  `select last_sequence, num_nonnulls(republish_below, keep_below) > 0 as is_under_way, keep_below is null as is_written
    from stream_position
    where stream = '${STREAM}'
      and stream_created_at = $1::timestamptz`,
@@ -167,8 +177,11 @@ export class Relay implements AsyncDisposable {
     while (!this.#closed.signal.aborted) {
       try {
         const stream = await this.#checkedStream()
-        if (isWanted || (await this.#isPending())) isWanted = (await this.#pass(stream)) > 0
-        if (await this.#republication.instalment()) isWanted = true
+        // Before the pass, which fails as long as all that waits is refused.
+        const hasAdvanced = await this.#republication.advance()
+        if (isWanted || hasAdvanced || (await this.#isPending())) {
+          isWanted = (await this.#pass(stream)) > 0 || hasAdvanced
+        }
         if (!isWanted) isWanted = await this.#wake.wait(POLL_INTERVAL_MS)
         backoffMs = BACKOFF_FIRST_MS
         this.#outage.worked()
@@ -177,7 +190,7 @@ export class Relay implements AsyncDisposable {
         this.#known = undefined
         this.#failed = true
         await this.#report(error).catch((cause: unknown) => {
-          this.#options.logger.warn({ err: cause }, 'The stream went back and is not reachable')
+          this.#options.logger.warn({ err: cause }, 'The stream went back, which is not written down yet')
         })
         await pause(backoffMs, this.#closed.signal)
         backoffMs = Math.min(backoffMs * 2, BACKOFF_MAX_MS)
@@ -219,8 +232,8 @@ export class Relay implements AsyncDisposable {
         tx.query(selectPosition, [stream.createdAt]),
       ])
       if (waiting.length === 0) return 0
-      const rows =
-        position?.is_republished === true ? await this.#republication.withOlderVersions(tx, waiting, select) : waiting
+      const rows = await this.#publishable(tx, position, waiting, select)
+      if (rows.length === 0) return 0
       batchSize.observe({ service, kind: 'relay' }, rows.length)
       outboxPending.set({ service }, rows.length)
       // A deleted stream is made again within milliseconds. What a new one got before the older versions that went down with
@@ -232,6 +245,18 @@ export class Relay implements AsyncDisposable {
       if (this.#failed) this.#known = undefined
       return rows.length
     })
+  }
+
+  /** All that waits, while the stream has everything; otherwise what nothing has to stand before, and what does with it. */
+  async #publishable(
+    tx: Transaction,
+    position: Position | undefined,
+    waiting: readonly OutgoingRow[],
+    select: Statement<OutgoingRow>,
+  ): Promise<readonly OutgoingRow[]> {
+    if (position?.is_under_way !== true) return waiting
+    if (position.is_written) return await this.#republication.withOlderVersions(tx, waiting, select)
+    return await this.#republication.withOlderVersions(tx, await tx.query(selectWhole), selectWhole)
   }
 
   /** Publishes the rows and marks those that were acknowledged; the others stay as they are. */

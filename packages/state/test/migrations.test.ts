@@ -78,6 +78,7 @@ test('migrations run once each, in their order, whoever starts them at the same 
     'orders: migrated 0001_thing',
     'orders: migrated 0002_republication',
     'orders: migrated 0003_ended_dead_letters',
+    'orders: migrated 0004_republication_in_steps',
     'orders: nothing to migrate',
     'orders: nothing to migrate',
   ])

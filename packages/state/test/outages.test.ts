@@ -71,6 +71,21 @@ test('what another replica published while a relay looked at the stream is no si
   expect(await products.database.query('select 1 from outbox where published_at is null')).toEqual([])
 })
 
+test('that the stream went back is remembered until everything is published again', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  const { logger, lines } = products.log
+  await using broker = new Broker({ url: bus.urlFor('products'), service: 'products', timeoutMs: 5_000, logger })
+  const stream = new Stream(broker, 1)
+  await stream.ensure()
+  const republication = new Republication(products.state.database, stream, logger)
+  await bus.child.kill()
+  await expect(republication.force()).rejects.toThrow('NATS is not reachable')
+  await bus.child.restart()
+  await eventually(async () => await republication.whenNeeded(await stream.ensure()))
+  expect(lines).toContainEqual(expect.objectContaining({ message: expect.stringContaining('published again') }))
+})
+
 test('the stream deleted is filled again from the outbox and nothing is applied twice', async () => {
   await using bus = await testBus()
   await using products = await connectState('products', bus)

@@ -1,4 +1,5 @@
 import { productsEvents } from '@saas/contracts'
+import { Client } from 'pg'
 import { v7 as uuidv7 } from 'uuid'
 import { expect, test } from 'vitest'
 import {
@@ -11,6 +12,7 @@ import {
   type TestDatabase,
   type TestState,
 } from './fixtures.ts'
+import { SHARD_LOCK_CLASS, SHARDS } from '../src/relay-shards.ts'
 
 const { subject: NEW } = productsEvents.productDeleted
 const OLD = 'msg.products.product.created'
@@ -73,6 +75,56 @@ test('replicas publish together what a lost stream had, and another goes on with
   expect((await state(bus)).messages).toBe(5_000)
 })
 
+test('while it is found out what a lost stream had, only what may have older versions waits, and another replica goes on', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  const { database } = products
+  const [old, young] = [uuidv7({ msecs: Date.now() - 86_400_000 }), uuidv7()]
+  await publishedOnLostStream(products, 3, { aggregateId: old, subject: NEW, daysAgo: 1 })
+  await publishedOnLostStream(products, 600, { daysAgo: 1 })
+  await publishedOnLostStream(products, 100, { daysAgo: 1 })
+  // What a replica leaves that was killed after a step, and the lock of one that does not go on.
+  await products.state.bus.ensureStream()
+  await database.query(
+    `insert into republication
+     select id, aggregate_type, aggregate_id from outbox order by id desc limit 100`,
+  )
+  await database.query(
+    `update stream_position
+     set stream_created_at = $1, last_sequence = 0, republish_below = 'ffffffff-ffff-ffff-ffff-ffffffffffff',
+       keep_below = (select id from outbox order by id desc offset 99 limit 1)`,
+    [(await (await bus.manager()).streams.info('messages')).created],
+  )
+  {
+    const holder = new Client({ connectionString: database.url })
+    await holder.connect()
+    await using held = new AsyncDisposableStack()
+    held.defer(() => holder.end())
+    await holder.query('select pg_advisory_lock($1, $2)', [SHARD_LOCK_CLASS, SHARDS])
+    products.state.bus.startRelay()
+    const late = await emit(products, { aggregateId: old, version: 4 })
+    for (const version of [1, 2]) {
+      const id = await emit(products, { aggregateId: young, version })
+      await eventually(async () => expect(await waiting(database)).not.toContain(id))
+    }
+    expect(await waiting(database)).toEqual([late])
+    expect(await products.state.bus.kept()).toBe(101)
+  }
+  await everythingIsPublished(products)
+  expect((await state(bus)).messages).toBe(706)
+  expect(await versionsOf(bus, NEW)).toEqual([1, 2, 1, 2, 3, 4])
+})
+
+test('a row that cannot be sent keeps nothing waiting of what a lost stream had', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  await publishedOnLostStream(products, 20)
+  // As jsonb a character, as JSON six.
+  await emit(products, { data: { padding: '\u0001'.repeat(200_000) } })
+  products.state.bus.startRelay()
+  await eventually(async () => expect((await state(bus)).messages).toBe(20))
+})
+
 test('a stream that is lost again meanwhile gets everything', async () => {
   await using bus = await testBus()
   await using products = await connectState('products', bus)
@@ -99,15 +151,19 @@ test('the metrics say how much of it is left', async () => {
 async function publishedOnLostStream(
   { database }: { readonly database: TestDatabase },
   count: number,
-  { aggregateId, subject = OLD }: { readonly aggregateId?: string; readonly subject?: string } = {},
+  {
+    aggregateId,
+    subject = OLD,
+    daysAgo = 0,
+  }: { readonly aggregateId?: string; readonly subject?: string; readonly daysAgo?: number } = {},
 ): Promise<void> {
   await database.query(
     `insert into outbox (
        id, aggregate_type, aggregate_id, aggregate_version, subject, data, published_at, stream_created_at, stream_sequence
      )
-     select uuidv7(), 'product', coalesce($2, uuidv7()::text), case when $2 is null then 1 else n end, $3, $4, now(), '2020-01-01', n
+     select uuidv7(make_interval(days => -($5::integer))), 'product', coalesce($2, uuidv7()::text), case when $2 is null then 1 else n end, $3, $4, now(), '2020-01-01', n
      from generate_series(1, $1::integer) as n`,
-    [count, aggregateId ?? null, subject, JSON.stringify(productsEvents.productDeleted.example)],
+    [count, aggregateId ?? null, subject, JSON.stringify(productsEvents.productDeleted.example), daysAgo],
   )
   await database.query(
     `insert into stream_position (stream, stream_created_at, last_sequence)
@@ -123,7 +179,8 @@ async function everythingIsPublished(products: TestState): Promise<void> {
       const [row] = await products.database.query<{ done: boolean }>(
         `select not exists (select from outbox where published_at is null)
            and not exists (select from republication)
-           and republish_below is null as done
+           and republish_below is null
+           and keep_below is null as done
          from stream_position`,
       )
       expect(row?.done).toBe(true)
@@ -131,6 +188,12 @@ async function everythingIsPublished(products: TestState): Promise<void> {
     { timeoutMs: 60_000 },
   )
   await outboxIsEmpty(products)
+}
+
+/** The ids of what waits for its publication. */
+async function waiting(database: TestDatabase): Promise<string[]> {
+  const rows = await database.query<{ id: string }>('select id from outbox where published_at is null order by id')
+  return rows.map(({ id }) => id)
 }
 
 /** What the stream holds; nothing while there is none. */

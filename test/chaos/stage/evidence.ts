@@ -61,7 +61,8 @@ async function unfinished({ databases, bus }: Ways): Promise<string[]> {
   const left: string[] = []
   for (const [service, database] of Object.entries(databases)) {
     const [pending] = await database.query<{ count: number }>(
-      `select (select count(*) from outbox where published_at is null)::int + (select count(*) from republication)::int as count`,
+      `select (select count(*) from outbox where published_at is null)::int + (select count(*) from republication)::int +
+         (select count(*) from stream_position where keep_below is not null)::int as count`,
     )
     if (pending !== undefined && pending.count > 0) left.push(`${pending.count} messages of ${service} are unpublished`)
   }
