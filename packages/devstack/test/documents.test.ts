@@ -6,6 +6,8 @@ import { cloneDirectory } from '../src/locations.ts'
 /** Commands of pnpm itself that our documents name. */
 const OF_PNPM = new Set(['exec', 'sbom'])
 const TEST_FILE = /^[\w./-]+\.test\.ts$/
+/** Always one of ours, in whatever folder the text is about. */
+const SOURCE_FILE = /^[\w./-]+\.(?:tsx?|sql)$/
 
 const inClone = (path: string): string => join(cloneDirectory, path)
 /** Folders that are made, here today and not in a fresh clone. */
@@ -66,13 +68,12 @@ test('every command that a document gives to pnpm is one', () => {
 })
 
 test('every file and every folder that a document names is there', () => {
-  const names = new Set(files.map((path) => basename(path)))
   const missing = wrong((document, text) =>
     [...text.matchAll(/`([^`\n]+)`/g)]
       .map(([, name = '']) => name)
       .filter((name) => {
         const isHere = known.has(name) || known.has(join(dirname(document), name))
-        if (TEST_FILE.test(name)) return !(isHere || (!name.includes('/') && names.has(name)))
+        if (SOURCE_FILE.test(name)) return !isHere && !files.some((path) => path.endsWith(`/${normalize(name)}`))
         if (!/^[\w-]+(?:\/[\w.-]+)+$/.test(name)) return false
         // Of a path that begins in the clone or beside the document, the rest has to be there too.
         const [first = ''] = name.split('/')
