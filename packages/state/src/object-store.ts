@@ -1,11 +1,12 @@
-import { Agent as HttpAgent } from 'node:http'
-import { Agent as HttpsAgent } from 'node:https'
+import http, { type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http'
+import https from 'node:https'
 import type { Readable } from 'node:stream'
 import type { Client } from 'minio'
 import { DependencyUnavailable } from './errors.ts'
 
 const CONNECTIONS_MAX = 32
 const CHECK_TIMEOUT_MS = 2_000
+const NO_ANSWER = 'no answer in time'
 
 /** How an S3-compatible object store is reached. */
 export interface ObjectStoreOptions {
@@ -36,7 +37,10 @@ export class ObjectStore {
   constructor({ endpoint, region, bucket, accessKey, secretKey, timeoutMs }: ObjectStoreOptions) {
     const url = new URL(endpoint)
     const useSSL = url.protocol === 'https:'
-    const agentOptions = { keepAlive: true, maxSockets: CONNECTIONS_MAX, timeout: timeoutMs }
+    const { Agent, request } = useSSL ? https : http
+    // The one form in which the client calls it.
+    const bounded = (options: RequestOptions, onAnswer?: (answer: IncomingMessage) => void): ClientRequest =>
+      endedIfIdle(request(options, onAnswer), timeoutMs)
     this.#connect = async () => {
       // Loaded on first use: it costs 140 ms of CPU, which services without an object store need not pay.
       const { Client } = await import('minio')
@@ -48,7 +52,8 @@ export class ObjectStore {
         accessKey,
         secretKey,
         pathStyle: true,
-        transportAgent: useSSL ? new HttpsAgent(agentOptions) : new HttpAgent(agentOptions),
+        transportAgent: new Agent({ keepAlive: true, maxSockets: CONNECTIONS_MAX, timeout: timeoutMs }),
+        transport: { request: bounded as typeof request },
       })
     }
     this.#bucket = bucket
@@ -110,7 +115,7 @@ export class ObjectStore {
   async #within<T>(call: (client: Client) => Promise<T>, timeoutMs = this.#timeoutMs): Promise<T> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error('no answer in time')), timeoutMs)
+      timer = setTimeout(() => reject(new Error(NO_ANSWER)), timeoutMs)
     })
     try {
       this.#connected ??= this.#connect()
@@ -121,6 +126,18 @@ export class ObjectStore {
       clearTimeout(timer)
     }
   }
+}
+
+/**
+ * Ends the request when no answer has begun in time, or nobody reads it: it would keep its connection for as long as the store is silent.
+ * What has a status that it would try again, the client does not read.
+ */
+function endedIfIdle(request: ClientRequest, timeoutMs: number): ClientRequest {
+  let answer: IncomingMessage | undefined
+  const timer = setTimeout(() => {
+    if (answer === undefined || answer.readableFlowing === null) request.destroy(new Error(NO_ANSWER))
+  }, timeoutMs)
+  return request.once('response', (response) => (answer = response)).once('close', () => clearTimeout(timer))
 }
 
 /** The client's S3Error has the store's own code. */

@@ -1,9 +1,14 @@
+import { once } from 'node:events'
+import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { ObjectStore } from '@saas/state'
 import { expect, test } from 'vitest'
-import { testObjectStore, type TestObjectStore } from './fixtures.ts'
+import { eventually, testObjectStore, type TestObjectStore } from './fixtures.ts'
 
-function connect(objects: TestObjectStore, changes: { bucket?: string; endpoint?: string; secretKey?: string } = {}) {
+function connect(
+  objects: TestObjectStore,
+  changes: { bucket?: string; endpoint?: string; secretKey?: string; timeoutMs?: number } = {},
+) {
   return new ObjectStore({
     endpoint: objects.s3Endpoint,
     region: objects.s3Region,
@@ -43,6 +48,27 @@ test('several replicas may create the bucket at once', async () => {
   await Promise.all(stores.map((store) => store.ensureBucket()))
   await stores[0]?.put('here', Buffer.from('x'), { contentType: 'text/plain' })
   expect(await stores[1]?.get('here')).toBeDefined()
+})
+
+test('calls that a silent object store does not answer keep no connection from those after them', async () => {
+  await using objects = await testObjectStore()
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    socket
+      .resume()
+      .on('error', () => undefined)
+      .on('close', () => sockets.delete(socket))
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const store = connect(objects, { endpoint: `http://127.0.0.1:${port}`, timeoutMs: 200 })
+  for (let round = 0; round < 2; round += 1) {
+    const calls = Array.from({ length: 40 }, () => store.get('x'))
+    expect((await Promise.allSettled(calls)).map(({ status }) => status)).not.toContain('fulfilled')
+    await eventually(() => expect(sockets.size).toBe(0))
+  }
+  server.close()
 })
 
 test('an object store that is down or refuses the key is a 503', async () => {
