@@ -66,7 +66,7 @@ export class Broker implements AsyncDisposable {
     const subscriptions: { unsubscribe(): void }[] = []
     const begin = async (): Promise<void> => {
       const connection = await this.#connected
-      if (connection === undefined || ended) return
+      if (connection === undefined || connection.isClosed() || ended) return
       for (const subject of subjects) {
         const callback = (error: Error | null, message: Msg): void => {
           if (error === null) listener(message)

@@ -46,7 +46,7 @@ export class Lane implements AsyncDisposable {
   #connecting: Promise<void> | undefined
   #attempt: Client | undefined
   #wasConnected = false
-  #waiting: (() => void)[] = []
+  readonly #waiting = new Set<() => void>()
   #lastProblem = 'not connected yet'
   #watch: NodeJS.Timeout | undefined
 
@@ -60,7 +60,7 @@ export class Lane implements AsyncDisposable {
 
   /** Calls under way. */
   get load(): number {
-    return this.#connected?.calls.length ?? this.#waiting.length
+    return this.#connected?.calls.length ?? this.#waiting.size
   }
 
   /** Starts connecting and keeps at it; a call does it too. */
@@ -122,14 +122,16 @@ export class Lane implements AsyncDisposable {
 
   async #connection(): Promise<Connected> {
     this.open()
-    if (this.#waiting.length >= IN_FLIGHT_MAX) throw new Overloaded('Too many statements wait for a connection')
+    if (this.#waiting.size >= IN_FLIGHT_MAX) throw new Overloaded('Too many statements wait for a connection')
     await new Promise<void>((resolve) => {
-      // A service that has just started is given more time than one that has lost its connection.
-      const timer = setTimeout(resolve, this.#wasConnected ? CONNECT_WAIT_MS : this.#options.timeoutMs)
-      this.#waiting.push(() => {
+      const end = (): void => {
         clearTimeout(timer)
+        this.#waiting.delete(end)
         resolve()
-      })
+      }
+      // A service that has just started is given more time than one that has lost its connection.
+      const timer = setTimeout(end, this.#wasConnected ? CONNECT_WAIT_MS : this.#options.timeoutMs)
+      this.#waiting.add(end)
     })
     if (this.#connected === undefined) throw new DatabaseUnavailable(`Postgres is not reachable: ${this.#lastProblem}`)
     return this.#connected
@@ -210,9 +212,7 @@ export class Lane implements AsyncDisposable {
   }
 
   #wake(): void {
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const resume of waiting) resume()
+    for (const end of this.#waiting) end()
   }
 }
 

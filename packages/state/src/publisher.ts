@@ -189,7 +189,7 @@ export class Publisher {
 function batchOf(rows: readonly OutgoingRow[]): readonly OutgoingRow[] {
   let bytes = 0
   const end = rows.findIndex(({ body }, n) => {
-    bytes += body.length
+    bytes += Buffer.byteLength(body)
     return n === BATCH_MESSAGES_MAX || (bytes > BATCH_BYTES_MAX && n > 0)
   })
   return end === -1 ? rows : rows.slice(0, end)

@@ -3,6 +3,7 @@ import { DatabaseUnavailable, Overloaded, sql } from '@saas/state'
 import { Client, types } from 'pg'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Lane } from '../src/lane.ts'
 import { typeParsers } from '../src/types.ts'
 import {
   cloneDatabase,
@@ -10,6 +11,7 @@ import {
   eventually,
   testBus,
   testPostgres,
+  testLog,
   testProxy,
   type TestBus,
   type TestPostgres,
@@ -289,4 +291,13 @@ test('a service may change rows and no tables', async () => {
   })) {
     await expect(database.write(sql(`test.${name}_table`, text)), text).rejects.toMatchObject({ code: '42501' })
   }
+})
+
+test('calls that waited in vain for a connection are not counted among those that wait', async () => {
+  const { logger } = testLog('products')
+  const url = 'postgres://products@127.0.0.1:9/products'
+  await using lane = new Lane({ url, applicationName: 'products read 1', timeoutMs: 50, logger })
+  const statement = sql('test.select_one', 'select 1')
+  await Promise.allSettled(Array.from({ length: 4_096 }, () => lane.query(statement, [])))
+  await expect(lane.query(statement, [])).rejects.toThrow('Postgres is not reachable')
 })
