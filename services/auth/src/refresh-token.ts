@@ -12,12 +12,12 @@ const PARENT_GRACE_MS = 10_000
 
 /**
  * A refresh token: the session's id, a secret, and a mark that only we can make. The mark tells an old token, whose
- * replay ends the session, from an invented one, which must not: session ids are no secret.
+ * replay ends the session, from an invented one, which must not: session ids are no secret. Nor does an invented one
+ * cost more than looking at its mark.
  */
 export interface RefreshToken {
   readonly sessionId: string
   readonly secret: Buffer
-  readonly hasMark: boolean
 }
 
 export function newSecret(): Buffer {
@@ -34,18 +34,14 @@ export function writeRefreshToken(sessionId: string, secret: Uint8Array, keys: D
   return Buffer.concat([id, secret, markOf(id, secret, keys)]).toString('base64url')
 }
 
-/** `undefined` for what cannot be one of ours. */
+/** `undefined` for what is none of ours. */
 export function readRefreshToken(text: string, keys: DerivedKeys): RefreshToken | undefined {
   const bytes = Buffer.from(text, 'base64url')
   if (bytes.length !== TOKEN_BYTES) return undefined
   const id = bytes.subarray(0, ID_BYTES)
   const secret = bytes.subarray(ID_BYTES, ID_BYTES + SECRET_BYTES)
-  const hasMark = timingSafeEqual(bytes.subarray(ID_BYTES + SECRET_BYTES), markOf(id, secret, keys))
-  try {
-    return { sessionId: formatUuid(id), secret, hasMark }
-  } catch {
-    return undefined
-  }
+  if (!timingSafeEqual(bytes.subarray(ID_BYTES + SECRET_BYTES), markOf(id, secret, keys))) return undefined
+  return { sessionId: formatUuid(id), secret }
 }
 
 function markOf(id: Uint8Array, secret: Uint8Array, keys: DerivedKeys): Buffer {
@@ -61,11 +57,11 @@ export interface TokenChain {
   readonly grandparentExchangedAt: Date | null
 }
 
-export type RefreshVerdict = 'newest' | 'again' | 'replay' | 'unknown'
+export type RefreshVerdict = 'newest' | 'again' | 'replay'
 
 /**
- * What a presented token is: the newest, which is exchanged; one that is answered again; one whose replay ends the
- * session; or nothing we know.
+ * What a presented token is: the newest, which is exchanged; one that is answered again; or one whose replay ends
+ * the session.
  *
  * The direct parent's child is unseen, or the child would have become a parent itself. A token one step older counts as
  * the parent it was for ten seconds: two tabs may have refreshed at once.
@@ -74,9 +70,7 @@ export function judgeRefresh(chain: TokenChain, token: RefreshToken, now: Date):
   const hash = sha256(token.secret)
   if (hash.equals(chain.tokenHash)) return 'newest'
   if (chain.parentHash !== null && hash.equals(chain.parentHash)) return 'again'
-  if (chain.grandparentHash !== null && hash.equals(chain.grandparentHash)) {
-    const exchangedAt = chain.grandparentExchangedAt?.getTime() ?? 0
-    return now.getTime() - exchangedAt <= PARENT_GRACE_MS ? 'again' : 'replay'
-  }
-  return token.hasMark ? 'replay' : 'unknown'
+  if (chain.grandparentHash === null || !hash.equals(chain.grandparentHash)) return 'replay'
+  const exchangedAt = chain.grandparentExchangedAt?.getTime() ?? 0
+  return now.getTime() - exchangedAt <= PARENT_GRACE_MS ? 'again' : 'replay'
 }

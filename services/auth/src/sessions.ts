@@ -203,10 +203,13 @@ export class Sessions {
   async refresh(text: string, client: Client, traceParent: string): Promise<OpenSession> {
     const token = readRefreshToken(text, this.#context.keys)
     if (token === undefined) throw new ProblemError(problems.notSignedIn)
-    const { verdict, account } = await this.#context.database.transaction((tx) => this.#exchange(tx, token, client))
-    if (account === undefined) throw new ProblemError(problems.notSignedIn)
-    if (verdict === 'replay') await this.#end(account.id, { only: token.sessionId }, 'replayed', traceParent)
-    if (verdict === 'replay' || verdict === 'unknown') throw new ProblemError(problems.notSignedIn)
+    const exchanged = await this.#context.database.transaction((tx) => this.#exchange(tx, token, client))
+    if (exchanged === undefined) throw new ProblemError(problems.notSignedIn)
+    const { verdict, account } = exchanged
+    if (verdict === 'replay') {
+      await this.#end(account.id, { only: token.sessionId }, 'replayed', traceParent)
+      throw new ProblemError(problems.notSignedIn)
+    }
     return await this.tokensOf(token.sessionId, account, childOf(token.secret, this.#context.keys))
   }
 
@@ -214,9 +217,8 @@ export class Sessions {
   async logout(text: string, traceParent: string): Promise<void> {
     const token = readRefreshToken(text, this.#context.keys)
     if (token === undefined) return
-    const now = this.#context.clock.now()
-    const [row] = await this.#context.database.read(selectSession, [token.sessionId, now])
-    if (row === undefined || judgeRefresh(row, token, now) === 'unknown') return
+    const [row] = await this.#context.database.read(selectSession, [token.sessionId, this.#context.clock.now()])
+    if (row === undefined) return
     await this.#end(row.id, { only: token.sessionId }, 'logout', traceParent)
   }
 
@@ -262,15 +264,15 @@ export class Sessions {
     tx: Transaction,
     token: RefreshToken,
     client: Client,
-  ): Promise<{ verdict: RefreshVerdict; account: SessionOfAccount | undefined }> {
+  ): Promise<{ readonly verdict: RefreshVerdict; readonly account: SessionOfAccount } | undefined> {
     const now = this.#context.clock.now()
     const [row] = await tx.query(lockSession, [token.sessionId, now])
-    if (row === undefined || row.disabledAt !== null) return { verdict: 'unknown', account: undefined }
+    if (row === undefined || row.disabledAt !== null) return undefined
     const verdict = judgeRefresh(row, token, now)
     if (verdict === 'newest') {
       await tx.query(rotateSession, [token.sessionId, sha256(childOf(token.secret, this.#context.keys)), now])
     }
-    if (verdict === 'newest' || verdict === 'again') {
+    if (verdict !== 'replay') {
       await tx.query(touchSession, [token.sessionId, now, new Date(now.getTime() + IDLE_MS), client.address])
     }
     return { verdict, account: row }
