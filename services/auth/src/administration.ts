@@ -8,7 +8,9 @@ import { accountColumns, emailKeyOf, usableName, userOf, type Account } from './
 import { lockAdministrators, refuseLastAdministrator } from './administrators.ts'
 import type { Audit } from './audit.ts'
 import type { Client } from './client.ts'
+import { removeFactorsSince } from './factors/added-since.ts'
 import type { PasswordHashing } from './hashing.ts'
+import { voidLinks } from './mailed-secrets.ts'
 import { refuseWeakPassword } from './password-rules.ts'
 import type { Revocations } from './revocations.ts'
 import { endAndRevokeSessions, revokeOlderTokens } from './session-end.ts'
@@ -50,7 +52,7 @@ const updateDisabled = sql<Account>(
    returning ${accountColumns}`,
 )
 
-// An account that has the address already becomes the administrator's: its password is replaced and its sessions end.
+// An account that has the address already becomes the administrator's: its password is replaced, and no other way into it is left.
 const upsertAdministrator = sql<Account>(
   'auth.upsert_administrator',
   `insert into account (id, email, email_key, name, language, roles, password_hash, verified_at, created_at, updated_at)
@@ -65,6 +67,8 @@ const upsertAdministrator = sql<Account>(
      updated_at = excluded.updated_at
    returning ${accountColumns}`,
 )
+
+const voidUndos = sql('auth.void_email_undos', 'delete from email_undo where account_id = $1')
 
 /** The administrator who does something, and from where. */
 export interface Actor {
@@ -162,6 +166,9 @@ export class Administration {
       const values = [newId(), form.email, emailKeyOf(form.email), name, passwordHash, now, client.language]
       const [made] = await tx.query(upsertAdministrator, values)
       if (made === undefined) throw new Error('The administrator was not written')
+      await removeFactorsSince(tx, made.id, new Date(0))
+      await tx.query(voidLinks, [made.id])
+      await tx.query(voidUndos, [made.id])
       await endAndRevokeSessions(tx, made.id, {}, 'password-changed', now)
       await revokeOlderTokens(tx, made, undefined, now)
       await this.#context.audit.record(tx, { action: 'bootstrapped', accountId: made.id, client })

@@ -14,6 +14,7 @@ import {
   signIn,
   startedAuth,
 } from './fixtures.ts'
+import { SoftwarePasskey } from './software-passkey.ts'
 
 const form = { bootstrapToken: BOOTSTRAP_TOKEN, email: 'root@example.com', password: PASSWORD, name: 'Grace Hopper' }
 
@@ -63,11 +64,19 @@ describe('the first administrator', () => {
   test('takes over an account that has the address already: whoever made it is out', async () => {
     await using auth = await startedAuth()
     const stranger = await newUser(auth, form.email)
+    const passkey = new SoftwarePasskey()
+    const { body: made } = await auth.call(authRoutes.offerPasskey, { as: stranger.as })
+    const added = { name: 'Mine', passkey: passkey.create(made.options) }
+    expect((await auth.call(authRoutes.addPasskey, { as: stranger.as, body: added })).status).toBe(201)
     const password = 'another lantern for otters'
     expect((await auth.call(authRoutes.bootstrap, { body: { ...form, password } })).status).toBe(201)
     expect((await decision(auth, 'GET', '/profile', stranger.accessToken)).status).toBe(401)
     const old = await auth.call(authRoutes.login, { body: { email: form.email, password: PASSWORD } })
     expect(old.status).toBe(401)
+    expect((await auth.call(authRoutes.refresh, { body: { refreshToken: stranger.refreshToken } })).status).toBe(401)
+    const { body: offered } = await auth.call(authRoutes.offerPasskeySignIn)
+    const signed = { passkey: passkey.get(offered.options) }
+    expect((await auth.call(authRoutes.signInWithPasskey, { body: signed })).status).toBe(401)
     await signIn(auth, form.email, {}, password)
   })
 

@@ -146,6 +146,12 @@ describe('moving to another address', () => {
     expect((await auth.call(authRoutes.getProfile, { as })).body.email).toBe(email)
   })
 
+  test('mails an address only so often, however right the password is', async () => {
+    const statuses: number[] = []
+    for (let count = 0; count < 6; count += 1) statuses.push((await ask()).status)
+    expect(statuses).toEqual([202, 202, 202, 202, 202, 429])
+  })
+
   test('nobody else confirms it, whatever mail they opened', async () => {
     await ask()
     const secret = await mail()
