@@ -27,7 +27,7 @@ async function startReplica(port: number): Promise<RunningApp> {
   const routes = { jwks, register }
   const { logger } = testLog('auth')
   const clock = new FakeClock(new Date())
-  const app = createApp({ service: 'auth', routes, logger, clock, internalTokenKeys: [], checks: {} })
+  const app = createApp({ service: 'auth', routes, logger, clock, internalTokenKeys: [] })
   registerRoutes(app, routes, {
     jwks: () => ({ status: 200, body: { keys: [] } }),
     register: () => ({ status: 202, body: { status: 'accepted' } }),

@@ -37,6 +37,14 @@ declare module 'fastify' {
 /** Dependencies by their name in `/readyz`; a check rejects while its dependency cannot be used. */
 export type Checks = Readonly<Record<string, () => Promise<void>>>
 
+/** What a service keeps its data in: `State` of `@saas/state`. */
+interface ServiceState {
+  readonly checks: Checks
+  readonly optionalChecks: Checks
+  exposeMetrics(metrics: Registry): void
+  hurryWhen(stopping: AbortSignal): void
+}
+
 /** What an app is made of. */
 export interface AppOptions {
   readonly service: ServiceName
@@ -46,7 +54,10 @@ export interface AppOptions {
   readonly clock: Clock
   /** One, or two during rotation. Empty only where every route is for anyone. */
   readonly internalTokenKeys: readonly Uint8Array[]
-  readonly checks: Checks
+  /** Its checks are the app's, its metrics are served with the app's, and it is told when the app stops. */
+  readonly state?: ServiceState
+  /** Those of the state come on top. */
+  readonly checks?: Checks
   /** Of what only some routes need: a failure is reported, and the service stays ready. */
   readonly optionalChecks?: Checks
   readonly shortcut?: Shortcut
@@ -67,6 +78,8 @@ export interface Shortcut {
 
 /** The HTTP side of a service; `registerRoutes` fills it and `listen` opens it. Tests call `fastify.inject`. */
 export interface App extends AppOptions {
+  readonly checks: Checks
+  readonly optionalChecks: Checks
   readonly fastify: FastifyInstance
   /** The service's own metrics go in here too. */
   readonly metrics: Registry
@@ -84,7 +97,7 @@ export function createApp(options: AppOptions): App {
   const stopping = new AbortController()
   const metrics = new Registry()
   const durations = new RequestDurations(metrics)
-  const { shortcut } = options
+  const { shortcut, state } = options
   const fastify = Fastify({
     // Children of a child are cheap to make: pino then takes over what the parent has.
     loggerInstance: options.logger.child({}),
@@ -125,7 +138,12 @@ export function createApp(options: AppOptions): App {
   fastify.addHook('onReady', async () => {
     refuseUnservedRoutes(options, fastify)
   })
-  return { ...options, fastify, metrics, stopping, deadlines: new Deadlines(HANDLER_TIMEOUT_MS) }
+  state?.exposeMetrics(metrics)
+  state?.hurryWhen(stopping.signal)
+  const checks = { ...state?.checks, ...options.checks }
+  const optionalChecks = { ...state?.optionalChecks, ...options.optionalChecks }
+  const deadlines = new Deadlines(HANDLER_TIMEOUT_MS)
+  return { ...options, checks, optionalChecks, fastify, metrics, stopping, deadlines }
 }
 
 function requestIdOf(request: IncomingMessage): string {

@@ -67,7 +67,7 @@ async function failureOf(check: () => Promise<void>): Promise<unknown> {
 
 /** One check runs at a time, however many ask; what changed is logged. */
 function watchReadiness(app: App): () => Promise<Readiness> {
-  const { logger, checks, optionalChecks = {} } = app
+  const { logger, checks, optionalChecks } = app
   let [running, known, knownDegraded]: [Promise<Readiness> | undefined, string, string] = [undefined, '', '']
   let degraded: readonly string[] = []
   let isLooking = false

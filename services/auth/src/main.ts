@@ -56,13 +56,11 @@ import { SigningKeys } from './signing-keys.ts'
 import { Throttle } from './throttle.ts'
 import { UnprovenAccounts } from './unproven-accounts.ts'
 
-export async function startAuth(
-  config: AuthConfig,
-  { logger, clock, tracing }: ServiceContext,
-): Promise<RunningService> {
+export async function startAuth(config: AuthConfig, context: ServiceContext): Promise<RunningService> {
   refuseMissingKeys(config)
   await using resources = new AsyncDisposableStack()
-  const state = resources.use(State.connect(config, { service: 'auth', logger, clock, tracing }))
+  const state = resources.use(State.connect(config, { service: 'auth', ...context }))
+  const { logger, clock } = context
   const { database, bus, objects } = state
   const keys = new DataKey({ ...config, database, clock, logger })
   // Whoever is not ready yet answers 503; a database that is away keeps nobody from starting.
@@ -101,16 +99,12 @@ export async function startAuth(
   const app = createApp({
     service: 'auth',
     routes: { ...authRoutes, ...operatorRoutes('auth') },
-    logger,
-    clock,
-    tracing,
+    ...context,
     internalTokenKeys: config.internalTokenKeysByService.get('auth') ?? [],
     shortcut: { route: authRoutes.authz, answer: (request, response) => gate.answerAtOnce(request, response) },
-    checks: { ...state.checks, keys: () => signingKeys.check(), revocations: () => revocations.check() },
-    optionalChecks: state.optionalChecks,
+    state,
+    checks: { keys: () => signingKeys.check(), revocations: () => revocations.check() },
   })
-  state.exposeMetrics(app.metrics)
-  state.hurryWhen(app.stopping.signal)
   registerRoutes(
     app,
     authRoutes,

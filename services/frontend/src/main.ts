@@ -10,12 +10,12 @@ const dist = join(import.meta.dirname, '../dist')
 /** Serves the built pages. It keeps no state and depends on nothing, so it is ready when it listens. */
 export async function startFrontend(
   config: FrontendConfig,
-  { logger, clock, tracing }: ServiceContext,
+  context: ServiceContext,
   directory = dist,
 ): Promise<RunningService> {
   const files = await readBuild(directory)
   const routes = [...Object.values(frontendRoutes), ...pageRoutes]
-  const app = createApp({ service: 'frontend', routes, logger, clock, tracing, internalTokenKeys: [], checks: {} })
+  const app = createApp({ service: 'frontend', routes, ...context, internalTokenKeys: [] })
   registerFrontend(app, files)
   return await listen(app, config)
 }

@@ -35,7 +35,7 @@ export interface NotificationsParts {
 /** Starts the service; disposing claims no more mails, finishes those and the requests under way, and then lets go of everything. */
 export async function startNotifications(
   config: NotificationsConfig,
-  { logger, clock, tracing }: ServiceContext,
+  context: ServiceContext,
   { templatesDirectory = TEMPLATES, beatMs, silenceMs }: NotificationsParts = {},
 ): Promise<RunningService> {
   const sender = parseSender(config.mailFrom)
@@ -46,7 +46,8 @@ export async function startNotifications(
   const sendTimeoutMs = connectTimeoutMs * SEND_TIMEOUTS
 
   await using resources = new AsyncDisposableStack()
-  const state = resources.use(State.connect(config, { service: 'notifications', logger, clock, tracing }))
+  const state = resources.use(State.connect(config, { service: 'notifications', ...context }))
+  const { logger, clock } = context
   const { database, bus } = state
   const mails = new Mails(database)
   const metrics = new MailMetrics(mails, () => clock.now())
@@ -76,18 +77,7 @@ export async function startNotifications(
     }),
   )
   const { internalTokenKeys } = config
-  const app = createApp({
-    service: 'notifications',
-    routes: servedRoutes,
-    logger,
-    clock,
-    tracing,
-    internalTokenKeys,
-    checks: state.checks,
-    optionalChecks: state.optionalChecks,
-  })
-  state.exposeMetrics(app.metrics)
-  state.hurryWhen(app.stopping.signal)
+  const app = createApp({ service: 'notifications', routes: servedRoutes, ...context, internalTokenKeys, state })
   // Beside the requests that still run, not after them: both have the same deadline.
   app.stopping.signal.addEventListener('abort', () => void courier.stop(), { once: true })
   metrics.expose(app.metrics)

@@ -23,28 +23,14 @@ import { ordersHandlers } from './routes.ts'
 const KEYS_FORGOTTEN_EVERY_MS = 60_000
 
 /** Starts the service; disposing finishes what runs and then lets go of everything. */
-export async function startOrders(
-  config: OrdersConfig,
-  { logger, clock, tracing }: ServiceContext,
-): Promise<RunningService> {
+export async function startOrders(config: OrdersConfig, context: ServiceContext): Promise<RunningService> {
   await using resources = new AsyncDisposableStack()
-  const state = resources.use(State.connect(config, { service: 'orders', logger, clock, tracing }))
+  const state = resources.use(State.connect(config, { service: 'orders', ...context }))
+  const { logger, clock } = context
   const { database, bus } = state
   const routes = { ...ordersRoutes, ...operatorRoutes('orders') }
   const { internalTokenKeys } = config
-  const { checks, optionalChecks } = state
-  const app = createApp({
-    service: 'orders',
-    routes,
-    logger,
-    clock,
-    tracing,
-    internalTokenKeys,
-    checks,
-    optionalChecks,
-  })
-  state.exposeMetrics(app.metrics)
-  state.hurryWhen(app.stopping.signal)
+  const app = createApp({ service: 'orders', routes, ...context, internalTokenKeys, state })
 
   const orders = new Orders({ database, bus, clock })
   const history = new History(database)

@@ -25,28 +25,14 @@ import { Stock } from './stock.ts'
 const ORPHANS_COLLECTED_EVERY_MS = 60_000
 
 /** Starts the service; disposing finishes what runs and then lets go of everything. */
-export async function startProducts(
-  config: ProductsConfig,
-  { logger, clock, tracing }: ServiceContext,
-): Promise<RunningService> {
+export async function startProducts(config: ProductsConfig, context: ServiceContext): Promise<RunningService> {
   await using resources = new AsyncDisposableStack()
-  const state = resources.use(State.connect(config, { service: 'products', logger, clock, tracing }))
+  const state = resources.use(State.connect(config, { service: 'products', ...context }))
+  const { logger, clock } = context
   const { database, bus, objects } = state
   const routes = { ...productsRoutes, ...operatorRoutes('products') }
   const { internalTokenKeys } = config
-  const { checks, optionalChecks } = state
-  const app = createApp({
-    service: 'products',
-    routes,
-    logger,
-    clock,
-    tracing,
-    internalTokenKeys,
-    checks,
-    optionalChecks,
-  })
-  state.exposeMetrics(app.metrics)
-  state.hurryWhen(app.stopping.signal)
+  const app = createApp({ service: 'products', routes, ...context, internalTokenKeys, state })
 
   const products = new Products({ database, bus, clock })
   const stock = new Stock({ database, bus, clock })
