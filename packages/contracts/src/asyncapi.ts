@@ -10,12 +10,16 @@ const headers = {
   required: ['ce-specversion', 'ce-id', 'ce-source', 'ce-type', 'ce-time', 'ce-subject', 'ce-aggregateversion'],
   properties: {
     'ce-specversion': { const: '1.0' },
-    'ce-id': { type: 'string', format: 'uuid', description: 'The outbox id, also `Nats-Msg-Id`; one effect per id' },
+    'ce-id': {
+      type: 'string',
+      format: 'uuid',
+      description: 'The outbox id, also `Nats-Msg-Id`; each id takes effect once',
+    },
     'ce-source': { type: 'string', description: 'The publishing service' },
     'ce-type': { type: 'string', description: 'Ends in the major version; additive changes keep it' },
     'ce-time': { type: 'string', format: 'date-time' },
-    'ce-subject': { type: 'string', description: 'The id of the thing it is about' },
-    'ce-aggregateversion': { type: 'string', pattern: '^[0-9]+$', description: '1..n for each thing' },
+    'ce-subject': { type: 'string', description: 'The id of the aggregate it is about' },
+    'ce-aggregateversion': { type: 'string', pattern: '^[0-9]+$', description: '1 to n for each aggregate' },
     traceparent: { type: 'string', description: 'W3C trace context of the request that caused it' },
   },
 }

@@ -45,7 +45,7 @@ export const frontendRoutes = {
     }),
   }),
   getIcon: route({ ...file, id: 'frontend.getIcon', path: '/favicon.svg', summary: 'The icon' }),
-  getRobots: route({ ...file, id: 'frontend.getRobots', path: '/robots.txt', summary: 'What crawlers may read' }),
+  getRobots: route({ ...file, id: 'frontend.getRobots', path: '/robots.txt', summary: 'What crawlers may index' }),
 }
 
 /** One route a page: each answers the same document, in which the browser's router shows the page. */

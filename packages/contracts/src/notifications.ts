@@ -63,7 +63,7 @@ export const notificationsRoutes = {
     method: 'POST',
     path: '/admin/notifications/mail/{id}/resend',
     access: 'admin',
-    summary: 'Try a dead mail again; one that is due or sent already is answered as it is',
+    summary: 'Send a dead mail again; one that is already due or sent is returned unchanged',
     params: Strict({ id: Id }),
     responses: { 200: Mail },
     problems: [problems.mailNotResendable],

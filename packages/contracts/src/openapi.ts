@@ -104,9 +104,9 @@ function content(response: TSchema | OtherContent): Json {
 function descriptionOf(status: number): string {
   const descriptions: Record<number, string> = {
     200: 'Done',
-    201: 'Made',
+    201: 'Created',
     202: 'Accepted',
-    204: 'Done, nothing to say',
+    204: 'Done, no content',
     304: 'Not modified',
   }
   return descriptions[status] ?? String(status)

@@ -18,10 +18,10 @@ export const DeadLetter = Type.Object({
   reason: Type.String(),
   data: Type.Unknown({
     description:
-      'The body as JSON, or as text where it is none or is nested deeper than 32 levels; of one that is cut the beginning',
+      'The body as JSON, or as text if it is not JSON or is nested deeper than 32 levels; if it is cut, only its beginning',
   }),
-  bytes: Type.Integer({ description: 'Of the whole body' }),
-  cut: Type.Boolean({ description: 'Whether the body is longer than what is shown, 16,384 bytes' }),
+  bytes: Type.Integer({ description: 'Size of the whole body' }),
+  cut: Type.Boolean({ description: 'Whether the body is longer than the 16,384 bytes that are shown' }),
   createdAt: Time,
   replayedAt: Type.Union([Time, Type.Null()]),
   dismissal: Type.Union([Type.Object({ at: Time, by: Id, reason: Type.String() }), Type.Null()]),
@@ -29,7 +29,7 @@ export const DeadLetter = Type.Object({
 export type DeadLetter = Static<typeof DeadLetter>
 
 export const Lag = Type.Object({
-  outboxPending: Type.Integer({ description: 'Rows not yet on the stream' }),
+  outboxPending: Type.Integer({ description: 'Rows not yet published to the stream' }),
   stream: Type.Object({ messages: Type.Integer(), bytes: Type.Integer(), bytesMax: Type.Integer() }),
   consumers: Type.Array(
     Type.Object({
@@ -52,7 +52,7 @@ export function operatorRoutes<const S extends Exclude<ServiceName, 'frontend'>>
       path: `/admin/${service}/dead-letter`,
       access: 'admin',
       summary:
-        'Messages that could not be applied, with the reason, newest first; they go 30 days after they were replayed or dismissed',
+        'Messages that could not be applied, with the reason, newest first; deleted 30 days after they were replayed or dismissed',
       query: Strict({ ...pageQuery, status: Type.Optional(Type.Enum(deadLetterStatuses)) }),
       responses: { 200: Page(DeadLetter) },
     }),
@@ -74,7 +74,7 @@ export function operatorRoutes<const S extends Exclude<ServiceName, 'frontend'>>
       method: 'POST',
       path: `/admin/${service}/dead-letter/{id}/dismiss`,
       access: 'admin',
-      summary: 'End a dead letter without applying it; one that was dismissed before keeps the first reason',
+      summary: 'Dismiss a dead letter without applying it; one that is already dismissed keeps its first reason',
       params: IdParams,
       body: Strict({ reason: Type.String({ minLength: 1, maxLength: DISMISSAL_REASON_LENGTH_MAX }) }),
       responses: { 200: DeadLetter },
@@ -87,7 +87,7 @@ export function operatorRoutes<const S extends Exclude<ServiceName, 'frontend'>>
       method: 'POST',
       path: `/admin/${service}/dead-letter/{id}/reopen`,
       access: 'admin',
-      summary: 'Take the dismissal of a dead letter back',
+      summary: 'Undo the dismissal of a dead letter',
       params: IdParams,
       responses: { 200: DeadLetter },
       problems: [problems.deadLetterEnded],
@@ -99,7 +99,7 @@ export function operatorRoutes<const S extends Exclude<ServiceName, 'frontend'>>
       method: 'GET',
       path: `/admin/${service}/lag`,
       access: 'admin',
-      summary: 'How far the outbox and the consumers are behind',
+      summary: 'How far behind the outbox and the consumers are',
       responses: { 200: Lag },
     }),
   }

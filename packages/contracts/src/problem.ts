@@ -92,7 +92,9 @@ export const ProblemBody = Type.Object(
         Type.Object({
           pointer: Type.String(),
           detail: Type.String({ description: 'In English' }),
-          code: Type.Optional(Type.Enum(fieldCodes, { description: 'What is wrong, for programs; there may be more' })),
+          code: Type.Optional(
+            Type.Enum(fieldCodes, { description: 'What is wrong, for programs; more codes may be added' }),
+          ),
           limit: Type.Optional(Type.Number({ description: 'What `too-…` is measured against' })),
         }),
       ),

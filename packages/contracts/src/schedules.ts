@@ -61,7 +61,7 @@ const at = Type.String({
 const zone = Type.Union([Zone, Type.Null()], { description: 'IANA zone; null: the zone of each user' })
 const Name = Type.String({ minLength: 1, maxLength: 100 })
 const Roles = Type.Union([Type.Array(Type.Enum(roles), { minItems: 1, maxItems: roles.length }), Type.Null()], {
-  description: 'Who it is for; null: everybody with a proven address',
+  description: 'Who it is for; null: everybody with a verified address',
 })
 
 const terms = {
@@ -91,9 +91,9 @@ export const Schedule = Type.Object({
   catchUp: Type.Enum(catchUpPolicies),
   roles: Roles,
   status: Type.Enum(scheduleStates),
-  nextAt: Type.Union([Time, Type.Null()], { description: 'The earliest over all zones; null while it is not active' }),
+  nextAt: Type.Union([Time, Type.Null()], { description: 'The earliest in any zone; null while it is not active' }),
   lastFireAt: Type.Union([Time, Type.Null()]),
-  mails: Type.Integer({ minimum: 0, description: 'Mails that its firings made so far' }),
+  mails: Type.Integer({ minimum: 0, description: 'Mails created by its firings so far' }),
   planning: Type.Boolean({ description: 'Mails of a firing are still being written' }),
   createdAt: Time,
 })
@@ -126,7 +126,7 @@ export const scheduleRoutes = {
     method: 'PUT',
     path: '/admin/notifications/schedule/{id}',
     access: 'admin',
-    summary: 'Schedule an announcement under an id of the caller’s; a repeated call schedules nothing twice',
+    summary: 'Schedule an announcement under an id that the caller chooses; repeating the call schedules nothing twice',
     params: IdParams,
     body: NewSchedule,
     responses: { 200: Schedule, 201: Schedule },
@@ -138,7 +138,7 @@ export const scheduleRoutes = {
     method: 'PATCH',
     path: '/admin/notifications/schedule/{id}',
     access: 'admin',
-    summary: 'Pause a schedule or let it go on; what would have fired meanwhile does not',
+    summary: 'Pause or resume a schedule; firings missed while it is paused are not made up',
     params: IdParams,
     body: Strict({ status: Type.Enum(['active', 'paused']) }),
     responses: { 200: Schedule },
@@ -151,7 +151,7 @@ export const scheduleRoutes = {
     method: 'DELETE',
     path: '/admin/notifications/schedule/{id}',
     access: 'admin',
-    summary: 'Cancel a schedule for good; one that fires once only before it is due',
+    summary: 'Cancel a schedule for good; a one-time schedule only before it is due',
     params: IdParams,
     responses: { 200: Schedule },
     problems: [problems.scheduleEnded],
@@ -166,12 +166,12 @@ function scheduleRequested<const P extends Exclude<ServiceName, 'notifications' 
   return event({
     subject: `msg.${publisher}.schedule.requested` as const,
     aggregate: 'schedule',
-    summary: 'An announcement is to be mailed at a time, or again and again; one id is one schedule',
+    summary: 'An announcement is to be mailed at a certain time, or repeatedly; one id is one schedule',
     data: Type.Object({
       ...terms,
       scheduleId: Id,
       userIds: Type.Union([Type.Array(Id, { minItems: 1, maxItems: SCHEDULED_USERS_MAX }), Type.Null()], {
-        description: 'Only these of them; null: all',
+        description: 'Only these users; null: all',
       }),
       announcement: RequestedAnnouncement,
     }),
@@ -199,7 +199,7 @@ function scheduleCancelled<const P extends Exclude<ServiceName, 'notifications' 
   return event({
     subject: `msg.${publisher}.schedule.cancelled` as const,
     aggregate: 'schedule',
-    summary: 'A schedule that this service asked for is not wanted any more',
+    summary: 'A schedule that this service requested is cancelled',
     data: Type.Object({ scheduleId: Id, cancelledAt: Time }),
     example: { scheduleId: '01977c1e-6a00-7000-8000-000000000030', cancelledAt: '2026-05-31T12:00:00.000Z' },
   })

@@ -119,7 +119,7 @@ export const IdParams = Strict({ id: Id })
 export const PictureKeyParams = Strict({
   key: Type.String({
     pattern: '^[A-Za-z0-9_-]{22}-(small|medium|large)$',
-    description: 'The key of a picture, a dash and a size',
+    description: 'The key of a picture, a hyphen and a size',
   }),
 })
 

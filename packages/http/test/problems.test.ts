@@ -47,7 +47,7 @@ test('an outage is logged as one sentence with its cause, because it comes with 
   const failure = lines.find((line) => line['message'] === 'request failed')
   expect(failure?.['err']).toEqual({
     type: 'ProblemError',
-    message: 'A part of the shop is not available right now',
+    message: 'Part of the shop is not available right now',
     cause: 'connect postgres://orders:[redacted]@db failed',
   })
 })

@@ -10,7 +10,7 @@ export const decisionRoutes = {
     method: 'POST',
     path: '/authn',
     access: 'internal',
-    summary: 'Who is calling: 200 with the identity, or 401. For the edge.',
+    summary: 'Who the caller is: 200 with the identity, or 401. For the edge.',
     responses: { 200: none },
     problems: [problems.notSignedIn],
   }),
@@ -21,7 +21,7 @@ export const decisionRoutes = {
     path: '/authz',
     access: 'internal',
     summary:
-      'May the caller use the original request’s route: 200 with an internal token, 401, 403 or 503. For the edge.',
+      'Whether the caller may use the route of the original request: 200 with an internal token, 401, 403 or 503. For the edge.',
     responses: { 200: none },
     problems: [problems.notSignedIn, problems.forbidden, problems.dependencyUnavailable],
   }),

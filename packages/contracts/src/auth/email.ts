@@ -12,7 +12,7 @@ export const emailRoutes = {
     path: '/auth/email',
     access: 'user',
     summary:
-      'Ask for another address, with the password or a code mailed for signing in; a link and code go to the new one',
+      'Request another address, with the password or a mailed sign-in code; a link and code are sent to the new one',
     body: Type.Union([Strict({ email: Email, currentPassword: Password }), Strict({ email: Email, code: Code })]),
     responses: { 202: Accepted },
     problems: [problems.wrongCredentials, problems.reauthenticationRequired, problems.tooManyRequests],
@@ -34,7 +34,7 @@ export const emailRoutes = {
     method: 'POST',
     path: '/auth/email/undo',
     access: 'anyone',
-    summary: 'Take a change back with the token mailed to the old address; ends every session and the password',
+    summary: 'Undo a change with the token mailed to the old address; ends every session and the password',
     body: Strict({ token: MailedToken }),
     responses: { 204: none },
     problems: [problems.wrongToken, problems.addressTaken, problems.tooManyRequests],

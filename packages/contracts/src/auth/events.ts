@@ -41,7 +41,7 @@ export const authEvents = {
   userDeleted: event({
     subject: 'msg.auth.user.deleted',
     aggregate: 'user',
-    summary: 'An account is gone for good: whoever keeps anything about the person forgets it',
+    summary: 'An account was deleted for good: every service forgets what it keeps about the person',
     data: Type.Object({ userId: Id, deletedAt: Time }),
     example: { userId, deletedAt: '2026-01-01T12:00:00.000Z' },
   }),
@@ -55,21 +55,21 @@ export const authEvents = {
   registrationRepeated: event({
     subject: 'msg.auth.registration.repeated',
     aggregate: 'user',
-    summary: 'Somebody tried to register an address that has an account already',
+    summary: 'Somebody tried to register an address that already has an account',
     data: Type.Object(Recipient),
     example: recipient,
   }),
   loginCodeRequested: event({
     subject: 'msg.auth.login-code.requested',
     aggregate: 'user',
-    summary: 'A user wants to sign in by a mailed code',
+    summary: 'A user wants to sign in with a mailed code',
     data: Type.Object({ ...Recipient, secret: Secret, expiresAt: Time }),
     example: { ...recipient, secret, expiresAt: '2026-01-01T12:00:00.000Z' },
   }),
   passwordResetRequested: event({
     subject: 'msg.auth.password-reset.requested',
     aggregate: 'user',
-    summary: 'A user wants to set a new password by a mailed link',
+    summary: 'A user wants to set a new password with a mailed link',
     data: Type.Object({ ...Recipient, secret: Secret, expiresAt: Time }),
     example: { ...recipient, secret, expiresAt: '2026-01-01T12:00:00.000Z' },
   }),
@@ -83,7 +83,7 @@ export const authEvents = {
   exportRequested: event({
     subject: 'msg.auth.export.requested',
     aggregate: 'user',
-    summary: 'A user wants a copy of all that is kept about them; each service answers with its parts',
+    summary: 'A user wants a copy of everything stored about them; each service answers with its parts',
     data: Type.Object({ exportId: Id, userId: Id, requestedAt: Time }),
     example: {
       exportId: '01977c1e-6a00-7000-8000-0000000000e1',
@@ -113,13 +113,13 @@ export const authEvents = {
   factorChanged: event({
     subject: 'msg.auth.factor.changed',
     aggregate: 'user',
-    summary: 'A way to sign in was added, removed, renewed, or (a recovery code) used up',
+    summary: 'A way to sign in was added, removed, renewed or, for a recovery code, used up',
     data: Type.Object({
       ...Recipient,
       factor: Type.Enum(factors),
       change: Type.Enum(factorChanges),
       label: Type.Union([Type.String(), Type.Null()], {
-        description: 'What a passkey is called, or the name of the provider',
+        description: 'The name of the passkey or of the provider',
       }),
       changedAt: Time,
     }),
@@ -140,7 +140,7 @@ export const authEvents = {
       sessionId: Id,
       newDevice: Type.Boolean({
         description:
-          'The user has had sessions before, none of them from this kind of device; false for the very first',
+          'True if the user has had sessions before, but none from this kind of device; false for the very first',
       }),
       device: Type.String(),
       address: Type.String(),
@@ -158,7 +158,7 @@ export const authEvents = {
   sessionRevoked: event({
     subject: 'msg.auth.session.revoked',
     aggregate: 'user',
-    summary: 'One session of a user, or all (null), ended; a nudge to re-read the table',
+    summary: 'One session of a user, or (null) all of them, ended; a nudge to re-read the table',
     data: Type.Object({ userId: Id, sessionId: Type.Union([Id, Type.Null()]) }),
     example: { userId, sessionId: null },
   }),

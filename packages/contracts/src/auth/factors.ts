@@ -23,7 +23,7 @@ export const factorRoutes = {
     method: 'POST',
     path: '/auth/mfa',
     access: 'anyone',
-    summary: 'Finish a sign-in with the second factor: a code of the app, a passkey or a recovery code',
+    summary: 'Finish a sign-in with the second factor: a code from the app, a passkey or a recovery code',
     headers: sessionHeaders,
     body: Type.Union([
       Strict({ mfaToken: MailedToken, code: Code }),
@@ -40,7 +40,7 @@ export const factorRoutes = {
     path: '/auth/reauthenticate',
     access: 'user',
     summary:
-      'Prove again who is there: with the second factor where one is on, else with the password or a mailed code',
+      'Confirm the caller’s identity again: with the second factor if one is set up, otherwise with the password or a mailed code',
     body: Type.Union([
       Strict({ password: Password }),
       Strict({ mailedCode: Code }),
@@ -57,7 +57,7 @@ export const factorRoutes = {
     method: 'GET',
     path: '/auth/factors',
     access: 'user',
-    summary: 'What the caller can sign in with beside the password',
+    summary: 'The ways in which the caller can sign in besides the password',
     responses: { 200: Factors },
   }),
   proposeTotp: route({
@@ -66,7 +66,7 @@ export const factorRoutes = {
     method: 'POST',
     path: '/auth/totp',
     access: 'user',
-    summary: 'Begin to set up an authenticator app: a secret that counts once it is confirmed; needs a recent sign-in',
+    summary: 'Start setting up an authenticator app: a secret that counts once it is confirmed; needs a recent sign-in',
     responses: { 200: TotpProposal },
     problems: [problems.reauthenticationRequired],
   }),

@@ -4,7 +4,7 @@ import { route } from '../route.ts'
 import { IdParams } from '../shapes.ts'
 import { none, Provider, ProviderAnswer, ProviderParams, SecondFactorDue, sessionHeaders, SignedIn } from './shapes.ts'
 
-const Departure = Type.Object({ url: Type.String({ description: 'Where the browser goes on' }) })
+const Departure = Type.Object({ url: Type.String({ description: 'Where to send the browser' }) })
 
 export const oidcRoutes = {
   listProviders: route({
@@ -22,7 +22,7 @@ export const oidcRoutes = {
     method: 'POST',
     path: '/auth/oidc/{provider}',
     access: 'anyone',
-    summary: 'Begin to sign in with a provider; a cookie binds it to this browser',
+    summary: 'Start signing in with a provider; a cookie binds it to this browser',
     params: ProviderParams,
     responses: { 200: Departure },
     problems: [problems.tooManyRequests, problems.dependencyUnavailable],
@@ -54,7 +54,7 @@ export const oidcRoutes = {
     method: 'POST',
     path: '/auth/oidc/{provider}/link',
     access: 'user',
-    summary: 'Begin to link an account at a provider to the caller’s; needs a recent sign-in',
+    summary: 'Start linking an account at a provider to the caller’s; needs a recent sign-in',
     params: ProviderParams,
     responses: { 200: Departure },
     problems: [problems.reauthenticationRequired, problems.tooManyRequests, problems.dependencyUnavailable],

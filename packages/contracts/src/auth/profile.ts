@@ -15,7 +15,7 @@ const unsubscribeParams = Strict({
   }),
 })
 
-const cropEdge = Type.Integer({ minimum: 0, maximum: 24_000_000, description: 'Pixels of the upright picture' })
+const cropEdge = Type.Integer({ minimum: 0, maximum: 24_000_000, description: 'In pixels of the upright picture' })
 
 export const profileRoutes = {
   getProfile: route({
@@ -47,7 +47,7 @@ export const profileRoutes = {
     method: 'DELETE',
     path: '/profile',
     access: 'user',
-    summary: 'Delete the account at once and for good, with the password or a code mailed for signing in',
+    summary: 'Delete the account immediately and for good, with the password or a mailed sign-in code',
     body: Type.Union([Strict({ currentPassword: Password }), Strict({ code: Code })]),
     responses: { 204: none },
     problems: [
@@ -63,7 +63,7 @@ export const profileRoutes = {
     method: 'GET',
     path: '/profile/export',
     access: 'user',
-    summary: 'All that is kept about the caller; 202 while a service has not sent its part yet: ask again',
+    summary: 'Everything stored about the caller; 202 while a service has not sent its part yet: ask again',
     responses: { 200: DataExport, 202: Type.Object({ status: Type.Literal('pending') }) },
     problems: [problems.tooManyRequests],
   }),
@@ -73,7 +73,7 @@ export const profileRoutes = {
     method: 'GET',
     path: '/profile/preferences',
     access: 'user',
-    summary: 'Which optional mails the caller wants',
+    summary: 'Which optional mails the caller receives',
     responses: { 200: MailPreferences },
   }),
   changePreferences: route({
@@ -82,7 +82,7 @@ export const profileRoutes = {
     method: 'PATCH',
     path: '/profile/preferences',
     access: 'user',
-    summary: 'Switch optional mails on or off; what is not named stays as it is',
+    summary: 'Switch optional mails on or off; the others stay as they are',
     body: Type.Partial(MailPreferences, { additionalProperties: false }),
     responses: { 200: MailPreferences },
     repeatable: true,
@@ -109,7 +109,7 @@ export const profileRoutes = {
     method: 'GET',
     path: '/auth/unsubscribe/{token}',
     access: 'anyone',
-    summary: 'Changes nothing: leads whoever opens the link to the page with the button',
+    summary: 'Changes nothing; redirects whoever opens the link to the page with the button',
     params: unsubscribeParams,
     responses: { 303: none },
   }),
@@ -119,7 +119,7 @@ export const profileRoutes = {
     method: 'PUT',
     path: '/profile/avatar',
     access: 'user',
-    summary: 'Set the profile picture, all of it or a square: PNG, JPEG, WebP or GIF of at most 2 MB',
+    summary: 'Set the profile picture, whole or cropped to a square: PNG, JPEG, WebP or GIF of at most 2 MB',
     query: Strict({
       left: Type.Optional(cropEdge),
       top: Type.Optional(cropEdge),
@@ -127,7 +127,7 @@ export const profileRoutes = {
         Type.Integer({
           minimum: 1,
           maximum: 24_000_000,
-          description: 'Edge of the square; without it the middle is taken',
+          description: 'Edge length of the square; if left out, the centre is used',
         }),
       ),
     }),

@@ -96,7 +96,7 @@ export type TotpProposal = Static<typeof TotpProposal>
 
 export const RecoveryCodes = Type.Object({
   recoveryCodes: Type.Array(Type.String(), {
-    description: 'Shown this once. Empty when the ones from before still count',
+    description: 'Shown only this once. Empty if the earlier ones are still valid',
   }),
 })
 export type RecoveryCodes = Static<typeof RecoveryCodes>
@@ -109,7 +109,7 @@ export const Passkey = Type.Object({
   name: PasskeyName,
   createdAt: Time,
   lastUsedAt: Type.Union([Time, Type.Null()]),
-  synced: Type.Boolean({ description: 'Kept by a provider for several devices' }),
+  synced: Type.Boolean({ description: 'Synced between devices by its provider' }),
 })
 export type Passkey = Static<typeof Passkey>
 
@@ -198,12 +198,12 @@ export const DataExport = Type.Object({
   exportedAt: Time,
   profile: Profile,
   preferences: MailPreferences,
-  sessions: Type.Array(Item, { description: 'Those that have ended too, as long as they are kept' }),
+  sessions: Type.Array(Item, { description: 'Including those that have ended, as long as they are kept' }),
   factors: Factors,
   signIns: Type.Array(Item),
   changes: Type.Array(Item, {
     description:
-      'What was done to the account (roles, password, address, second factors), and what its owner did to others, whom it does not name',
+      'Changes to the account (roles, password, address, second factors), and what its owner did to other accounts, without naming them',
   }),
   catalogueChanges: Type.Array(Item, {
     description:

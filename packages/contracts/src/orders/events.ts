@@ -37,14 +37,14 @@ export const ordersEvents = {
   orderPlaced: event({
     subject: 'msg.orders.order.placed',
     aggregate: 'order',
-    summary: 'A customer ordered; stock is to be reserved',
+    summary: 'A customer placed an order; stock is to be reserved',
     data: Type.Object({ ...PlacedOrder, placedAt: Time, deadlineAt: Time }),
     example: { ...placedOrder, placedAt: '2026-01-01T12:00:00.000Z', deadlineAt: '2026-01-01T12:15:00.000Z' },
   }),
   orderConfirmed: event({
     subject: 'msg.orders.order.confirmed',
     aggregate: 'order',
-    summary: 'The order is certain; where a payment or shipment would begin',
+    summary: 'The order is confirmed; a payment or shipment would start here',
     data: Type.Object({ ...PlacedOrder, decidedAt: Time }),
     example: { ...placedOrder, decidedAt: '2026-01-01T12:00:01.000Z' },
   }),
@@ -65,7 +65,7 @@ export const ordersEvents = {
   cartChanged: event({
     subject: 'msg.orders.cart.changed',
     aggregate: 'cart',
-    summary: 'What is in a customer’s cart changed; no lines when it was emptied or ordered',
+    summary: 'A customer’s cart changed; it has no lines once it was emptied or ordered',
     data: Type.Object({
       userId: Id,
       lines: Type.Array(CartLine, { maxItems: LINES_MAX }),

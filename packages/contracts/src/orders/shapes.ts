@@ -45,11 +45,11 @@ export const Cart = Type.Object({
       unitPrice: Money,
       /** What it cost when it was put in or last looked at, where that is not what it costs now. */
       priceWas: Type.Optional(Money),
-      available: Type.Boolean({ description: 'False when the product was taken out of the catalogue' }),
+      available: Type.Boolean({ description: 'False if the product was removed from the catalogue' }),
     }),
   ),
   total: Type.Union([Money, Type.Null()], {
-    description: 'Of the available items; null when there are none, currencies differ, or it is too large to order',
+    description: 'Of the available items; null if there are none, their currencies differ, or it is too large to order',
   }),
 })
 export type Cart = Static<typeof Cart>

@@ -33,35 +33,35 @@ export const productsEvents = {
   productCreated: event({
     subject: 'msg.products.product.created',
     aggregate: 'product',
-    summary: 'A product came into the catalogue',
+    summary: 'A product was added to the catalogue',
     data: ProductState,
     example: productState,
   }),
   productChanged: event({
     subject: 'msg.products.product.changed',
     aggregate: 'product',
-    summary: 'What a product says changed',
+    summary: 'A product’s data changed',
     data: ProductState,
     example: { ...productState, priceVersion: 2, price: { amount: 450, currency: 'EUR' } },
   }),
   productDeleted: event({
     subject: 'msg.products.product.deleted',
     aggregate: 'product',
-    summary: 'A product was taken out of the catalogue',
+    summary: 'A product was removed from the catalogue',
     data: ProductState,
     example: { ...productState, deleted: true },
   }),
   stockReserved: event({
     subject: 'msg.products.stock.reserved',
     aggregate: 'reservation',
-    summary: 'All lines of an order are set aside',
+    summary: 'All lines of an order are reserved',
     data: Type.Object({ orderId: Id, lines: Type.Array(ReservedLine, { maxItems: LINES_MAX }) }),
     example: { orderId, lines: [{ productId, quantity: 2 }] },
   }),
   stockRefused: event({
     subject: 'msg.products.stock.refused',
     aggregate: 'reservation',
-    summary: 'An order cannot be filled; nothing was set aside',
+    summary: 'An order cannot be filled; nothing was reserved',
     data: Type.Object({
       orderId: Id,
       reason: Type.Enum(refusalReasons),
@@ -72,14 +72,14 @@ export const productsEvents = {
   stockReleased: event({
     subject: 'msg.products.stock.released',
     aggregate: 'reservation',
-    summary: 'What was set aside for an order is for sale again',
+    summary: 'What was reserved for an order is for sale again',
     data: Type.Object({ orderId: Id }),
     example: { orderId },
   }),
   stockRanLow: event({
     subject: 'msg.products.stock.ran-low',
     aggregate: 'stock-level',
-    summary: 'The stock of a product fell to its threshold or below; again only after it was above in between',
+    summary: 'A product’s stock fell to its threshold or below; sent again only after it has been above it',
     data: Type.Object({
       productId: Id,
       sku: Type.String(),

@@ -34,7 +34,7 @@ const description = {
 }
 const Stock = Type.Integer({ minimum: 0, maximum: STOCK_MAX })
 const LowStockThreshold = Type.Union([Stock, Type.Null()], {
-  description: 'Managers are told when the stock falls to this or below; null when nobody is',
+  description: 'Managers are notified when the stock falls to this or below; null: nobody is',
 })
 
 /** The longest edge of each size, in pixels; a picture is never enlarged. */
@@ -48,7 +48,7 @@ export const Picture = Type.Object({
   small: Type.String(),
   medium: Type.String(),
   large: Type.String(),
-  width: Type.Integer({ minimum: 1, description: 'Of the large one, in pixels' }),
+  width: Type.Integer({ minimum: 1, description: 'Of the large size, in pixels' }),
   height: Type.Integer({ minimum: 1 }),
 })
 export type Picture = Static<typeof Picture>
@@ -100,7 +100,7 @@ export const IMPORT_ERRORS_MAX = 10_000
 
 const Count = Type.Integer({ minimum: 0 })
 export const ImportReport = Type.Object({
-  lines: Type.Integer({ minimum: 0, description: 'Lines with something in them, without a header' }),
+  lines: Type.Integer({ minimum: 0, description: 'Non-empty lines, not counting a header' }),
   created: Count,
   changed: Count,
   unchanged: Count,
@@ -138,12 +138,12 @@ export const FACETS_MAX = 50
 export const ProductFacets = Type.Object({
   categories: Type.Array(Facet, {
     maxItems: FACETS_MAX,
-    description: 'Most products first; counted as if no category were asked for',
+    description: 'Most products first; counted as if no category were selected',
   }),
   moreCategories: Type.Boolean({ description: 'True when there may be categories that are not listed' }),
   tags: Type.Array(Facet, {
     maxItems: FACETS_MAX,
-    description: 'Most products first; counted as if no tag were asked for',
+    description: 'Most products first; counted as if no tag were selected',
   }),
   moreTags: Type.Boolean({ description: 'True when there may be tags that are not listed' }),
 })
