@@ -58,7 +58,7 @@ describe('the life of an account in a real browser', () => {
 
     await visitor.logIn(customer.credentials)
     await visitor.openFromMenu('Account')
-    const announcements = page.getByLabel('Announcements of the shop')
+    const announcements = page.getByLabel('Announcements from the shop')
     await announcements.waitFor()
     expect(await announcements.isChecked()).toBe(false)
     await visitor.photograph('41-account')
@@ -82,7 +82,7 @@ describe('the life of an account in a real browser', () => {
     })
     const preview = page.getByRole('img', { name: 'Preview of the new picture' })
     await preview.waitFor()
-    await page.getByLabel('Nearer').press('End')
+    await page.getByLabel('Zoom').press('End')
     await page.getByLabel('Left, right').press('End')
     await visitor.photograph('46-crop')
     await page.getByRole('button', { name: 'Use this picture' }).click()
@@ -116,8 +116,8 @@ describe('the life of an account in a real browser', () => {
 
     await page.goto(`/email/undo#token=${await mailedToken(stage.shop, credentials.email, '/email/undo')}`)
     await visitor.photograph('43-undo')
-    await page.getByRole('button', { name: 'Take the change back' }).click()
-    await visitor.seeHeading('The change is taken back')
+    await page.getByRole('button', { name: 'Undo the change' }).click()
+    await visitor.seeHeading('The change was undone')
     const token = await mailedToken(stage.shop, credentials.email, '/reset')
     const fresh = 'a wholly different sentence 8'
     expect((await new Person(stage.shop).post('/auth/password/reset', { token, password: fresh })).status).toBe(204)

@@ -109,7 +109,7 @@ test('managers find everybody’s orders, and what became of price and stock', a
   await page.getByRole('link', { name: 'Show all' }).click()
   await page.getByRole('textbox', { name: 'Customer' }).fill(shortId(placed.body.id))
   await page.getByRole('textbox', { name: 'Customer' }).press('Enter')
-  await page.getByText('This is no customer’s id.').waitFor()
+  await page.getByText('This is not a customer’s ID.').waitFor()
   await page.getByRole('link', { name: 'Show all' }).click()
   await page
     .getByRole('row', { name: /Low stool/ })
@@ -129,7 +129,7 @@ test('managers find everybody’s orders, and what became of price and stock', a
     .waitFor()
   await visitor.photograph('36-history')
 
-  await page.getByLabel('Add or take').fill('0')
+  await page.getByLabel('Add or remove').fill('0')
   await page.getByLabel('Reason').fill('counted')
   await page.getByRole('button', { name: 'Change the stock' }).click()
   await page.getByText('Enter a number other than 0.').waitFor()

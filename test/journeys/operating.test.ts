@@ -47,7 +47,7 @@ test('an administrator finds a dead mail, sends it again, and sees which message
   await mail.getByText('552 5.2.2 The mailbox is full').waitFor()
   await visitor.photograph('34-dead-mails')
   await mail.getByRole('button', { name: 'Try again' }).click()
-  await page.getByText('The mail is due again.').waitFor()
+  await page.getByText('The mail will be sent again.').waitFor()
   await page.getByRole('combobox').selectOption('All')
   await page.getByRole('searchbox').fill('full@example.com')
   await page.getByRole('searchbox').press('Enter')

@@ -36,7 +36,7 @@ describe('ordering in a real browser', () => {
     await page.getByLabel('Password', { exact: true }).fill(credentials.password)
     await customer.photograph('01-register')
     await page.getByRole('button', { name: 'Register' }).click()
-    await customer.seeHeading('Look into your mailbox')
+    await customer.seeHeading('Check your mailbox')
     await customer.photograph('02-look-into-your-mailbox')
 
     const token = await mailedToken(stage.shop, credentials.email)
@@ -176,7 +176,7 @@ describe('ordering in a real browser', () => {
         await page.getByLabel('Password', { exact: true }).fill(password)
       }
       await page.getByRole('button', { name: 'Register' }).click()
-      await page.getByRole('heading', { name: 'Look into your mailbox' }).waitFor()
+      await page.getByRole('heading', { name: 'Check your mailbox' }).waitFor()
     }
     {
       const who = newCredentials('Cody Code')
@@ -275,7 +275,7 @@ describe('ordering in a real browser', () => {
     const thaw = stage.shop.freezeBus()
     try {
       await page.getByRole('button', { name: 'Place the order' }).click()
-      await page.getByText('We are setting your things aside.').waitFor()
+      await page.getByText('We are setting your items aside.').waitFor()
       await visitor.photograph('22-order-pending')
     } finally {
       thaw()
@@ -317,7 +317,7 @@ describe('ordering in a real browser', () => {
     await visitor.photograph('23-order-rejected')
     await page.getByRole('button', { name: 'Put it back into the basket' }).dblclick()
     await visitor.seeHeading('Basket')
-    await page.getByText('Of some things there are fewer now').waitFor()
+    await page.getByText('Some items are sold out').waitFor()
     await page.getByRole('link', { name: 'Basket, 8 items' }).waitFor()
     const { body } = await customer.get('/cart')
     expect(body.items).toMatchObject([

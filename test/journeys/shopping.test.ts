@@ -32,12 +32,12 @@ describe('a basket', () => {
     const { page } = visitor
     await visitor.logIn(customer.credentials)
     await page.getByRole('link', { name: 'Basket, 11 items' }).click()
-    await page.getByText('Sold out; take it out').waitFor()
+    await page.getByText('Sold out; remove it').waitFor()
     await page.getByText('Only 6 left').waitFor()
-    await page.getByRole('alert').getByText('Not all of this is there any more.').waitFor()
+    await page.getByRole('alert').getByText('Some of this is no longer available.').waitFor()
     expect(await page.getByRole('button', { name: 'Place the order' }).count()).toBe(0)
     await visitor.photograph('41-basket-short')
-    await page.getByRole('button', { name: 'Keep what there is' }).click()
+    await page.getByRole('button', { name: 'Keep what is available' }).click()
     await page.getByRole('link', { name: 'Basket, 8 items' }).waitFor()
     await page.getByRole('button', { name: 'Place the order' }).click()
     await page.getByText('Everything is set aside for you.').waitFor()
@@ -133,7 +133,7 @@ describe('a basket', () => {
 
 describe('an address', () => {
   test.for([
-    ['en-GB', '/produts/123', 404, 'There is no such page', 'Search the shop'],
+    ['en-GB', '/produts/123', 404, 'Page not found', 'Search the shop'],
     ['de-DE', '/order', 401, 'Diese Seite gibt es nicht', 'Den Laden durchsuchen'],
   ] as const)(
     'that names no page (%s, %s) is a page of the shop that leads on',
@@ -266,8 +266,8 @@ describe('a page', () => {
       await visitor.logIn(who)
       for (const path of paths) {
         await visitor.page.goto(path)
-        await visitor.seeHeading('There is no such page')
-        await eventually(async () => expect(await visitor.page.title()).toBe('There is no such page · saas'))
+        await visitor.seeHeading('Page not found')
+        await eventually(async () => expect(await visitor.page.title()).toBe('Page not found · saas'))
       }
     }
     await tell(credentials, ['/p/x', '/my/orders/x', `/my/orders/${nobodys}`])

@@ -62,7 +62,7 @@ export class Visitor implements AsyncDisposable {
       await this.page.getByRole('button', { name: 'Use a recovery code' }).click()
       await this.page.getByLabel('Recovery code').fill(proof.recoveryCode)
     } else {
-      await this.page.getByLabel('Code of the app').fill(proof.code)
+      await this.page.getByLabel('Code from the app').fill(proof.code)
     }
     await this.page.getByRole('main').getByRole('button', { name: 'Continue' }).click()
   }

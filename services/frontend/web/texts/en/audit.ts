@@ -7,7 +7,7 @@ export const audit = {
     themselves: 'themselves',
     gone: 'a deleted account',
     nobody: 'no account',
-    none: 'Nothing of the kind has happened.',
+    none: 'No entries match.',
     notOnly: (name: string) => `Not only ${name}`,
     actions: {
       'sign-in': 'Signed in',

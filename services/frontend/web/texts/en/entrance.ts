@@ -19,11 +19,11 @@ export const entrance = {
     codeSent: (email: string) => `If ${email} has an account, a code is on its way. It is good for ten minutes.`,
     forgot: 'Forgot your password?',
     newHere: 'New here?',
-    continues: 'Sign in to go on.',
+    continues: 'Sign in to continue.',
   },
   secondFactor: {
     title: 'One more step',
-    appCode: 'Code of the app',
+    appCode: 'Code from the app',
     appCodeHint: 'Six digits from your authenticator app.',
     useApp: 'Use the authenticator app',
     recoveryCode: 'Recovery code',
@@ -40,10 +40,11 @@ export const entrance = {
     byCode: 'Without a password',
     byCodeHint: 'We mail you a code each time you sign in. You can set a password later.',
     haveAccount: 'Have an account?',
-    sentTitle: 'Look into your mailbox',
+    sentTitle: 'Check your mailbox',
     sent: (email: string) =>
       `We have written to ${email}. Open the link in the mail, or enter its code here. It can take a minute.`,
-    sentCode: (email: string) => `We have written to ${email}. Enter the code of the mail here. It can take a minute.`,
+    sentCode: (email: string) =>
+      `We have written to ${email}. Enter the code from the mail here. It can take a minute.`,
     again: 'Send the mail again',
     sentAgain: 'Another mail is on its way. Only the newest one counts.',
     otherAddress: 'Use another address',
@@ -64,6 +65,6 @@ export const entrance = {
     newTitle: 'Set a new password',
     newPassword: 'New password',
     set: 'Set the password',
-    done: 'Your password is new, and every session was ended. Sign in with it now.',
+    done: 'Your new password is set, and every session was ended. Sign in with it now.',
   },
 }

@@ -14,12 +14,12 @@ export const frame = {
   no: 'No',
   none: 'None',
   failure: {
-    unanswered: 'The shop does not answer. Check your connection, then try again.',
-    unavailable: 'A part of the shop is not available right now. Try again in a moment.',
-    unavailableSignedIn: 'A part of the shop is not available right now. You stay signed in; try again in a moment.',
+    unanswered: 'The shop is not answering. Check your connection, then try again.',
+    unavailable: 'Part of the shop is not available right now. Try again in a moment.',
+    unavailableSignedIn: 'Part of the shop is not available right now. You stay signed in; try again in a moment.',
     tooMany: (seconds: number | undefined) =>
-      seconds === undefined ? 'That was too often. Wait a little.' : `That was too often. Wait ${seconds} seconds.`,
-    inDoubt: 'We cannot check your session right now and keep trying. Browsing works meanwhile.',
+      seconds === undefined ? 'Too many attempts. Wait a moment.' : `Too many attempts. Wait ${seconds} seconds.`,
+    inDoubt: 'We cannot check your session right now, but keep trying. You can browse in the meantime.',
     passkeyDeclined: 'No passkey was used. Try again, or choose another way.',
     unexpected: 'Something went wrong.',
     page: 'This page could not be loaded',
@@ -46,8 +46,8 @@ export const frame = {
     machineName: 'Problem type',
   },
   notFound: {
-    title: 'There is no such page',
-    hint: 'The address may be mistyped, or what it named is gone.',
+    title: 'Page not found',
+    hint: 'The address may be mistyped, or the page no longer exists.',
   },
   forbidden: {
     title: 'Not for your account',
