@@ -107,7 +107,7 @@ export class EmailChanges {
     const account = await this.#context.accounts.byId(accountId)
     if (emailKeyOf(email) === emailKeyOf(account.email)) {
       throw new ProblemError(problems.invalidRequest, {
-        errors: [{ pointer: '/email', detail: 'is the address you have already', code: 'unchanged' }],
+        errors: [{ pointer: '/email', detail: 'is already your address', code: 'unchanged' }],
       })
     }
     await this.#context.reproofs.require(account, sessionId, reproof, client)

@@ -82,7 +82,7 @@ export class SessionTransport {
     if (origin === this.#origin && (site === undefined || site === 'same-origin')) return { token, byCookie: true }
     request.log.warn({ origin, site }, 'a session cookie from another origin was refused')
     throw new ProblemError(problems.forbidden, {
-      detail: 'A session cookie counts only on requests of the shop’s own pages.',
+      detail: 'A session cookie is accepted only in requests from the shop’s own pages.',
     })
   }
 

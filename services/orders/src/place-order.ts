@@ -285,7 +285,7 @@ export function distinctLines<L extends AskedLine>(lines: readonly L[]): readonl
     const id = line.productId.toLowerCase()
     const earlier = first.get(id)
     if (earlier === undefined) first.set(id, index)
-    else errors.push({ pointer: `/lines/${index}/productId`, detail: `is the product of line ${earlier} again` })
+    else errors.push({ pointer: `/lines/${index}/productId`, detail: `is the same product as in line ${earlier}` })
     return { ...line, productId: id }
   })
   if (errors.length > 0) throw new ProblemError(problems.invalidRequest, { errors })

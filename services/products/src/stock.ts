@@ -118,7 +118,7 @@ export class Stock {
     if (row === undefined) throw new ProblemError(problems.notFound)
     if (!row.fits) throw new ProblemError(problems.versionChanged)
     if (row.found_available + delta < 0) {
-      throw new ProblemError(problems.stockTooLow, { detail: `There are ${row.found_available} in stock.` })
+      throw new ProblemError(problems.stockTooLow, { detail: `Only ${row.found_available} in stock.` })
     }
     throw new ProblemError(problems.invalidRequest, {
       errors: [

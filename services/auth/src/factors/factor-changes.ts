@@ -120,7 +120,7 @@ export class FactorChanges {
     const { tx, account } = change
     if (!hasFactor(await this.#context.secondFactors.of(tx, account.id))) {
       if (needsSecondFactor(account.roles)) {
-        const detail = 'An administrator’s last second factor stays. Set up another one first.'
+        const detail = 'An administrator must keep a second factor. Set up another one first.'
         throw new ProblemError(problems.secondFactorRequired, { detail })
       }
       await this.#context.recoveryCodes.remove(tx, account.id)

@@ -54,7 +54,7 @@ export class FactorReset {
       // The row's id, not the given one, which may be written in capitals.
       const { id: accountId } = locked
       if (accountId === by) {
-        const detail = 'Your own second factors you change on the account page.'
+        const detail = 'Change your own second factors on the account page.'
         throw new ProblemError(problems.secondFactorRequired, { detail })
       }
       const [account] = await tx.query(resetFactors, [accountId, now])

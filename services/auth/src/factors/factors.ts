@@ -60,7 +60,7 @@ export class Factors {
       const wasFirst = !hasFactor(await this.#context.secondFactors.of(tx, account.id))
       const outcome = await this.#context.authenticators.confirm(tx, account.id, code, now)
       if (outcome === 'no-proposal') {
-        throw new ProblemError(problems.wrongToken, { detail: 'The proposal has expired. Begin again.' })
+        throw new ProblemError(problems.wrongToken, { detail: 'The proposal has expired. Start again.' })
       }
       if (outcome === 'wrong-code') {
         throw new ProblemError(problems.wrongCredentials, { detail: 'The code is not the one the app shows now.' })
@@ -84,7 +84,7 @@ export class Factors {
     return await this.#context.changes.make(caller, async (change) => {
       const { tx, account } = change
       if (!hasFactor(await this.#context.secondFactors.of(tx, account.id))) {
-        const detail = 'Recovery codes stand in for a second factor, and none is on.'
+        const detail = 'Recovery codes replace a second factor, and none is set up.'
         throw new ProblemError(problems.secondFactorRequired, { detail })
       }
       const codes = await this.#context.recoveryCodes.renew(tx, account.id)

@@ -164,7 +164,7 @@ export class Passkeys {
       now,
     ])
     if (row === undefined) {
-      throw new ProblemError(problems.passkeyNotAccepted, { detail: 'This passkey is in use already.' })
+      throw new ProblemError(problems.passkeyNotAccepted, { detail: 'This passkey is already in use.' })
     }
     return passkeyOf(row)
   }
@@ -264,7 +264,7 @@ async function webAuthn() {
 }
 
 function enough(): ProblemError {
-  const detail = `An account has at most ${PASSKEYS_MAX} passkeys.`
+  const detail = `An account can have at most ${PASSKEYS_MAX} passkeys.`
   return new ProblemError(problems.passkeyNotAccepted, { detail })
 }
 

@@ -112,5 +112,5 @@ export class PendingSignIns {
 }
 
 function ended(): ProblemError {
-  return new ProblemError(problems.wrongToken, { detail: 'This sign-in has ended. Begin again.' })
+  return new ProblemError(problems.wrongToken, { detail: 'This sign-in has ended. Start again.' })
 }

@@ -61,7 +61,7 @@ export class Departures {
     const [row] = await this.#context.database.write(takeDeparture, values)
     const browser = this.#browserIn(cookies)
     const isSame = row !== undefined && browser !== undefined && timingSafeEqual(sha256(browser), row.browserHash)
-    if (!isSame) throw new ProblemError(problems.wrongToken, { detail: 'This sign-in has ended. Begin again.' })
+    if (!isSame) throw new ProblemError(problems.wrongToken, { detail: 'This sign-in has ended. Start again.' })
     const opened = unseal(this.#context.keys.factor, state, row.sealedSecrets).toString('utf8')
     const [nonce, verifier] = JSON.parse(opened) as [string, string]
     return { state, nonce, verifier }
