@@ -183,7 +183,7 @@ test('a part counts once, and only for the person it is about', async () => {
     )
   }
   await eventually(async () => (await auth.database.query('select from inbox')).length >= told.length)
-  await answer('notifications', 1, 1, [])
+  for (const service of ['products', 'notifications']) await answer(service, 1, 1, [])
   expect((await asked).body.orders).toEqual([{ id: 'mine' }])
 })
 

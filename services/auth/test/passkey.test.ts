@@ -161,7 +161,7 @@ describe('a passkey', () => {
     })
     const refused = (await Promise.all(added)).filter(({ type }) => type !== undefined)
     expect(refused.map(({ type, detail }) => [type, detail])).toEqual(
-      Array.from({ length: 2 }, () => ['/problems/passkey-not-accepted', 'An account has at most 20 passkeys.']),
+      Array.from({ length: 2 }, () => ['/problems/passkey-not-accepted', 'An account can have at most 20 passkeys.']),
     )
     const { passkeys } = (await auth.call(authRoutes.listFactors, { as: user.as })).body
     const rows = await auth.database.query('select id from passkey where account_id = $1', [user.userId])
