@@ -35,7 +35,7 @@ export interface PlaceOrderRow {
     | 'mixed-currencies'
     | 'total-too-large'
     | 'total-changed'
-  /** False when the verdict was against it, or the key was claimed by an earlier call. */
+  /** False when the verdict was against it, or the key was claimed by an earlier call, or by this one when the batch is sent again. */
   readonly placed: boolean
   /** Asked lines without a product on sale; positions count from 0. */
   readonly missing: readonly { readonly position: number; readonly productId: string }[] | null
@@ -50,7 +50,8 @@ export interface PlaceOrderRow {
  * A refusal is a verdict and never an error, because an error would refuse the whole batch. Carts are locked in the order of
  * their users before the first key is claimed, keys are claimed in their order, so two batches cannot wait for each other.
  * The lock returns a cart as its last owner left it, so the second of two orders of one cart finds it empty. The loser of a
- * claim does not see the winner's row here: it is looked up by a second statement.
+ * claim does not see the winner's row here: it is looked up by a second statement. A call without a key claims its order's id, so that
+ * its batch can be sent again even when the cart has been filled again meanwhile.
  *
  * Products are found by an array of ids. Joined with the lines, of which the planner expects ten thousand, they were all read: in a shop of a
  * million each batch took 386 ms.
@@ -136,22 +137,17 @@ claimed as (
   insert into idempotency (user_id, key, fingerprint, order_id, created_at)
   select user_id, key, fingerprint, order_id, placed_at::timestamptz
   from checked
-  where verdict = 'ok' and key is not null
+  where verdict = 'ok'
   order by user_id, key
   on conflict do nothing
   returning order_id
-),
-granted as materialized (
-  select order_id from claimed
-  union all
-  select order_id from checked where verdict = 'ok' and key is null
 ),
 placed as (
   insert into orders (order_id, user_id, status, version, total_amount, currency, created_at, deadline_at)
   select
     order_id, user_id, 'pending', 1, total_amount::bigint, currency, placed_at::timestamptz, deadline_at::timestamptz
   from checked
-  join granted using (order_id)
+  join claimed using (order_id)
 ),
 lined as (
   insert into order_line (order_id, position, product_id, sku, name, quantity, unit_amount, price_version)
@@ -159,14 +155,14 @@ lined as (
     checked.order_id, priced.position, priced.product_id, priced.sku, priced.name, priced.quantity, priced.amount,
     priced.price_version
   from checked
-  join granted using (order_id)
+  join claimed using (order_id)
   join priced using (n)
 ),
 emptied as (
   update cart
   set lines = '[]', version = cart.version + 1, updated_at = checked.placed_at::timestamptz
   from checked
-  join granted using (order_id)
+  join claimed using (order_id)
   where checked.from_cart and cart.user_id = checked.user_id
   returning cart.user_id, cart.version, checked.placed_at, checked.trace_parent
 ),
@@ -192,18 +188,18 @@ sent as (
     ),
     trace_parent, placed_at::timestamptz
   from checked
-  join granted using (order_id)
+  join claimed using (order_id)
 )
 select
   checked.n,
   checked.verdict,
-  granted.order_id is not null as placed,
+  claimed.order_id is not null as placed,
   checked.missing_lines as missing,
-  case when granted.order_id is not null then checked.priced_lines end as lines,
+  case when claimed.order_id is not null then checked.priced_lines end as lines,
   checked.total_amount::bigint as total_amount,
   checked.currency
 from checked
-left join granted using (order_id)
+left join claimed using (order_id)
 `,
 )
 
@@ -214,8 +210,9 @@ export const placing: CoalescedWriteOptions<PlaceOrderCall, PlaceOrderRow> = {
     order_id: call.orderId,
     event_id: call.eventId,
     user_id: call.userId,
-    key: call.key ?? null,
-    fingerprint: call.key === undefined ? null : call.fingerprint,
+    // Keys of clients have no spaces.
+    key: call.key ?? `order ${call.orderId}`,
+    fingerprint: call.fingerprint,
     from_cart: call.lines === undefined,
     lines: call.lines ?? null,
     shown_amount: call.total?.amount ?? null,

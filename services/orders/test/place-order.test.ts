@@ -116,18 +116,22 @@ describe('idempotency', () => {
 describe('an answer that is lost after the commit', () => {
   /** Sends every write twice and loses the first answer, as a connection that breaks in between does. */
   class ForgetfulDatabase extends Database {
+    /** What happens between the two. */
+    meanwhile = async (): Promise<void> => {}
+
     override coalescedWrite<Call, Row extends { n: number }>(options: CoalescedWriteOptions<Call, Row>) {
       const write = super.coalescedWrite(options)
       const send = write.call.bind(write)
       write.call = async (call) => {
         await send(call)
+        await this.meanwhile()
         return await send(call)
       }
       return write
     }
   }
 
-  test('makes no second order, and the order is answered as the new one it is', async () => {
+  test('makes no second order, also of a cart that was filled again, and the order is answered as the new one it is', async () => {
     const { clock, log, database } = shop.service
     await using forgetful = new ForgetfulDatabase({
       url: database.url,
@@ -144,10 +148,13 @@ describe('an answer that is lost after the commit', () => {
     ]) {
       const userId = uuidv7()
       await putIntoCart(userId, tea, 2)
+      forgetful.meanwhile = async () => await putIntoCart(userId, cake, 1)
       const { order, replayed } = await orders.place({ userId, traceParent: '', ...call })
       expect(replayed).toBe(false)
       expect(order).toMatchObject({ status: 'pending', lines, total: { amount: 980 } })
       expect(await ordersOf(userId)).toBe(1)
+      const cart = await shop.call<{ items: { productId: string }[] }>(ordersRoutes.getCart, { userId })
+      expect(cart.body.items.map(({ productId }) => productId)).toContain(cake)
     }
   })
 })
