@@ -78,6 +78,8 @@ describe('ordering in a real browser', () => {
     await manager.photograph('06-edit-product')
 
     await page.getByRole('link', { name: /To the shop/ }).click()
+    // Without products there is nothing to search.
+    await customer.reloadUntilSeen(page.getByRole('link', { name: 'Copper kettle' }))
     await page.getByRole('searchbox', { name: 'Search the shop' }).fill('coper ketle')
     await page.waitForURL(/q=coper/)
     await page.getByRole('link', { name: 'Copper kettle' }).waitFor()
@@ -104,11 +106,7 @@ describe('ordering in a real browser', () => {
 
     await page.goto('/')
     await page.getByRole('link', { name: 'Copper kettle' }).click()
-    // The edge may answer with what it knew a second ago.
-    await eventually(async () => {
-      await page.reload()
-      await page.getByText('Only 5 left').waitFor({ timeout: 2_000 })
-    })
+    await customer.reloadUntilSeen(page.getByText('Only 5 left'))
     const mail = await stage.shop.mailbox.waitForMail(credentials.email, ({ text }) => text.includes(orderId))
     expect(mail.text).toContain('Copper kettle')
 

@@ -1,10 +1,12 @@
 import { ordersRoutes, type Order } from '@saas/contracts'
 import { open } from './client.ts'
 import { readEvents } from './event-stream.ts'
-import { Refused, isTemporary } from './send.ts'
+import { Refused, Unanswered, isTemporary } from './send.ts'
 
 const RECONNECT_MS_MIN = 500
 const RECONNECT_MS_MAX = 15_000
+/** The shop sends at least a comment every 15 seconds. A network that went away does not say so. */
+const SILENCE_MS_MAX = 40_000
 
 /**
  * Reports an order whenever it changes, until it is decided or `signal` is aborted. The shop ends a stream after a
@@ -17,12 +19,20 @@ export async function watchOrder(
 ): Promise<void> {
   let waitMs = RECONNECT_MS_MIN
   while (!signal.aborted) {
+    const silence = new AbortController()
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const hear = (): void => {
+      clearTimeout(timer)
+      timer = setTimeout(() => silence.abort(new Unanswered('The stream fell silent.')), SILENCE_MS_MAX)
+    }
     try {
-      const response = await open(ordersRoutes.watchOrder, { params: { id }, signal })
+      hear()
+      const either = AbortSignal.any([signal, silence.signal])
+      const response = await open(ordersRoutes.watchOrder, { params: { id }, signal: either })
       report.connected(true)
       waitMs = RECONNECT_MS_MIN
       if (response.body === null) return
-      for await (const data of readEvents(response.body)) {
+      for await (const data of readEvents(response.body, hear)) {
         const order = JSON.parse(data) as Order
         report.order(order)
         if (order.status !== 'pending') return
@@ -30,6 +40,8 @@ export async function watchOrder(
     } catch (error) {
       if (signal.aborted) return
       if (error instanceof Refused && !isTemporary(error)) throw error
+    } finally {
+      clearTimeout(timer)
     }
     report.connected(false)
     await new Promise((resolve) => setTimeout(resolve, waitMs))

@@ -1,7 +1,8 @@
 import { cloneDirectory } from '@saas/devstack'
+import { eventually } from '@saas/testing'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { BrowserContext, Page } from 'playwright-core'
+import type { BrowserContext, Locator, Page } from 'playwright-core'
 import type { Credentials } from './person.ts'
 import type { Stage } from './stage.ts'
 
@@ -10,6 +11,12 @@ const desktop = { width: 1280, height: 860 }
 const tablet = { width: 768, height: 1024 }
 const phone = { width: 360, height: 780 }
 const artefacts = join(cloneDirectory, 'artefacts/journeys')
+
+/** Chromium has more than other browsers, and no type tells: Safari iterates over no stream. */
+const withoutWhatSafariLacks = `
+  delete ReadableStream.prototype[Symbol.asyncIterator]
+  delete ReadableStream.prototype.values
+`
 
 /** Somebody in front of a browser of their own. Whatever the pages complain about fails the journey. */
 export class Visitor implements AsyncDisposable {
@@ -36,6 +43,7 @@ export class Visitor implements AsyncDisposable {
       timezoneId: 'Europe/Berlin',
     })
     context.setDefaultTimeout(STEP_TIMEOUT_MS)
+    await context.addInitScript(withoutWhatSafariLacks)
     return new Visitor(context, await context.newPage())
   }
 
@@ -74,6 +82,14 @@ export class Visitor implements AsyncDisposable {
 
   async seeHeading(name: string | RegExp): Promise<void> {
     await this.page.getByRole('heading', { level: 1, name }).waitFor()
+  }
+
+  /** The edge may answer with what it knew a second ago, and a page does not ask again by itself. */
+  async reloadUntilSeen(part: Locator): Promise<void> {
+    await eventually(async () => {
+      await this.page.reload()
+      await part.waitFor({ timeout: 2_000 })
+    })
   }
 
   /** Keeps the page as it looks on a phone and on a desktop, and sees that nothing sticks out of it, nor on a tablet. */
