@@ -1,6 +1,8 @@
 import prefresh from '@prefresh/vite'
+import { fallbackLanguage } from '@saas/contracts'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { defineConfig, type Plugin } from 'vite'
+import { defineConfig, type Plugin, type Rolldown } from 'vite'
 
 const here = import.meta.dirname
 
@@ -15,6 +17,53 @@ const pagesFirst: Plugin = {
   },
 }
 
+interface Words {
+  readonly document: Readonly<Record<'description' | 'late' | 'noScript', string>>
+  readonly crashed: { readonly reload: string }
+}
+
+const TEXTS = join(here, 'web/texts')
+
+/** `index.html` with the words of a language in the places of their names. */
+async function inLanguage(html: string, language: string): Promise<string> {
+  const { texts } = (await import(join(TEXTS, language, 'index.ts'))) as { readonly texts: Words }
+  const words: Readonly<Record<string, string>> = { language, loadAgain: texts.crashed.reload, ...texts.document }
+  return html.replaceAll(/\{\{(\w+)\}\}/g, (_place, name: string) => {
+    const said = words[name]
+    if (said === undefined) throw new Error(`index.html has {{${name}}}, for which ${language} has no words.`)
+    return said
+  })
+}
+
+/** Texts of their own come beside the script that asks for them, not after it. */
+function preload(bundle: Rolldown.OutputBundle, language: string): string {
+  const entry = join(TEXTS, language, 'index.ts')
+  const texts = Object.values(bundle).find((file) => file.type === 'chunk' && file.facadeModuleId === entry)
+  return texts === undefined ? '' : `  <link rel="modulepreload" crossorigin href="/${texts.fileName}">\n  `
+}
+
+/** What the document says by itself, once a language: `index.html` is in the one for whoever has none of them, `index.de.html` in German. */
+const documents: Plugin = {
+  name: 'documents',
+  transformIndexHtml: {
+    order: 'pre',
+    handler: async (html, { server }) => (server === undefined ? html : await inLanguage(html, fallbackLanguage)),
+  },
+  generateBundle: {
+    order: 'post',
+    async handler(_options, bundle) {
+      const file = bundle['index.html']
+      if (file?.type !== 'asset') throw new Error('The build has no document.')
+      const html = String(file.source)
+      for (const language of readdirSync(TEXTS)) {
+        const source = (await inLanguage(html, language)).replace('</head>', `${preload(bundle, language)}</head>`)
+        if (language === fallbackLanguage) file.source = source
+        else this.emitFile({ type: 'asset', fileName: `index.${language}.html`, source })
+      }
+    },
+  },
+}
+
 /**
  * `vite build` writes `dist/`, which src/main.ts serves. `vite --port N --host 127.0.0.1 --strictPort` is the page with
  * hot reload; the edge stands in front of it at the shop's own root, so links, cookies and API calls are the real ones.
@@ -23,7 +72,7 @@ export default defineConfig({
   root: join(here, 'web'),
   cacheDir: join(here, 'node_modules/.vite'),
   // It asks Vite for @prefresh/core and /utils by name, which is why they are dependencies here.
-  plugins: [pagesFirst, await prefresh()],
+  plugins: [pagesFirst, documents, await prefresh()],
   // Vite's own transformer turns JSX into calls; the preset for Preact does it with Babel, whose loading was half of the start.
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   build: {

@@ -1,6 +1,7 @@
 import { ProblemError, frontendRoutes, pageRoutes, problems, type Route } from '@saas/contracts'
 import { isNotModified, registerRoute, registerRoutes, type App, type Call } from '@saas/http'
 import { encodingFor, type BuiltFile } from './built-files.ts'
+import { documentsOf } from './documents.ts'
 import { securityHeaders } from './security-headers.ts'
 
 const A_YEAR_SECONDS = 31_536_000
@@ -16,17 +17,26 @@ export function registerFrontend(app: App, files: ReadonlyMap<string, BuiltFile>
     getIcon: (call) => sendFile(call, files.get('favicon.svg'), AN_HOUR),
     getRobots: (call) => sendFile(call, files.get('robots.txt'), AN_HOUR),
   })
+  const documentFor = documentsOf(files)
   for (const page of pageRoutes) {
-    registerRoute(app, page, (call) => sendFile(call, files.get('index.html'), ASK_FIRST))
+    registerRoute(app, page, (call) => {
+      const document = documentFor(call.request.headers['accept-language'])
+      return sendFile(call, document, ASK_FIRST, 'accept-encoding, accept-language')
+    })
   }
 }
 
-function sendFile(call: Call<Route>, file: BuiltFile | undefined, cacheControl: string): 'sent' {
+function sendFile(
+  call: Call<Route>,
+  file: BuiltFile | undefined,
+  cacheControl: string,
+  vary = 'accept-encoding',
+): 'sent' {
   if (file === undefined) throw new ProblemError(problems.notFound)
   const { request, reply } = call
   const encoding = encodingFor(request.headers['accept-encoding'], file)
   const tag = file.etags[encoding]
-  reply.headers({ ...securityHeaders, etag: tag, 'cache-control': cacheControl, vary: 'accept-encoding' })
+  reply.headers({ ...securityHeaders, etag: tag, 'cache-control': cacheControl, vary })
   if (isNotModified(request.headers['if-none-match'], tag)) {
     reply.code(304).send()
     return 'sent'

@@ -10,6 +10,8 @@ import { build } from 'vite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compressBuild, readBuild } from '../src/built-files.ts'
 import { startFrontend } from '../src/main.ts'
+import { texts as german } from '../web/texts/de/index.ts'
+import { texts as english } from '../web/texts/en/index.ts'
 
 const SHOPPERS_SCRIPT_BYTES_MAX = 60_000
 const params = { id: '01977c1e-6a00-7000-8000-000000000010', name: 'not-found', provider: 'example' }
@@ -65,6 +67,21 @@ describe('the service', () => {
       expect([path, answer.statusCode, answer.headers['content-type']]).toEqual([path, 200, 'text/html; charset=utf-8'])
       expect(answer.body).toContain('<div id="app">')
     }
+  })
+
+  test.each([
+    ['de-AT,de;q=0.9,en;q=0.8', 'de', german],
+    ['fr-FR, en-GB;q=0.9, de;q=0.1', 'en', english],
+    ['fr', 'en', english],
+    ['', 'en', english],
+  ])('what the document says by itself is in a language of the reader: %s', async (asked, lang, texts) => {
+    const answer = await get('/basket', { 'accept-language': asked })
+    expect(answer.body).toContain(`<html lang="${lang}">`)
+    for (const said of [...Object.values(texts.document), texts.crashed.reload]) expect(answer.body).toContain(said)
+    expect(answer.body).not.toContain('{{')
+    expect(answer.headers['vary']).toBe('accept-encoding, accept-language')
+    const again = await get('/', { 'accept-language': asked, 'if-none-match': String(answer.headers['etag']) })
+    expect(again.statusCode).toBe(304)
   })
 
   test('the policy allows nothing inline and nothing from elsewhere, and the document has neither', async () => {

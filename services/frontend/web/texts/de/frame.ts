@@ -28,6 +28,11 @@ export const frame: typeof english = {
     page: 'Diese Seite konnte nicht geladen werden',
     fix: 'Einige Angaben passen noch nicht.',
   },
+  document: {
+    description: 'Ein kleiner Laden, hinter dem alles echt ist.',
+    late: 'Das dauert lange.',
+    noScript: 'Dieser Laden braucht JavaScript. Erlaube es für diese Seite und lade sie dann neu.',
+  },
   nav: {
     label: 'Hauptnavigation',
     account: 'Konto',

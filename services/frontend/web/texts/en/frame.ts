@@ -25,6 +25,12 @@ export const frame = {
     page: 'This page could not be loaded',
     fix: 'Some entries need another look.',
   },
+  /** What the document itself says, before or without a script. */
+  document: {
+    description: 'A small shop with everything real behind it.',
+    late: 'This takes long.',
+    noScript: 'This shop needs JavaScript. Allow it for this page, then load it again.',
+  },
   nav: {
     label: 'Main',
     account: 'Account',
