@@ -30,7 +30,7 @@ test('an administrator schedules an announcement, pauses it and cancels it', asy
   expect(await row.textContent()).toContain('1 Jun 2031, 09:00')
   await row.getByRole('button', { name: 'Pause: Tea time' }).click()
   await row.getByText('Paused').waitFor()
-  await row.getByRole('button', { name: 'Cancel', exact: true }).click()
+  await row.getByRole('button', { name: 'Cancel Tea time' }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Cancel', exact: true }).click()
   await row.getByText('Cancelled').waitFor()
   await visitor.photograph('33-schedules')

@@ -91,20 +91,29 @@ describe('a basket', () => {
 
   test('takes every click on one more, and keeps the focus where it is', async () => {
     const customer = await newCustomer(stage.shop, 'Clara Clicks')
-    const id = await product('Mug', 50)
-    await customer.request('PUT', `/cart/${id}`, { body: { quantity: 1 } })
+    for (const id of [await product('Mug', 50), await product('Saucer', 50)]) {
+      await customer.request('PUT', `/cart/${id}`, { body: { quantity: 1 } })
+    }
     await using visitor = await Visitor.arrive(stage)
     const { page } = visitor
     await visitor.logIn(customer.credentials)
-    await page.getByRole('link', { name: 'Basket, 1 item' }).click()
-    await page.getByRole('button', { name: 'One more' }).focus()
+    await page.getByRole('link', { name: 'Basket, 2 items' }).click()
+    const mug = page.getByRole('listitem').filter({ hasText: 'Mug' })
+    await mug.getByRole('button', { name: 'One more' }).focus()
     for (let presses = 0; presses < 5; presses += 1) await page.keyboard.press('Enter')
-    await page.getByRole('link', { name: 'Basket, 6 items' }).waitFor()
-    expect((await customer.get('/cart')).body.items).toMatchObject([{ quantity: 6 }])
+    await page.getByRole('link', { name: 'Basket, 7 items' }).waitFor()
+    expect((await customer.get('/cart')).body.items).toMatchObject([{ quantity: 6 }, { quantity: 1 }])
     expect(await page.evaluate("document.activeElement.getAttribute('aria-label')")).toBe('One more')
+    expect(await mug.getByRole('status').textContent()).toBe('6')
+    await page.getByRole('status').getByText('€49.00').waitFor()
+    // What went away with the focus leaves it to what stands there now, and never to another thing to press.
+    await mug.getByRole('button', { name: 'Remove' }).press('Enter')
+    const focused = async (): Promise<unknown> =>
+      await page.evaluate("document.activeElement.tagName + ' ' + document.activeElement.textContent")
+    await eventually(async () => expect(await focused()).toMatch(/^LI Saucer/))
     await page.getByRole('button', { name: 'Remove' }).press('Enter')
     await page.getByText('Your basket is empty.').waitFor()
-    await eventually(async () => expect(await page.evaluate('document.activeElement.tagName')).toBe('H1'))
+    await eventually(async () => expect(await focused()).toBe('H1 Basket'))
   })
 
   test('is there again when the session ended meanwhile and its owner comes back', async () => {
@@ -143,6 +152,8 @@ describe('an address', () => {
       const { page } = visitor
       const answer = await page.goto(path)
       expect(answer?.status()).toBe(status)
+      // Said by the document itself, before a script comes.
+      expect(await answer?.text()).toContain(`<html lang="${locale.slice(0, 2)}">`)
       await visitor.seeHeading(heading)
       await visitor.photograph(`42-not-found-${status}`)
       await page.getByRole('searchbox', { name: label }).fill(`signpost-${status}`)
@@ -165,6 +176,19 @@ describe('an address', () => {
     await page.getByRole('link', { name: 'Load again' }).click()
     await visitor.seeHeading('Basket')
     expect(await late.count()).toBe(0)
+  })
+
+  test('that is gone to in a tab from before an upgrade is there all the same, by the new scripts', async () => {
+    await using visitor = await Visitor.arrive(stage)
+    const { page } = visitor
+    await page.goto('/')
+    // The page's own script has another name by now, in the document too.
+    await page.route('**/assets/login-*.js', async (route) => await route.fulfill({ status: 404 }), { times: 1 })
+    const renamed = '<!doctype html><script type="module" src="/assets/index-new.js"></script>'
+    await page.route('/', async (route) => await route.fulfill({ body: renamed }), { times: 1 })
+    await page.getByRole('link', { name: 'Sign in' }).click()
+    await visitor.seeHeading('Sign in')
+    expect(new URL(page.url()).pathname).toBe('/login')
   })
 
   test('says in words while nothing answers, and is there on the next try', async () => {
@@ -210,7 +234,7 @@ test('a phone shows which category is chosen, however far along the row it is', 
   await page.setViewportSize({ width, height: 780 })
   await page.goto('/?category=Shelf%2012')
   const chosen = page.getByRole('button', { name: 'Shelf 12', pressed: true })
-  await page.getByRole('button', { name: 'Shelf 05' }).waitFor()
+  await visitor.reloadUntilSeen(page.getByRole('button', { name: 'Shelf 05' }))
   await eventually(async () => {
     const box = await chosen.boundingBox()
     expect(box?.x).toBeGreaterThanOrEqual(0)
@@ -227,6 +251,9 @@ test('the back button leads to the product that was left, however far down the l
   for (const shown of [24, 48]) {
     await eventually(async () => expect(await cards.count()).toBe(shown))
     await page.getByRole('button', { name: 'Load more' }).click()
+    // One goes on with the first that is new.
+    const next = `Peg ${shown + 1}`
+    await eventually(async () => expect(await page.evaluate('document.activeElement.textContent')).toContain(next))
   }
   const peg = page.getByRole('link', { name: 'Peg 55' })
   await peg.scrollIntoViewIfNeeded()

@@ -10,6 +10,8 @@ import { FailedPage } from './pages/failed.tsx'
 import { CrashedPage, NotFoundPage } from './pages/not-found.tsx'
 import { ProductPage } from './pages/product.tsx'
 import { ShopPage } from './pages/shop.tsx'
+import { isOutdated, renew } from './renewal.ts'
+import { sayTrouble } from './notices.ts'
 import { linkTo, place } from './router.ts'
 import { Unanswered } from './send.ts'
 import { secondFactorRequired, sessionInDoubt, user } from './session.ts'
@@ -17,19 +19,29 @@ import { saveLanguage } from './profile.ts'
 
 /**
  * A page that is loaded when it is first visited: who looks around does not pay for accounts and the office. A browser remembers that a module did not come, and
- * after an upgrade it has another name: only loading everything again helps.
+ * after an upgrade it has another name: only loading everything again helps. After an upgrade nobody has to ask for that.
  */
 function later(load: () => Promise<ComponentType>): ComponentType {
   let known: ComponentType | undefined
+  const loadOrRenew = async (signal: AbortSignal): Promise<ComponentType> => {
+    try {
+      return (known ??= await load())
+    } catch (error) {
+      if (!(await isOutdated()) || signal.aborted) throw error
+      location.reload()
+      // What is shown stays until the new document comes.
+      return await new Promise(() => undefined)
+    }
+  }
   return function Later() {
-    const { loaded } = useLoaded(async () => (known ??= await load()), [])
+    const { loaded } = useLoaded(loadOrRenew, [])
     if (known !== undefined) {
       const Known = known
       return <Known />
     }
     if (loaded.value.state !== 'failed') return <Loading />
     const error = new Unanswered('A page did not come.', { cause: loaded.value.error })
-    return <FailedPage error={error} retry={() => location.reload()} />
+    return <FailedPage error={error} retry={() => void renew().catch(sayTrouble)} />
   }
 }
 

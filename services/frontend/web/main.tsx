@@ -10,12 +10,14 @@ import './styles/office.css'
 import { render } from 'preact'
 import { App } from './app.tsx'
 import { followSession } from './basket.ts'
+import { keepFocus } from './kept-focus.ts'
 import { followLanguage } from './language.ts'
 import { forgetNoticesOfOtherPages } from './notices.ts'
 import { followLinks } from './router.ts'
 import { restoreSession } from './session.ts'
 
 followLinks()
+keepFocus()
 followSession()
 forgetNoticesOfOtherPages()
 void restoreSession()

@@ -178,9 +178,19 @@ function Labelled(props: FieldProps & { control: (described: Described) => Compo
 
 type Own<K extends keyof JSX.IntrinsicElements> = Omit<JSX.IntrinsicElements[K], keyof FieldProps | 'ref'>
 
-export function Field({ name, label, hint, pointer, ...rest }: FieldProps & Own<'input'>) {
+/** With `autofocus` it takes the focus when it appears, which browsers themselves do only once a document. */
+export function Field({ name, label, hint, pointer, autofocus, ...rest }: FieldProps & Own<'input'>) {
+  const input = useRef<HTMLInputElement>(null)
+  useEffect(() => {
+    if (autofocus === true) input.current?.focus()
+  }, [])
   const props = { name, label, hint, ...(pointer === undefined ? {} : { pointer }) }
-  return <Labelled {...props} control={(described) => <input {...(rest as object)} {...described} name={name} />} />
+  return (
+    <Labelled
+      {...props}
+      control={(described) => <input {...(rest as object)} {...described} name={name} ref={input} />}
+    />
+  )
 }
 
 export function TextArea({ name, label, hint, pointer, ...rest }: FieldProps & Own<'textarea'>) {

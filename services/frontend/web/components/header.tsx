@@ -51,6 +51,10 @@ function AccountMenu() {
   const person = user.value
   if (person === undefined) return null
   const close = (): void => menu.current?.hidePopover()
+  // A menu that is left stays over what is reached next.
+  const onFocusOut = ({ relatedTarget }: FocusEvent): void => {
+    if (relatedTarget instanceof Element && relatedTarget.closest('.account-menu') === null) close()
+  }
   const leave = (): void => {
     close()
     signOut().catch(sayTrouble)
@@ -61,7 +65,7 @@ function AccountMenu() {
     </a>
   )
   return (
-    <div class="account-menu">
+    <div class="account-menu" onFocusOut={onFocusOut}>
       <button type="button" class="round-link" popovertarget="account-menu" aria-label={nav.menu}>
         <AvatarPicture person={person} size="small" />
       </button>

@@ -8,14 +8,15 @@ import { Empty, Loading } from './states.tsx'
 
 let isFirstPage = true
 
-/** A page with its one heading, which takes the focus after a change of page so that screen readers say where we are. */
+/** A page with its one heading, which takes the focus after a change of page so that screen readers say where we are, unless a field of it has it. */
 export function Page(props: { title: string; kind?: string; lead?: ComponentChildren; children?: ComponentChildren }) {
   const heading = useRef<HTMLHeadingElement>(null)
   useEffect(() => {
     document.title = `${props.title} · saas`
   }, [props.title])
   useEffect(() => {
-    if (!isFirstPage) heading.current?.focus({ preventScroll: true })
+    const isInPage = heading.current?.closest('.page')?.contains(document.activeElement) === true
+    if (!isFirstPage && !isInPage) heading.current?.focus({ preventScroll: true })
     isFirstPage = false
   }, [])
   return (
@@ -29,16 +30,6 @@ export function Page(props: { title: string; kind?: string; lead?: ComponentChil
       {props.children}
     </div>
   )
-}
-
-/** When what had the focus went away with a change of `key`, the heading takes it: the next Tab is in the page. */
-export function useKeptFocus(key: unknown): void {
-  const before = useRef(key)
-  useEffect(() => {
-    if (before.current === key) return
-    before.current = key
-    if (document.activeElement === document.body) document.querySelector('h1')?.focus({ preventScroll: true })
-  }, [key])
 }
 
 /** Shows its children to signed-in people only, and sends others to sign in and back. */

@@ -1,4 +1,6 @@
 import { QUANTITY_MAX } from '@saas/contracts'
+import { useRef } from 'preact/hooks'
+import { count } from '../formats.ts'
 import { texts } from '../language.ts'
 import { Icon } from './icon.tsx'
 
@@ -6,6 +8,7 @@ import { Icon } from './icon.tsx'
 export function Quantity(props: { value: number; label: string; change: (value: number) => void }) {
   const { value, label, change } = props
   const { more, fewer } = texts.value.basket
+  const first = useRef(value)
   const to = (wanted: number): boolean => {
     const isPossible = wanted >= 1 && wanted <= QUANTITY_MAX
     if (isPossible) change(wanted)
@@ -31,6 +34,10 @@ export function Quantity(props: { value: number; label: string; change: (value: 
       <button type="button" aria-label={more} aria-disabled={value >= QUANTITY_MAX} onClick={() => to(value + 1)}>
         <Icon name="plus" />
       </button>
+      {/* A button says nothing of what it has changed. */}
+      <span class="visually-hidden" role="status">
+        {value !== first.current && count(value)}
+      </span>
     </div>
   )
 }

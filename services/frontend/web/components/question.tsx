@@ -5,6 +5,8 @@ import { texts } from '../language.ts'
 /** A button that asks back before it does something that cannot be undone. */
 export function AskingButton(props: {
   label: string
+  /** What it is done to, for those who hear one button of many by its name alone. */
+  to?: string
   question: string
   confirm: string
   cancel?: string
@@ -22,6 +24,7 @@ export function AskingButton(props: {
     <>
       <button type="button" class={props.kind ?? 'button danger quiet'} onClick={() => dialog.current?.showModal()}>
         {props.label}
+        {props.to !== undefined && <span class="visually-hidden"> {props.to}</span>}
       </button>
       <dialog ref={dialog} class="question" aria-label={props.question}>
         <p>{props.question}</p>

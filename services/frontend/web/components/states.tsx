@@ -1,5 +1,7 @@
 import type { ComponentChildren } from 'preact'
+import { useEffect, useRef } from 'preact/hooks'
 import { describe } from '../errors.ts'
+import { focusQuietly } from '../kept-focus.ts'
 import { texts } from '../language.ts'
 import type { List } from '../loaded.ts'
 import { Icon } from './icon.tsx'
@@ -51,20 +53,29 @@ export function ListFrame<T>(props: {
   children: ComponentChildren
 }) {
   const { list, more, reload, empty, children } = props
+  const frame = useRef<HTMLDivElement>(null)
+  const entries = () => frame.current?.querySelectorAll(':scope > ul > li, tbody > tr') ?? []
+  /** How many there were when more were asked for: the first new one is gone on with. */
+  const asked = useRef<number | undefined>(undefined)
+  const ask = (): void => {
+    asked.current = entries().length
+    void more()
+  }
+  useEffect(() => {
+    if (asked.current === undefined || list.isLoadingMore) return
+    const isElsewhere = document.activeElement?.matches('body, .load-more') === false
+    if (!isElsewhere) focusQuietly(entries()[asked.current])
+    asked.current = undefined
+  }, [list])
   if (list.state === 'failed') return <Failure error={list.error} retry={reload} />
   if (list.state === 'loading' && list.items.length === 0) return <Loading />
   if (list.items.length === 0) return <>{empty}</>
   return (
-    <div class="list-frame" aria-busy={list.state === 'loading' || list.isLoadingMore}>
+    <div class="list-frame" ref={frame} aria-busy={list.state === 'loading' || list.isLoadingMore}>
       {children}
       {list.error !== undefined && <Failure error={list.error} />}
       {list.next !== null && (
-        <button
-          type="button"
-          class="button quiet load-more"
-          aria-disabled={list.isLoadingMore}
-          onClick={() => void more()}
-        >
+        <button type="button" class="button quiet load-more" aria-disabled={list.isLoadingMore} onClick={ask}>
           {list.isLoadingMore ? texts.value.loading : texts.value.loadMore}
         </button>
       )}

@@ -12,7 +12,7 @@ import {
 } from '../basket.ts'
 import { isUnanswered, placeOrder } from '../checkout.ts'
 import { Icon } from '../components/icon.tsx'
-import { Page, useKeptFocus } from '../components/page.tsx'
+import { Page } from '../components/page.tsx'
 import { ProductPicture } from '../components/product-picture.tsx'
 import { Quantity } from '../components/quantity.tsx'
 import { Empty, Failure, Loading } from '../components/states.tsx'
@@ -70,7 +70,6 @@ function BasketView({ cart }: { cart: Cart }) {
   const { items, total } = cart
   const { found, read } = useCurrentProducts(items.map(({ productId }) => productId))
   const shortages = shortagesOf(cart, found)
-  useKeptFocus(items.length)
   const isThere = async (): Promise<boolean> => shortagesOf(cart, await read()).size === 0
   const fit = async (): Promise<void> => {
     for (const [productId, left] of shortagesOf(cart, await read())) {
@@ -109,7 +108,7 @@ function BasketView({ cart }: { cart: Cart }) {
       </ul>
       <section class="summary" aria-labelledby="summary">
         <h2 id="summary">{basket.summary}</h2>
-        <p class="total">
+        <p class="total" role="status">
           <span>{basket.total}</span>
           <strong class="price">{total === null ? '—' : money(total)}</strong>
         </p>

@@ -146,12 +146,12 @@ function ByCode({ ask }: { ask: Ask }) {
       }
     >
       <p role="status">{logIn.codeSent(email)}</p>
-      <CodeField />
+      <CodeField autofocus />
     </Form>
   )
 }
 
-export function CodeField() {
+export function CodeField({ autofocus = false }) {
   return (
     <Field
       name="code"
@@ -162,6 +162,7 @@ export function CodeField() {
       pattern="[0-9]{6}"
       required
       maxLength={6}
+      autofocus={autofocus}
     />
   )
 }

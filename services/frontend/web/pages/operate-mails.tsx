@@ -78,6 +78,7 @@ export function Mails() {
                 {mail.status === 'dead' && (
                   <button type="button" class="button quiet small" onClick={() => void resend(mail.id)}>
                     {operate.resend}
+                    <span class="visually-hidden"> {mail.email}</span>
                   </button>
                 )}
               </Cell>

@@ -88,6 +88,7 @@ function ScheduleRow({ schedule, replace }: { schedule: Schedule; replace: (sche
             </button>
             <AskingButton
               label={operate.cancelSchedule}
+              to={schedule.name}
               question={operate.askCancelSchedule(schedule.name)}
               confirm={operate.cancelSchedule}
               cancel={operate.keepSchedule}

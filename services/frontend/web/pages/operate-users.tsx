@@ -134,9 +134,11 @@ function UserRow({ user, replace }: { user: User; replace: (user: User) => void 
             onClick={() => setDisabled(!user.disabled)}
           >
             {user.disabled ? operate.enable : operate.disable}
+            <span class="visually-hidden"> {user.name}</span>
           </button>
           <AskingButton
             label={operate.resetFactors}
+            to={user.name}
             question={operate.askResetFactors(user.name)}
             confirm={operate.resetFactors}
             kind="button quiet small"

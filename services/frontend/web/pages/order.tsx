@@ -5,7 +5,7 @@ import { preparePuttingBack, putBack, type PuttingBack } from '../basket.ts'
 import { call } from '../client.ts'
 import { OrderLines, OrderProgress } from '../components/order-parts.tsx'
 import { StatusBadge } from '../components/order-status.tsx'
-import { Page, SignedInOnly, useKeptFocus } from '../components/page.tsx'
+import { Page, SignedInOnly } from '../components/page.tsx'
 import { AskingButton } from '../components/question.tsx'
 import { Loading } from '../components/states.tsx'
 import { dateTime } from '../formats.ts'
@@ -39,7 +39,6 @@ function OrderView({ first }: { first: Order }) {
   const current = useSignal(first)
   const isConnected = useSignal(true)
   const order = current.value
-  useKeptFocus(order.status)
   useEffect(() => {
     const controller = new AbortController()
     if (first.status !== 'pending') controller.abort()

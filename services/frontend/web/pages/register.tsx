@@ -121,7 +121,7 @@ function EnterByCode({ sent: { email, registrationId } }: { sent: Sent }) {
   }
   return (
     <Form submit={texts.value.logIn.submit} send={enter}>
-      <CodeField />
+      <CodeField autofocus />
     </Form>
   )
 }
