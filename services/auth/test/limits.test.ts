@@ -2,7 +2,8 @@ import { authRoutes, problems, type Route } from '@saas/contracts'
 import { Authenticator } from '@saas/devstack'
 import { signedIn, type TestService } from '@saas/testing'
 import sharp from 'sharp'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { PasswordHashing } from '../src/hashing.ts'
 import { BOOTSTRAP_TOKEN, newUser, PASSWORD, sendTo, startedAuth, type SignedInUser } from './fixtures.ts'
 import { SoftwarePasskey } from './software-passkey.ts'
 
@@ -70,7 +71,7 @@ const asking: Readonly<Record<string, Asking>> = {
   ],
 }
 
-describe('whoever asks too often is told when to come again, and nothing else', () => {
+describe('whoever asks too often is told when to come again, and nothing else, before any password is hashed', () => {
   test('at every route of which the contract says so', () => {
     const limited = Object.entries<Route>(authRoutes).filter(([, { problems: known = [] }]) =>
       known.includes(problems.tooManyRequests),
@@ -86,13 +87,20 @@ describe('whoever asks too often is told when to come again, and nothing else', 
     const someone = by === 'one account' ? await newUser(auth) : user
     const asked = typeof given === 'function' ? await given(someone) : given
     const here = from()
-    const ask = async () =>
-      await auth.call(route, {
+    const hashing = [vi.spyOn(PasswordHashing.prototype, 'hash'), vi.spyOn(PasswordHashing.prototype, 'verify')]
+    onTestFinished(() => {
+      for (const spy of hashing) spy.mockRestore()
+    })
+    const ask = async () => {
+      for (const spy of hashing) spy.mockClear()
+      return await auth.call(route, {
         ...asked,
         ...(by === 'one account' ? { as: someone.as } : {}),
         headers: by === 'one client' ? here : from(),
       })
+    }
     const refused = await untilRefused(ask)
+    for (const spy of hashing) expect(spy).not.toHaveBeenCalled()
     expect(refused).toMatchObject({
       headers: { 'retry-after': expect.stringMatching(/^[1-9]\d{0,2}$/) },
       body: { type: '/problems/too-many-requests', status: 429 },
