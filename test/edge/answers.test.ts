@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { readFileSync } from 'node:fs'
 import { get, request, type IncomingMessage, type ServerResponse } from 'node:http'
 import { once } from 'node:events'
-import { gunzipSync } from 'node:zlib'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import { AVATAR_BYTES_MAX } from '@saas/contracts'
 import { eventually } from '@saas/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -286,6 +286,24 @@ test('a file reaches the service while it is still being sent', async () => {
   response.resume()
   expect(response.statusCode).toBe(200)
   expect(products.bytesReceived).toBe(before + 1_000_001)
+})
+
+test.each([
+  ['JSON', 'POST', '/auth/login', 'application/json', undefined],
+  ['a file', 'PUT', '/profile/avatar', 'image/png', 'customer'],
+] as const)('%s that was compressed is refused, and the answer says why', async (_what, method, path, type, who) => {
+  const answer = await on.edge.send(path, {
+    method,
+    ...(who === undefined ? {} : { token: on.auth.tokens[who] }),
+    headers: { 'content-type': type, 'content-encoding': 'gzip' },
+    body: gzipSync('{"email":"ada@example.com","password":"a guess that is long"}'),
+  })
+  expect(answer.status).toBe(415)
+  expect(answer.headers['accept-encoding']).toBe('identity')
+  expect(JSON.parse(answer.body)).toMatchObject({
+    type: '/problems/unsupported-media-type',
+    detail: expect.stringContaining('Content-Encoding'),
+  })
 })
 
 test('a body may be as large as its route says', async () => {

@@ -33,6 +33,7 @@ const mayBeSeen = new Set([
   'accept',
   'accept-encoding',
   'accept-language',
+  'content-encoding',
   'content-type',
   'if-none-match',
   'origin',

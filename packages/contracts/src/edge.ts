@@ -85,6 +85,7 @@ export function edgeRequestHeaders(routes: readonly Route[]): string {
 const commonHeaders = [
   'accept',
   'accept-language',
+  'content-encoding',
   'content-type',
   'origin',
   'prefer',

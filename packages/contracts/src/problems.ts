@@ -47,7 +47,8 @@ export const unsupportedMediaType = problem({
   name: 'unsupported-media-type',
   title: 'The media type is not supported',
   status: 415,
-  explanation: 'Send the content type that the API description states for this route.',
+  explanation:
+    'Send the content type that the API description states for this route, and the body as it is: one with a Content-Encoding, such as gzip, is not read.',
 })
 export const tooManyRequests = problem({
   name: 'too-many-requests',

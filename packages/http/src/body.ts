@@ -9,6 +9,21 @@ export function hasBody(request: FastifyRequest): boolean {
 }
 
 /**
+ * Refuses a body that was compressed: what it holds would be bounded only after it was unpacked. The answer says what is taken
+ * (RFC 9110, section 12.5.3).
+ *
+ * @throws {ProblemError} `unsupported-media-type`
+ */
+export function refuseContentCoding({ headers }: FastifyRequest): void {
+  const coding = headers['content-encoding']?.trim().toLowerCase() ?? ''
+  if (coding === '' || coding === 'identity') return
+  throw new ProblemError(problems.unsupportedMediaType, {
+    detail: 'The body is compressed. Send it as it is, without Content-Encoding.',
+    headers: { 'accept-encoding': 'identity' },
+  })
+}
+
+/**
  * The payload as a stream that fails with `body-too-large` once more than `bytesMax` bytes came.
  *
  * @throws {ProblemError} `body-too-large` at once when Content-Length says so already.

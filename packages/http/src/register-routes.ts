@@ -9,7 +9,7 @@ import type {
 } from 'fastify'
 import { Readable } from 'node:stream'
 import type { App } from './app.ts'
-import { boundedStream, hasBody } from './body.ts'
+import { boundedStream, hasBody, refuseContentCoding } from './body.ts'
 import type { Answer, AnswerExtras, Call, Handler, Handlers } from './call.ts'
 import type { Identity } from './identity.ts'
 import { INTERNAL_TOKEN_HEADER, verifyInternalToken } from './internal-token.ts'
@@ -110,6 +110,7 @@ function admit(app: App, route: Route): onRequestHookHandler {
       if (refusesBody && hasBody(request)) {
         throw new ProblemError(problems.invalidRequest, { detail: 'This route takes no body.' })
       }
+      if (hasBody(request)) refuseContentCoding(request)
       // Without either Fastify parses nothing, and hands on nothing.
       if (route.upload !== undefined && request.headers['content-type'] === undefined && !hasBody(request)) {
         throw new ProblemError(problems.invalidRequest, { detail: 'This route takes a file as its body.' })

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { gzipSync } from 'node:zlib'
 import { parseStrictJson } from '../src/strict-json.ts'
 import { sampleApp } from './sample.ts'
 
@@ -192,6 +193,34 @@ test('only JSON is read where JSON is expected', async () => {
   const { response, problem } = await post('count=1', { 'content-type': 'application/x-www-form-urlencoded' })
   expect(response.statusCode).toBe(415)
   expect(problem.type).toBe('/problems/unsupported-media-type')
+})
+
+describe('a compressed body is refused, and the answer says how to send it', () => {
+  const send = async (url: string, type: string, coding: string, payload: Buffer) => {
+    const headers = { 'content-type': type, 'content-encoding': coding }
+    const method = url === '/upload' ? 'PUT' : 'POST'
+    return await sampleApp().app.fastify.inject({ method, url, headers, payload })
+  }
+
+  test.each([
+    ['/thing', 'application/json', 'gzip'],
+    ['/thing', 'application/json', 'GZIP, identity'],
+    ['/thing', 'text/plain', 'br'],
+    ['/upload', 'image/png', 'gzip'],
+  ])('at %s as %s with %s', async (url, type, coding) => {
+    const response = await send(url, type, coding, gzipSync('{"count":5}'))
+    expect(response.statusCode).toBe(415)
+    expect(response.headers['accept-encoding']).toBe('identity')
+    expect(response.json()).toMatchObject({
+      type: '/problems/unsupported-media-type',
+      detail: 'The body is compressed. Send it as it is, without Content-Encoding.',
+    })
+  })
+
+  test('but not one of which it is said that it is as it is', async () => {
+    expect((await send('/thing', 'application/json', 'identity', Buffer.from('{"count":5}'))).statusCode).toBe(201)
+    expect((await send('/upload', 'image/png', 'Identity', Buffer.alloc(10))).json()).toEqual({ bytes: 10 })
+  })
 })
 
 test('a body beyond the limit is refused with 413', async () => {
