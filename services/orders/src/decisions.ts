@@ -16,11 +16,15 @@ export interface Decision {
 }
 
 /** The event of each row of `decided`, which has `event_id`, `decided_text` and `trace_parent` beside the order's columns. */
-const sendDecided = `
+export const sendDecided = `
   insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data, trace_parent, created_at)
   select
     event_id, 'order', order_id::text, version,
-    case status when 'confirmed' then '${ordersEvents.orderConfirmed.subject}' else '${ordersEvents.orderRejected.subject}' end,
+    case status
+      when 'confirmed' then '${ordersEvents.orderConfirmed.subject}'
+      when 'rejected' then '${ordersEvents.orderRejected.subject}'
+      when 'cancelled' then '${ordersEvents.orderCancelled.subject}'
+    end,
     jsonb_strip_nulls(jsonb_build_object(
       'orderId', order_id,
       'userId', user_id,

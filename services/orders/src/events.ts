@@ -67,7 +67,7 @@ export async function applyEvents(tx: Transaction, messages: readonly Consumed[]
       const { orderId, reason } = message.data
       decisions.push({ orderId, status: 'rejected', reason, decidedAt, traceParent: message.traceParent })
     } else if (message.subject === userDeleted.subject) {
-      await forgetCustomer(tx, message.data.userId)
+      await forgetCustomer(tx, message, decidedAt)
     } else if (message.subject === exportRequested.subject) {
       await exportOrders(tx, message.data, message.traceParent)
     } else {

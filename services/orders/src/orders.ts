@@ -1,13 +1,7 @@
 import { newId, type Clock } from '@saas/config'
-import {
-  DECISION_DEADLINE_MINUTES,
-  ProblemError,
-  problems,
-  ordersEvents,
-  type Money,
-  type Order,
-} from '@saas/contracts'
+import { DECISION_DEADLINE_MINUTES, ProblemError, problems, type Money, type Order } from '@saas/contracts'
 import { sql, type Bus, type CoalescedRead, type CoalescedWrite, type Database } from '@saas/state'
+import { sendDecided } from './decisions.ts'
 import { toCustomerOrder } from './history.ts'
 import { KeyTurns, type KeyedCall } from './key-turns.ts'
 import { OrderIds } from './order-ids.ts'
@@ -158,27 +152,14 @@ export class Orders {
   static readonly #cancel = sql<OrderRow>(
     'orders.cancel',
     `
-with cancelled as (
+with decided as (
   update orders
   set status = 'cancelled', version = version + 1, decided_at = $3::text::timestamptz
   where order_id = $1 and user_id = $2 and status in ('pending', 'confirmed')
-  returning ${orderColumns}
+  returning ${orderColumns}, $4::uuid as event_id, $3::text as decided_text, $5::text as trace_parent
 ),
-sent as (
-  insert into outbox (id, aggregate_type, aggregate_id, aggregate_version, subject, data, trace_parent, created_at)
-  select
-    $4::uuid, 'order', order_id::text, version, '${ordersEvents.orderCancelled.subject}',
-    jsonb_build_object(
-      'orderId', order_id,
-      'userId', user_id,
-      'lines', lines,
-      'total', jsonb_build_object('amount', total_amount, 'currency', currency),
-      'decidedAt', $3::text
-    ),
-    $5, $3::text::timestamptz
-  from cancelled
-)
-select * from cancelled
+sent as (${sendDecided})
+select * from decided
 `,
   )
 

@@ -3,6 +3,7 @@ import {
   EXPORT_PART_ITEMS_MAX,
   exportEvents,
   LINES_MAX,
+  ordersEvents,
   ordersRoutes,
   type DataOf,
   type Order,
@@ -45,9 +46,11 @@ async function exported(userId: string): Promise<DataOf<typeof exportEvents.orde
   })
 }
 
-test('a customer who is gone has no cart, no keys and no orders; the orders stay for the books', async () => {
+test('a customer who is gone has no cart, no keys and no orders; what was bought stays for the books, and what was not decided is cancelled', async () => {
   const userId = uuidv7()
-  const order = await place(userId)
+  const [bought, pending] = [await place(userId), await place(userId)]
+  await orders.products.reserve(bought)
+  await orders.products.heard()
   const other = uuidv7()
   await place(other)
   await orders.call(ordersRoutes.putCartItem, { userId, params: { productId }, body: { quantity: 2 } })
@@ -56,7 +59,25 @@ test('a customer who is gone has no cart, no keys and no orders; the orders stay
   for (const table of ['cart', 'idempotency']) {
     expect(await orders.query(`select 1 from ${table} where user_id = $1`, [userId]), table).toEqual([])
   }
-  expect(await orders.query('select 1 from orders where order_id = $1', [order.id])).toHaveLength(1)
+  await orders.products.reserve(pending)
+  await orders.products.heard()
+  const kept = await orders.query(
+    'select order_id as id, status, version from orders where order_id = any($1::uuid[]) order by order_id',
+    [[bought.id, pending.id]],
+  )
+  expect(kept).toEqual([
+    { id: bought.id, status: 'confirmed', version: 2 },
+    { id: pending.id, status: 'cancelled', version: 2 },
+  ])
+  // With the id by which whoever mails knows that there is nobody to be told.
+  const told = await orders.query(
+    `select subject, data ->> 'userId' as "userId" from outbox where aggregate_id = $1 order by aggregate_version`,
+    [pending.id],
+  )
+  expect(told).toEqual([
+    { subject: ordersEvents.orderPlaced.subject, userId },
+    { subject: ordersEvents.orderCancelled.subject, userId },
+  ])
   expect(await orders.query('select 1 from orders where user_id = $1', [other])).toHaveLength(1)
 })
 

@@ -58,7 +58,8 @@ export const ordersEvents = {
   orderCancelled: event({
     subject: 'msg.orders.order.cancelled',
     aggregate: 'order',
-    summary: 'The customer cancelled; reserved stock is to be given back',
+    summary:
+      'The customer cancelled, or their account was deleted before it was decided; reserved stock is to be given back',
     data: Type.Object({ ...PlacedOrder, decidedAt: Time }),
     example: { ...placedOrder, decidedAt: '2026-01-01T12:00:01.000Z' },
   }),

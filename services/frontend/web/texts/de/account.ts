@@ -61,7 +61,7 @@ export const account: typeof english = {
     collecting: 'Wird gesammelt …',
     later: 'Noch ist nicht alles da. Versuche es gleich noch einmal.',
     title: 'Konto löschen',
-    hint: 'Dein Konto wird sofort und endgültig gelöscht. Bestellungen bleiben ohne deinen Namen in den Büchern.',
+    hint: 'Dein Konto wird sofort und endgültig gelöscht. Bestellungen bleiben ohne deinen Namen in den Büchern; noch offene werden storniert.',
     begin: 'Mein Konto löschen …',
     confirm: 'Endgültig löschen',
     done: 'Dein Konto ist gelöscht.',

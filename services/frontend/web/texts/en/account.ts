@@ -59,7 +59,7 @@ export const account = {
     collecting: 'Collecting …',
     later: 'Not everything is there yet. Try again in a moment.',
     title: 'Delete the account',
-    hint: 'Your account is deleted immediately and for good. Orders are kept without your name.',
+    hint: 'Your account is deleted immediately and for good. Orders are kept without your name; any that are still pending are cancelled.',
     begin: 'Delete my account …',
     confirm: 'Delete for good',
     done: 'Your account is deleted.',
