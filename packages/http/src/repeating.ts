@@ -9,7 +9,8 @@ export interface RepeatingOptions {
   readonly everyMs: number
   readonly clock: Clock
   readonly logger: Logger
-  readonly run: () => Promise<void>
+  /** Does it once; `signal` is aborted when it is to end, after which disposing waits for it. */
+  readonly run: (signal: AbortSignal) => Promise<void>
 }
 
 /** A run that fails is logged once until one succeeds again, and tried after the next pause. */
@@ -53,7 +54,7 @@ export class Repeating implements AsyncDisposable {
 
   async #runOnce(): Promise<void> {
     try {
-      await this.#options.run()
+      await this.#options.run(this.#closed.signal)
       this.#outage.worked()
     } catch (error) {
       this.#outage.failed(error)

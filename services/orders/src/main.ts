@@ -47,8 +47,8 @@ export async function startOrders(config: OrdersConfig, context: ServiceContext)
   })
   followEvents({ bus, clock, watch })
   bus.startRelay()
-  const run = async () => {
-    const rows = await forgetOldKeys(database, clock)
+  const run = async (signal: AbortSignal) => {
+    const rows = await forgetOldKeys(database, clock, signal)
     if (rows > 0) logger.info({ rows }, 'Old idempotency keys were forgotten')
   }
   resources.use(new Repeating({ name: 'retention', everyMs: KEYS_FORGOTTEN_EVERY_MS, clock, logger, run })).start()

@@ -25,11 +25,11 @@ select count(*)::int as pruned from pruned
 `,
 )
 
-/** Forgets keys that are past their time, a bounded batch a statement, and says how many those were. */
-export async function forgetOldKeys(database: Database, clock: Clock): Promise<number> {
+/** Forgets keys that are past their time, a bounded batch a statement until `signal` is aborted, and says how many those were. */
+export async function forgetOldKeys(database: Database, clock: Clock, signal: AbortSignal): Promise<number> {
   const before = new Date(clock.now().getTime() - KEY_KEPT_MS).toISOString()
   let total = 0
-  for (let pruned = ROWS_PER_STATEMENT; pruned === ROWS_PER_STATEMENT; total += pruned) {
+  for (let pruned = ROWS_PER_STATEMENT; pruned === ROWS_PER_STATEMENT && !signal.aborted; total += pruned) {
     const [row] = await database.write(pruneKeys, [before])
     pruned = row?.pruned ?? 0
   }

@@ -1,7 +1,9 @@
 import { ordersRoutes, type Order } from '@saas/contracts'
+import { Database, type Statement } from '@saas/state'
 import { eventually } from '@saas/testing'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { forgetOldKeys } from '../src/retention.ts'
 import { startTestOrders, type TestOrders } from './fixtures.ts'
 
 const DAY_MS = 86_400_000
@@ -45,6 +47,27 @@ test('a key is remembered for seven days and then forgotten, in any number; its 
   const again = await place(userId, 'old')
   expect([again.status, again.body.id === old.body.id]).toEqual([201, false])
   expect((await shop.call(ordersRoutes.getOrder, { userId, params: { id: old.body.id } })).status).toBe(200)
+})
+
+test('a service that stops forgets no more keys than the statement that is under way', async () => {
+  const { clock, database, log } = shop.service
+  const stopped = new AbortController()
+  class StoppedDatabase extends Database {
+    override async write<Row>(statement: Statement<Row>, values?: readonly unknown[]): Promise<Row[]> {
+      const rows = await super.write(statement, values)
+      stopped.abort()
+      return rows
+    }
+  }
+  const options = { url: database.url, service: 'orders', timeoutMs: 5_000, logger: log.logger }
+  await using stopping = new StoppedDatabase(options)
+  const before = await keys()
+  await shop.query(
+    `insert into idempotency select uuidv7(), 'stop ' || n, '', uuidv7(), $1::text::timestamptz from generate_series(1, 2500) as n`,
+    [new Date(clock.now().getTime() - 8 * DAY_MS).toISOString()],
+  )
+  expect(await forgetOldKeys(stopping, clock, stopped.signal)).toBe(1_000)
+  expect(await keys()).toHaveLength(before.length + 1_500)
 })
 
 test('old keys are found by an index, however many young ones there are', async () => {
