@@ -5,8 +5,16 @@ const NOT_CLOSED = 'A quotation mark is not closed.'
 /** What stands in a record: its fields, or what is wrong with it. */
 export type Fields = readonly string[] | { readonly wrong: string }
 
-/** Reads a record without its line end (RFC 4180); `open` when a quoted field goes on in the next line. */
-function parseRecord(text: string): Fields | 'open' {
+/**
+ * What ends a field: the first in the header that may. Where a comma belongs to numbers spreadsheets write semicolons, and some programs
+ * write tabs. No name of a column has any of them.
+ */
+function delimiterOf(header: string): string {
+  return /[,;\t]/.exec(header)?.[0] ?? ','
+}
+
+/** Reads a record without its line end (RFC 4180, but for the delimiter); `open` when a quoted field goes on in the next line. */
+function parseRecord(text: string, delimiter: string): Fields | 'open' {
   const fields: string[] = []
   for (let at = 0; ; at += 1) {
     if (text[at] === QUOTE) {
@@ -21,11 +29,11 @@ function parseRecord(text: string): Fields | 'open' {
       if (end === -1) return 'open'
       fields.push(field + text.slice(from, end))
       at = end + 1
-      if (at < text.length && text[at] !== ',')
-        return { wrong: 'After a closing quotation mark there must be a comma.' }
+      if (at < text.length && text[at] !== delimiter)
+        return { wrong: 'After a closing quotation mark the field must end.' }
     } else {
-      const comma = text.indexOf(',', at)
-      const end = comma === -1 ? text.length : comma
+      const next = text.indexOf(delimiter, at)
+      const end = next === -1 ? text.length : next
       const field = text.slice(at, end)
       if (field.includes(QUOTE)) return { wrong: 'A field with a quotation mark in it must be quoted.' }
       fields.push(field)
@@ -68,6 +76,7 @@ export class CsvRecords {
   /** The lines since the quotation mark that is open. */
   #held: HeldLine[] = []
   #length = 0
+  #delimiter = ','
 
   constructor(lengthMax: number) {
     this.#lengthMax = lengthMax
@@ -76,6 +85,7 @@ export class CsvRecords {
   /** The records that this line completes. */
   *add({ number, text }: CsvLine): Generator<CsvRecord> {
     if (typeof text === 'string') {
+      if (number === 1) this.#delimiter = delimiterOf(text)
       yield* this.#read([{ number, text }])
       return
     }
@@ -110,7 +120,7 @@ export class CsvRecords {
     this.#held.push(line)
     this.#length += line.text.length + 1
     if (this.#length > this.#lengthMax) return { wrong: NOT_CLOSED }
-    const record = mayEnd ? parseRecord(this.#text()) : 'open'
+    const record = mayEnd ? parseRecord(this.#text(), this.#delimiter) : 'open'
     return record === 'open' ? undefined : record
   }
 

@@ -91,7 +91,7 @@ function decoded({ number, text }: Line): CsvLine {
   }
 }
 
-/** An empty line is one empty field; spreadsheets write one of commas only. */
+/** An empty line is one empty field; spreadsheets write one of delimiters only. */
 function isEmpty(fields: Fields): boolean {
   return Array.isArray(fields) && fields.every((field: string) => field.trim() === '')
 }

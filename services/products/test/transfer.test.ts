@@ -188,6 +188,20 @@ describe('importing CSV', () => {
     ])
   })
 
+  test.each([';', '\t'])('the fields of a spreadsheet may end with %j', async (delimiter) => {
+    const sku = `DELIMITER-${delimiter.charCodeAt(0)}`
+    const rows = [
+      ['\uFEFFsku', 'name', 'amount', 'currency', 'tags'],
+      [sku, 'Cup, large', '1200', 'EUR', '"a;b"'],
+      ['', '', '', '', ''],
+      [sku, 'Cup', '1200', 'EUR', '"a"b'],
+    ]
+    const { body } = await send(rows.map((row) => row.join(delimiter)).join('\r\n'), 'text/csv')
+    expect(body).toMatchObject({ lines: 2, created: 1 })
+    expect(body.errors).toEqual([{ line: 4, reason: 'After a closing quotation mark the field must end.' }])
+    expect(await bySku(sku)).toMatchObject({ name: 'Cup, large', price: { amount: 1200 }, tags: ['a', 'b'] })
+  })
+
   test.each(['', 'sku,name,amount', 'sku,name,amount,currency,colour', 'sku,sku,name,amount,currency', '"sku,name'])(
     'the header %j is refused, and nothing is imported',
     async (header) => {

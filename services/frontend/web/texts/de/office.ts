@@ -95,7 +95,7 @@ export const office: typeof english = {
       'Produkte werden an ihrer SKU erkannt: bekannte werden ersetzt, andere angelegt. Der Bestand bekannter bleibt.',
     file: 'Datei',
     fileHint:
-      'CSV mit den Spalten sku, name, description, amount, currency, stock, lowStockThreshold, category, tags, attributes; oder NDJSON.',
+      'CSV mit Kommas, Semikolons oder Tabulatoren und den Spalten sku, name, description, amount, currency, stock, lowStockThreshold, category, tags, attributes; oder NDJSON.',
     choose: 'Wähle eine Datei.',
     import: 'Importieren',
     progress: 'Bisher gesendet',

@@ -92,7 +92,7 @@ export const office = {
     importHint: 'Products are matched by SKU: existing ones are replaced and keep their stock, others are created.',
     file: 'File',
     fileHint:
-      'CSV with the columns sku, name, description, amount, currency, stock, lowStockThreshold, category, tags, attributes; or NDJSON.',
+      'CSV with commas, semicolons or tabs, and the columns sku, name, description, amount, currency, stock, lowStockThreshold, category, tags, attributes; or NDJSON.',
     choose: 'Choose a file.',
     import: 'Import',
     progress: 'Sent so far',
