@@ -1,13 +1,19 @@
-import { readFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { systemClock } from '@saas/config'
 import { authRoutes } from '@saas/contracts'
-import { freePort } from '@saas/devstack'
+import { Child, freePort } from '@saas/devstack'
+import { startFrontend } from '@saas/frontend/src/main.ts'
 import { createApp, listen, registerRoutes, type RunningApp } from '@saas/http'
-import { eventually, FakeClock, testLog } from '@saas/testing'
+import { eventually, FakeClock, sharedServers, testLog } from '@saas/testing'
 import { expect, onTestFinished, test } from 'vitest'
 import { edgePort, startEdge } from './edge.ts'
 
 const CLIENTS = 6
 const nowhere = ['127.0.0.1:9']
+const elsewhere = { auth: nowhere, products: nowhere, orders: nowhere, notifications: nowhere, frontend: nowhere }
 const requests = [
   { path: '/.well-known/jwks.json', method: 'GET' },
   {
@@ -39,8 +45,7 @@ test('restarting one replica after the other fails no request, not even those th
   const ports = [await freePort(), await freePort()]
   const replicas = await Promise.all(ports.map(startReplica))
   const auth = ports.map((port) => `127.0.0.1:${port}`)
-  const upstreams = { auth, products: nowhere, orders: nowhere, notifications: nowhere, frontend: nowhere }
-  await using edge = await startEdge(await edgePort(), { upstreams })
+  await using edge = await startEdge(await edgePort(), { upstreams: { ...elsewhere, auth } })
   onTestFinished(async () => {
     await Promise.all(replicas.map((replica) => replica.close()))
   })
@@ -72,3 +77,99 @@ test('restarting one replica after the other fails no request, not even those th
   const unexpected = log.filter((line) => line.includes('[error]') && !/Connection (refused|reset by peer)/.test(line))
   expect({ failed, unexpected }).toEqual({ failed: [], unexpected: [] })
 }, 60_000)
+
+test('a replica that nobody can connect to for more than a second fails no request, not even one that cannot be repeated', async () => {
+  const port = await freePort()
+  const serve = `require('node:http').createServer((_, response) => response.end('{}')).listen({ host: '127.0.0.1', port: ${port}, backlog: 1 })`
+  await using replica = await Child.start({
+    name: 'replica',
+    command: process.execPath,
+    arguments: ['--eval', serve],
+    logFile: join(sharedServers().directory, `replica-${port}.log`),
+    isReady: async (signal) => (await fetch(`http://127.0.0.1:${port}/`, { signal })).ok,
+  })
+  await using edge = await startEdge(await edgePort(), { upstreams: { ...elsewhere, auth: [`127.0.0.1:${port}`] } })
+
+  replica.pause()
+  await eventually(() => readFileSync(`/proc/${replica.pid}/stat`, 'utf8').includes(') T '))
+  // As many as the kernel keeps for it; of any other it drops the packets, as a network does with those to a pod that is gone.
+  for (let count = 0; count < 2; count += 1) {
+    const waiting = connect({ host: '127.0.0.1', port })
+    onTestFinished(() => {
+      waiting.destroy()
+    })
+    await once(waiting, 'connect')
+  }
+  const [, post] = requests
+  const answer = edge.send('/auth/register', post)
+  await eventually(() => readFileSync(`${edge.directory}/nginx.log`, 'utf8').includes('upstream timed out'))
+  replica.resume()
+  // The second try went into the void as well.
+  expect(await answer).toMatchObject({ status: 200 })
+})
+
+/** A front end of one release: `/assets/<release>.js` is in no other. */
+async function startRelease(release: string): Promise<number> {
+  const directory = mkdtempSync(join(sharedServers().directory, 'release-'))
+  mkdirSync(join(directory, 'assets'))
+  writeFileSync(join(directory, 'index.html'), `<!doctype html><script src="/assets/${release}.js"></script>`)
+  writeFileSync(join(directory, `assets/${release}.js`), `export const release = '${release}'`)
+  for (const name of ['favicon.svg', 'robots.txt']) writeFileSync(join(directory, name), '')
+  const port = await freePort()
+  const service = await startFrontend(
+    {
+      listenHost: '127.0.0.1',
+      listenPort: port,
+      opsPort: 0,
+      publicUrl: 'https://shop.example',
+      logLevel: 'info',
+      connTimeoutSeconds: 5,
+      otlpEndpoint: undefined,
+      traceShare: 1,
+    },
+    { logger: testLog('frontend').logger, clock: systemClock },
+    directory,
+  )
+  onTestFinished(async () => {
+    await service[Symbol.asyncDispose]()
+  })
+  return port
+}
+
+/** One address for several replicas, as a Service has: each connection leads to the next of them. */
+async function startServiceAddress(ports: readonly number[]): Promise<{ address: string; connections: () => number }> {
+  const sockets: Socket[] = []
+  let connections = 0
+  const server = createServer((client) => {
+    const replica = connect({ host: '127.0.0.1', port: ports[connections % ports.length] ?? 0 })
+    connections += 1
+    for (const socket of [client, replica]) socket.on('error', () => socket.destroy())
+    client.pipe(replica).pipe(client)
+    sockets.push(client, replica)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, connections: () => connections }
+}
+
+test('while two releases of the front end run, the scripts of both are found, and what neither has is asked for eight times', async () => {
+  const service = await startServiceAddress([await startRelease('old'), await startRelease('new')])
+  await using edge = await startEdge(await edgePort(), { upstreams: { ...elsewhere, frontend: [service.address] } })
+  for (let count = 0; count < 10; count += 1) {
+    for (const release of ['old', 'new']) {
+      const { status, body } = await edge.send(`/assets/${release}.js`)
+      expect({ status, body }).toEqual({ status: 200, body: `export const release = '${release}'` })
+    }
+  }
+  const before = service.connections()
+  expect(await edge.send('/assets/neither.js')).toMatchObject({
+    status: 404,
+    headers: { 'content-type': expect.stringContaining('application/problem+json') },
+  })
+  // Some by a connection that was open.
+  expect(service.connections() - before).toBeLessThanOrEqual(8)
+})

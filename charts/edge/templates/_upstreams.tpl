@@ -4,8 +4,9 @@
 {{- range $service := list "auth" "products" "orders" "notifications" "frontend" }}
 {{- $address := printf "%s:3000" (include "saas.fullname" (list $root $service)) -}}
 upstream {{ $service }} {
+  {{- range until 8 }}
   server {{ $address }} max_fails=0;
-  server {{ $address }} max_fails=0;
+  {{- end }}
   keepalive 64;
   keepalive_timeout 60s;
 }

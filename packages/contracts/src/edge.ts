@@ -9,6 +9,8 @@ import type { Problem } from './problem.ts'
 
 const GENERATED = '# Generated from packages/contracts by `pnpm generate`. Do not edit.\n'
 const INDENT = '  '
+/** The largest `proxy_next_upstream_tries` in the edge's files: that of sought.conf. */
+const ATTEMPTS_MAX = 8
 
 /** What the proxying of a path needs beyond the ordinary. */
 interface Traits {
@@ -20,6 +22,8 @@ interface Traits {
   readonly bodyBytesMax: number | undefined
   readonly streams: boolean
   readonly transfers: boolean
+  /** What one replica does not have another may. */
+  readonly sought: boolean
 }
 
 interface PathGroup {
@@ -128,6 +132,7 @@ function traitsOf(routes: readonly Route[]): Traits {
     cacheSeconds: routes.find((route) => route.edgeCacheSeconds !== undefined)?.edgeCacheSeconds,
     bodyBytesMax: routes.find((route) => route.upload !== undefined)?.upload?.bytesMax,
     transfers: routes.some((route) => route.transfer === true),
+    sought: routes.some((route) => route.perRelease === true),
     streams: routes.some((route) =>
       Object.values(route.responses).some(
         (response) => 'content' in response && response.content === 'text/event-stream',
@@ -166,6 +171,7 @@ function prefixLocation(prefix: string, members: readonly PathGroup[]): string {
     bodyBytesMax: undefined,
     streams: false,
     transfers: false,
+    sought: false,
   }
   return block(`location ^~ ${prefix}`, [
     ...forwarding(first.service, plain),
@@ -178,8 +184,8 @@ function prefixLocation(prefix: string, members: readonly PathGroup[]): string {
 }
 
 function isSpecial(traits: Traits): boolean {
-  const { repeatable, streams, transfers, cacheSeconds, bodyBytesMax } = traits
-  return repeatable || streams || transfers || cacheSeconds !== undefined || bodyBytesMax !== undefined
+  const { repeatable, streams, transfers, sought, cacheSeconds, bodyBytesMax } = traits
+  return repeatable || streams || transfers || sought || cacheSeconds !== undefined || bodyBytesMax !== undefined
 }
 
 function forwarding(service: ServiceName, traits: Traits): readonly string[] {
@@ -192,6 +198,7 @@ function forwarding(service: ServiceName, traits: Traits): readonly string[] {
     ...(traits.repeatable ? ['proxy_next_upstream error timeout non_idempotent;'] : []),
     ...(traits.streams ? ['include event-stream.conf;'] : []),
     ...(traits.transfers ? ['include transfer.conf;'] : []),
+    ...(traits.sought ? ['include sought.conf;'] : []),
     ...(traits.bodyBytesMax === undefined ? [] : [`client_max_body_size ${traits.bodyBytesMax};`]),
     ...(traits.cacheSeconds === undefined
       ? []
@@ -317,8 +324,14 @@ export function edgeUpstreams(environment: EdgeEnvironment): string {
   ].join('\n')
 }
 
-/** Each address stands twice, so that even a single one is tried again; none is ever put aside. */
+/**
+ * nginx sends a request to each line of an upstream once at most, so that a single address, such as a Service of Kubernetes with all
+ * its replicas behind it, stands as often as anything is ever tried (`proxy_next_upstream_tries`). Several stand in turns, so
+ * that the next try meets another. None is ever put aside.
+ */
 function upstream(service: ServiceName, addresses: readonly string[]): string {
-  const servers = [...addresses, ...addresses].map((address) => `server ${address} max_fails=0;`)
-  return block(`upstream ${service}`, [...servers, 'keepalive 64;', 'keepalive_timeout 60s;'])
+  const rounds = Math.max(2, Math.ceil(ATTEMPTS_MAX / addresses.length))
+  const servers = Array.from({ length: rounds }, () => addresses).flat()
+  const lines = servers.map((address) => `server ${address} max_fails=0;`)
+  return block(`upstream ${service}`, [...lines, 'keepalive 64;', 'keepalive_timeout 60s;'])
 }

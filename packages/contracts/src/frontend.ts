@@ -35,6 +35,7 @@ export const frontendRoutes = {
     ...file,
     id: 'frontend.getAsset',
     path: '/assets/{file}',
+    perRelease: true,
     summary: 'A built script, style, font or picture; immutable',
     params: Strict({
       file: Type.String({

@@ -42,6 +42,8 @@ export interface Route {
   readonly problems?: readonly Problem[]
   /** Safe to repeat: the edge may try another replica after the first one died. GET, PUT and DELETE always are. */
   readonly repeatable?: boolean
+  /** One release has it and the next may not: the edge asks other replicas before it answers 404. Only for GET routes. */
+  readonly perRelease?: boolean
   /** The edge keeps a 200 answer for this long. Only for `anyone` GET routes without credentials. */
   readonly edgeCacheSeconds?: number
 }

@@ -59,7 +59,7 @@ describe('the edge', () => {
     )
   })
 
-  test('tries each replica again and puts none aside', () => {
+  test('has a line for each try, in turns, and puts no replica aside', () => {
     const upstreams = {
       auth: ['a:1'],
       products: ['p:1'],
@@ -75,7 +75,10 @@ describe('the edge', () => {
       accessLog: '/dev/stdout',
     }
     const text = edgeUpstreams(environment)
-    expect(text.match(/server o:1 max_fails=0;/g)).toHaveLength(2)
+    expect(text.match(/server p:1 max_fails=0;/g)).toHaveLength(8)
+    expect(Array.from(text.matchAll(/server (o:\d) max_fails=0;/g), ([, address]) => address)).toEqual(
+      Array.from({ length: 4 }, () => ['o:1', 'o:2']).flat(),
+    )
     expect(text).toContain('default https;')
     expect(text).not.toContain('development;')
   })
