@@ -192,22 +192,80 @@ const neverEmpty = /networkPolicy\.(dns|smtpPorts|providerPorts)$/
 /** The same, and what a service declares itself. */
 const neverTakenAway = /networkPolicy\.dns$|\.needs\./
 
+test('what is null is named, whether a block or a setting, or it is one that may be left out', async () => {
+  const values = valuesOfCharts()
+  const blocks = values.filter(
+    ({ value, path }) => isMap(value) && Object.keys(value).length > 0 && !mapOfOnesOwn.test(path),
+  )
+  const settings = values.filter(({ value, path }) => !isMap(value) && !isEmpty(value) && !mapOfOnesOwn.test(path))
+  const optional = values.filter(({ value, path }) => isEmpty(value) && !crucial.test(path))
+  expect([blocks.length > 60, settings.length > 120, optional.length > 80]).toEqual([true, true, true])
+  // Below a block that is gone nothing can be missed.
+  const depths = Map.groupBy(blocks, ({ path }) => path.split('.').length)
+  const said = await Promise.all(
+    [...depths.values(), settings].map(async (gone) => {
+      const refused = await refusal(Object.fromEntries(gone.map(({ path }) => [path, null])), { seed: '' })
+      return gone.filter(({ path }) => !missing(refused).has(path)).map(({ path }) => path)
+    }),
+  )
+  expect(said.flat()).toEqual([])
+  const none = Object.fromEntries(optional.map(({ path }) => [path, null]))
+  expect((await rendered({ set: none })).length).toBeGreaterThan(40)
+})
+
+/** Names in them are the user's. */
+const mapOfOnesOwn = /\.(dashboardLabels|environment|secretEnvironment|needs)\b/
+/** An empty one has a meaning that nothing has not, or is refused above. */
+const crucial = /\.(seed|generations|existing|secretEnvironment|dns)$|\.needs\./
+
+function isMap(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === '' || Array.isArray(value) || (isMap(value) && Object.keys(value).length === 0)
+}
+
+/** The paths that Helm says are missing: below the name of each chart a line for each place. */
+function missing(refused: string): ReadonlySet<string> {
+  let chart = ''
+  return new Set(
+    refused.split('\n').flatMap((line) => {
+      const [, name] = /^(\S+):$/.exec(line) ?? []
+      if (name !== undefined) chart = name === 'saas' ? '' : `${name}.`
+      const [, place = '', names = ''] = /^\s*- at '\/?(.*)': missing propert(?:y|ies) (.*)$/.exec(line) ?? []
+      const parent = place === '' ? chart : `${chart}${place.replaceAll('/', '.')}.`
+      return Array.from(names.matchAll(/'([^']+)'/g), ([, property]) => parent + property)
+    }),
+  )
+}
+
 /** The path of every list in the values of the charts, from the umbrella's. */
 function listsOfValues(): readonly string[] {
-  const within = (value: unknown, path: readonly string[]): string[] => {
-    if (Array.isArray(value)) return [path.join('.')]
-    if (typeof value !== 'object' || value === null) return []
-    return Object.entries(value).flatMap(([name, child]) => within(child, [...path, name]))
-  }
+  return valuesOfCharts().flatMap(({ path, value }) => (Array.isArray(value) ? [path] : []))
+}
+
+/** Every value of the charts and its path from the umbrella's, but the parts themselves. */
+function valuesOfCharts(): readonly { readonly path: string; readonly value: unknown }[] {
+  const within = (value: unknown, path: readonly string[]): { path: string; value: unknown }[] => [
+    { path: path.join('.'), value },
+    ...(isMap(value) ? Object.entries(value).flatMap(([name, child]) => within(child, [...path, name])) : []),
+  ]
   const valuesOf = (chart: string): object =>
     parse(readFileSync(join(cloneDirectory, 'charts', chart, 'values.yaml'), 'utf8')) as object
   const { exports } = valuesOf('lib') as { exports: { defaults: object } }
   const parts = ['edge', 'nats', 'postgres', 'objectstore', ...serviceNames]
-  return [
-    ...within(valuesOf('umbrella'), []),
-    ...parts.flatMap((part) => within(valuesOf(part), [part])),
-    ...serviceNames.flatMap((service) => within(exports.defaults, [service])),
-  ]
+  // What a service says of its own replaces what all of them begin with.
+  const all = new Map(
+    [
+      ...serviceNames.flatMap((service) => within(exports.defaults, [service])),
+      ...parts.flatMap((part) => within(valuesOf(part), [part])),
+      ...within(valuesOf('umbrella'), []),
+    ].map(({ path, value }) => [path, value]),
+  )
+  return [...all].flatMap(([path, value]) =>
+    path === '' || path === 'global' || parts.includes(path) ? [] : [{ path, value }],
+  )
 }
 
 /** Each rule of each policy, with whom it is for. */
