@@ -66,8 +66,8 @@ export const guards: readonly Guard[] = [
     mutations: [
       {
         file: placing,
-        from: 'trace_parent, placed_at::timestamptz\n  from checked\n  join granted using (order_id)\n',
-        to: 'trace_parent, placed_at::timestamptz\n  from checked\n  join granted using (order_id)\n  where total_amount % 2 = 1\n',
+        from: 'trace_parent, placed_at::timestamptz\n  from checked\n  join claimed using (order_id)\n',
+        to: 'trace_parent, placed_at::timestamptz\n  from checked\n  join claimed using (order_id)\n  where total_amount % 2 = 1\n',
       },
     ],
     provocation: 'nothing',
@@ -135,8 +135,8 @@ export const guards: readonly Guard[] = [
     mutations: [
       {
         file: placing,
-        from: "select order_id from claimed\n  union all\n  select order_id from checked where verdict = 'ok' and key is null",
-        to: "select order_id from checked where verdict = 'ok'",
+        from: '  on conflict do nothing\n  returning order_id\n',
+        to: '  on conflict (user_id, key) do update set order_id = excluded.order_id\n  returning order_id\n',
       },
     ],
     provocation: 'nothing',
