@@ -43,7 +43,7 @@ export const common = {
     default: 'info',
   }),
   connTimeoutSeconds: integer('CONN_TIMEOUT', 1, 300, {
-    description: 'Seconds a call to Postgres, NATS or the object store may take',
+    description: 'Seconds a call to Postgres, NATS or the object store may take; Postgres ends a statement after 8',
     default: '10',
   }),
   otlpEndpoint: optionalUrl('OTEL_EXPORTER_OTLP_ENDPOINT', ['http', 'https'], {

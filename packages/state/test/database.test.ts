@@ -1,9 +1,11 @@
+import { common, readConfig } from '@saas/config'
 import { problems } from '@saas/contracts'
 import { DatabaseUnavailable, Overloaded, sql } from '@saas/state'
 import { Client, types } from 'pg'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Lane } from '../src/lane.ts'
+import { STATEMENT_TIMEOUT_MS } from '../src/time-outs.ts'
 import { typeParsers } from '../src/types.ts'
 import {
   cloneDatabase,
@@ -129,6 +131,9 @@ test('a deadlock is tried again', async () => {
 const deadlockSoon = sql('test.deadlock_soon', `set local lock_timeout = '5s'`)
 
 test('a statement that takes longer than it may is given up, and asked for later', async () => {
+  // By Postgres, before its caller gives up the whole connection.
+  const { connTimeoutSeconds } = readConfig({ connTimeoutSeconds: common.connTimeoutSeconds }, {})
+  expect(connTimeoutSeconds * 1_000).toBeGreaterThan(STATEMENT_TIMEOUT_MS)
   await using database = await cloneDatabase('products', { migrations })
   await database.query(`alter role products in database ${database.name} set statement_timeout = '100ms'`)
   await using products = await connectState('products', bus, { database })
