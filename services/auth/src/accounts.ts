@@ -3,6 +3,8 @@ import { sql, type Bus, type Database } from '@saas/state'
 import type { Clock } from '@saas/config'
 import { accountColumns, emailKeyOf, usableName, usableZone, type Account } from './account.ts'
 import { emit, userChanged } from './account-events.ts'
+import type { Client } from './client.ts'
+import type { Throttle } from './throttle.ts'
 
 /** What the owner may change. A field left out stays as it is. */
 export interface ProfileChange {
@@ -29,16 +31,25 @@ const updateProfile = sql<Account>(
    returning ${accountColumns}`,
 )
 
+interface AccountsContext {
+  readonly database: Database
+  readonly bus: Pick<Bus, 'nudge'>
+  readonly clock: Clock
+  readonly throttle: Throttle
+}
+
 /** The accounts themselves: who they are and what they say of themselves. */
 export class Accounts {
   readonly #database: Database
   readonly #bus: Pick<Bus, 'nudge'>
   readonly #clock: Clock
+  readonly #throttle: Throttle
 
-  constructor(database: Database, bus: Pick<Bus, 'nudge'>, clock: Clock) {
+  constructor({ database, bus, clock, throttle }: AccountsContext) {
     this.#database = database
     this.#bus = bus
     this.#clock = clock
+    this.#throttle = throttle
   }
 
   async byEmail(email: string): Promise<Account | undefined> {
@@ -53,10 +64,11 @@ export class Accounts {
     return account
   }
 
-  /** @throws {ProblemError} `invalid-request` for a name or a zone that cannot be used. */
-  async changeProfile(id: string, change: ProfileChange, traceParent: string): Promise<Account> {
+  /** @throws {ProblemError} `invalid-request` for a name or a zone that cannot be used, `too-many-requests` */
+  async changeProfile(id: string, change: ProfileChange, client: Client, traceParent: string): Promise<Account> {
     const name = change.name === undefined ? null : usableName(change.name)
     const zone = change.zone === undefined || change.zone === null ? change.zone : usableZone(change.zone)
+    await this.#throttle.take('profile', id, client.network)
     const changed = await this.#database.transaction(async (tx) => {
       const values = [id, name, change.language ?? null, zone !== undefined, zone ?? null, this.#clock.now()]
       const [account] = await tx.query(updateProfile, values)

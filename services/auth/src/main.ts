@@ -72,7 +72,7 @@ export async function startAuth(config: AuthConfig, context: ServiceContext): Pr
   const revocations = new Revocations(database, clock)
   const throttle = new Throttle(database, clock, keys)
   const hashing = resources.use(new PasswordHashing())
-  const accounts = new Accounts(database, bus, clock)
+  const accounts = new Accounts({ ...basics, throttle })
   const secrets = new MailedSecrets({ ...basics, mailSecretKey: config.mailSecretKey, publicUrl: config.publicUrl })
   const requests = resources.use(new AccountRequests({ ...basics, secrets }))
   const audit = new Audit(basics)
@@ -130,7 +130,7 @@ export async function startAuth(config: AuthConfig, context: ServiceContext): Pr
       passkeySignIn: new PasskeySignIn({ ...basics, passkeys, sessions, throttle }),
       gate,
       passwords: new Passwords({ ...basics, accounts, audit, hashing, secrets, revocations, throttle }),
-      preferences: new Preferences({ ...basics, accounts, ...config }),
+      preferences: new Preferences({ ...basics, accounts, throttle, ...config }),
       pendingSignIns,
       providerSignIn: new ProviderSignIn({
         ...basics,

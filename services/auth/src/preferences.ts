@@ -7,6 +7,8 @@ import type { Clock } from '@saas/config'
 import { emit, userChanged } from './account-events.ts'
 import { accountColumns, type Account } from './account.ts'
 import type { Accounts } from './accounts.ts'
+import type { Client } from './client.ts'
+import type { Throttle } from './throttle.ts'
 
 // Nothing is written, and nobody told, when all of it was so already.
 const mergePreferences = sql<Account>(
@@ -22,6 +24,7 @@ interface PreferencesContext {
   readonly bus: Pick<Bus, 'nudge'>
   readonly clock: Clock
   readonly accounts: Accounts
+  readonly throttle: Throttle
   readonly mailSecretKey: Uint8Array
   /** While the other is being replaced. */
   readonly mailSecretKeyAccepted: Uint8Array | undefined
@@ -42,8 +45,14 @@ export class Preferences {
     return whole((await this.#context.accounts.byId(accountId)).preferences)
   }
 
-  /** What is not named stays as it is. */
-  async change(accountId: string, given: Partial<MailPreferences>, traceParent: string): Promise<MailPreferences> {
+  /** What is not named stays as it is. @throws {ProblemError} `too-many-requests` */
+  async change(
+    accountId: string,
+    given: Partial<MailPreferences>,
+    client: Client,
+    traceParent: string,
+  ): Promise<MailPreferences> {
+    await this.#context.throttle.take('profile', accountId, client.network)
     await this.#merge(accountId, given, traceParent)
     return await this.of(accountId)
   }

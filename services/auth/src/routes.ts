@@ -133,8 +133,8 @@ export function authHandlers(parts: AuthParts): Handlers<typeof authRoutes> {
       return done
     },
     getProfile: async ({ identity }) => profile(profileOf(await accounts.byId(identity.userId))),
-    changeProfile: async ({ body, identity, traceParent }) =>
-      profile(profileOf(await accounts.changeProfile(identity.userId, body, traceParent))),
+    changeProfile: async ({ body, identity, request, traceParent }) =>
+      profile(profileOf(await accounts.changeProfile(identity.userId, body, client(request), traceParent))),
     deleteProfile: async ({ body, identity, request, traceParent }) => {
       await deletion.delete(identity, body, client(request), traceParent)
       return { ...done, cookies: [transport.forgotten] }
@@ -142,9 +142,9 @@ export function authHandlers(parts: AuthParts): Handlers<typeof authRoutes> {
     exportProfile: async ({ identity, request, signal, traceParent }) =>
       exported(await dataExports.obtain(identity, client(request), traceParent, signal)),
     getPreferences: async ({ identity }) => ({ status: 200, body: await preferences.of(identity.userId) }),
-    changePreferences: async ({ body, identity, traceParent }) => ({
+    changePreferences: async ({ body, identity, request, traceParent }) => ({
       status: 200,
-      body: await preferences.change(identity.userId, body, traceParent),
+      body: await preferences.change(identity.userId, body, client(request), traceParent),
     }),
     unsubscribe: async ({ body, params, traceParent }) => ({
       status: 200,

@@ -42,6 +42,8 @@ const limits = {
   bootstrap: { account: guessing, address: guessing },
   /** Copies of all that is kept, for which every service works. */
   export: { account: { free: 5, firstSeconds: 60, maxSeconds: 900, leakSeconds: 600 }, address: manyFromOneAddress },
+  /** What they say of themselves and which mails they want: every service hears of each change. */
+  profile: { account: { free: 30, firstSeconds: 1, maxSeconds: 60, leakSeconds: 10 }, address: manyFromOneAddress },
   picture: { account: { free: 30, firstSeconds: 1, maxSeconds: 60, leakSeconds: 10 }, address: manyFromOneAddress },
 } satisfies Record<string, Readonly<Record<'account' | 'address', Limit>> & { readonly knownBy?: typeof bySigningIn }>
 export type Purpose = keyof typeof limits

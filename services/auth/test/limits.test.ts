@@ -55,6 +55,8 @@ const asking: Readonly<Record<string, Asking>> = {
   signInWithPasskey: ['anybody', { body: { passkey: strangersPasskey() } }],
   offerPasskeySignIn: ['one client', {}],
   departToProvider: ['one client', { params: { provider: 'nobody' } }],
+  changeProfile: ['one account', { body: { name: 'Ada King' } }],
+  changePreferences: ['one account', { body: { digest: false } }],
   changePassword: ['one account', { body: { ...wrong, newPassword: 'seven violet bridges' } }],
   changeEmail: ['one account', { body: { ...wrong, email } }],
   confirmEmail: ['one account', { body: { token } }],

@@ -19,6 +19,7 @@ const purposes = {
   mail: true,
   bootstrap: true,
   export: true,
+  profile: true,
   picture: true,
 } satisfies Record<Purpose, true>
 

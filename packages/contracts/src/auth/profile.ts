@@ -40,6 +40,7 @@ export const profileRoutes = {
       zone: Type.Optional(Type.Union([Zone, Type.Null()])),
     }),
     responses: { 200: Profile },
+    problems: [problems.tooManyRequests],
   }),
   deleteProfile: route({
     id: 'auth.deleteProfile',
@@ -85,6 +86,7 @@ export const profileRoutes = {
     summary: 'Switch optional mails on or off; the others stay as they are',
     body: Type.Partial(MailPreferences, { additionalProperties: false }),
     responses: { 200: MailPreferences },
+    problems: [problems.tooManyRequests],
     repeatable: true,
   }),
   unsubscribe: route({
