@@ -128,7 +128,7 @@ describe('ways to sign in, in a real browser', () => {
     await other.page.getByText('The link is gone.').waitFor()
   })
 
-  test('whoever has a second factor shows it again before the address changes or the account goes', async () => {
+  test('whoever has a second factor shows it again before the address or the password changes or the account goes', async () => {
     const { credentials } = await newCustomer(stage.shop, 'Rita Reproof')
     const next = `moved-${credentials.email}`
     await using visitor = await Visitor.arrive(stage)
@@ -160,7 +160,17 @@ describe('ways to sign in, in a real browser', () => {
     await email.getByRole('button', { name: 'Continue' }).click()
     await email.getByText('A link and a code are on their way').waitFor()
 
-    // A passkey; what is wrong besides is said afterwards, with what was typed still there.
+    // A passkey.
+    await stage.shop.ageProofs()
+    const newPassword = `${credentials.password} and more`
+    const change = page.getByRole('region', { name: 'Change the password' })
+    await change.getByLabel('Current password').fill(credentials.password)
+    await change.getByLabel('New password').fill(newPassword)
+    await change.getByRole('button', { name: 'Change the password' }).click()
+    await change.getByRole('button', { name: 'Use a passkey' }).click()
+    await page.getByText('Your password was changed').first().waitFor()
+
+    // What is wrong besides is said afterwards, with what was typed still there.
     await stage.shop.ageProofs()
     await page.getByRole('button', { name: 'Delete my account' }).click()
     const leaving = page.getByRole('region', { name: 'Delete the account' })
@@ -172,7 +182,7 @@ describe('ways to sign in, in a real browser', () => {
 
     // A recovery code.
     await stage.shop.ageProofs()
-    await leaving.getByLabel('Current password').fill(credentials.password)
+    await leaving.getByLabel('Current password').fill(newPassword)
     await leaving.getByRole('button', { name: 'Delete for good' }).click()
     await leaving.getByRole('button', { name: 'Use a recovery code' }).click()
     await leaving.getByLabel('Recovery code').fill(authenticator.recoveryCodes[0] ?? '')

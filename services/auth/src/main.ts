@@ -129,7 +129,7 @@ export async function startAuth(config: AuthConfig, context: ServiceContext): Pr
       factorReset: new FactorReset({ ...basics, audit, revocations }),
       passkeySignIn: new PasskeySignIn({ ...basics, passkeys, sessions, throttle }),
       gate,
-      passwords: new Passwords({ ...basics, accounts, audit, hashing, secrets, revocations, throttle }),
+      passwords: new Passwords({ ...basics, accounts, audit, hashing, reproofs, secrets, revocations, throttle }),
       preferences: new Preferences({ ...basics, accounts, throttle, ...config }),
       pendingSignIns,
       providerSignIn: new ProviderSignIn({

@@ -9,6 +9,7 @@ import type { Client } from './client.ts'
 import type { PasswordHashing } from './hashing.ts'
 import type { MailedSecrets } from './mailed-secrets.ts'
 import { refuseWeakPassword } from './password-rules.ts'
+import type { Reproofs } from './reproof.ts'
 import type { Revocations } from './revocations.ts'
 import { endAndRevokeSessions, revokeOlderTokens } from './session-end.ts'
 import type { Throttle } from './throttle.ts'
@@ -32,12 +33,13 @@ interface PasswordsContext {
   readonly accounts: Accounts
   readonly audit: Audit
   readonly hashing: PasswordHashing
+  readonly reproofs: Reproofs
   readonly secrets: MailedSecrets
   readonly revocations: Revocations
   readonly throttle: Throttle
 }
 
-/** Changing a password, by knowing the old one or by a mailed link. Either ends every other session and voids what was mailed before. */
+/** Changing a password, by showing again who is there or by a mailed link. Either ends every other session and voids what was mailed before. */
 export class Passwords {
   readonly #context: PasswordsContext
 
@@ -65,7 +67,12 @@ export class Passwords {
     await this.#publish()
   }
 
-  /** @throws {ProblemError} `wrong-credentials`, `weak-password`, `too-many-requests` */
+  /**
+   * Where a second factor is on, this session must have shown it a moment ago: whoever has an open browser and the old password would
+   * else take the account, for all others are signed out then.
+   *
+   * @throws {ProblemError} `wrong-credentials`, `reauthentication-required`, `weak-password`, `too-many-requests`
+   */
   async change(
     caller: { readonly userId: string; readonly sessionId: string },
     passwords: { readonly currentPassword: string; readonly newPassword: string },
@@ -74,16 +81,13 @@ export class Passwords {
   ): Promise<void> {
     const account = await this.#context.accounts.byId(caller.userId)
     refuseWeakPassword(passwords.newPassword, account, '/newPassword')
-    await this.#context.throttle.take('reauthenticate', account.id, client.network)
-    if (!(await this.#context.hashing.verify(account.passwordHash, passwords.currentPassword))) {
-      throw new ProblemError(problems.wrongCredentials, { detail: 'The current password is not right.' })
-    }
+    const { currentPassword } = passwords
+    await this.#context.reproofs.require(account, caller.sessionId, { currentPassword }, client)
     const newHash = await this.#context.hashing.hash(passwords.newPassword)
     await this.#context.database.transaction(async (tx) => {
       const values = [account.id, newHash, this.#now(), account.passwordHash]
       const [changed] = await tx.query(setPassword, values)
       if (changed === undefined) throw new ProblemError(problems.wrongCredentials)
-      await this.#context.throttle.forgiveAccount(tx, 'reauthenticate', account.id)
       await this.#endOthers(tx, changed, caller.sessionId, client, traceParent)
     })
     await this.#publish()

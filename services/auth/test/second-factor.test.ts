@@ -244,12 +244,16 @@ describe('changing what opens an account', () => {
       const refused = await auth.call(route, { as: user.as })
       expect(refused.body.type).toBe('/problems/reauthentication-required')
     }
+    const passwords = { currentPassword: PASSWORD, newPassword: 'another lantern for otters' }
+    const change = async () => await auth.call(authRoutes.changePassword, { as: user.as, body: passwords })
+    expect((await change()).body.type).toBe('/problems/reauthentication-required')
     const byPassword = await auth.call(authRoutes.reauthenticate, { as: user.as, body: { password: PASSWORD } })
     expect(byPassword.body.type).toBe('/problems/second-factor-required')
     const wrong = await auth.call(authRoutes.reauthenticate, { as: user.as, body: { code: await wrongCode(app) } })
     expect(wrong.body.type).toBe('/problems/wrong-credentials')
     const right = await auth.call(authRoutes.reauthenticate, { as: user.as, body: { code: await codeAt(app) } })
     expect(right.status).toBe(204)
+    expect((await change()).status).toBe(204)
     expect((await auth.call(authRoutes.removeTotp, { as: user.as })).status).toBe(204)
   })
 

@@ -35,6 +35,11 @@ export const passwordRoutes = {
     summary: 'Change the password; ends every other session',
     body: Strict({ currentPassword: Password, newPassword: Password }),
     responses: { 204: none },
-    problems: [problems.wrongCredentials, problems.weakPassword, problems.tooManyRequests],
+    problems: [
+      problems.wrongCredentials,
+      problems.reauthenticationRequired,
+      problems.weakPassword,
+      problems.tooManyRequests,
+    ],
   }),
 }

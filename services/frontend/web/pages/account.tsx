@@ -10,6 +10,7 @@ import { EmailSection } from './account-email.tsx'
 import { LeavingSection } from './account-leaving.tsx'
 import { PreferencesSection } from './account-preferences.tsx'
 import { SecuritySection } from './account-security.tsx'
+import { useProof } from './account-security-steps.tsx'
 import { SessionsSection } from './account-sessions.tsx'
 
 export function AccountPage() {
@@ -79,26 +80,32 @@ function ProfileSection({ person }: { person: Profile }) {
 
 function PasswordSection() {
   const { account, form } = texts.value
+  const { attempt, step } = useProof()
   const send = async (entries: FormData, element: HTMLFormElement): Promise<void> => {
     const currentPassword = secretEntry(entries, 'currentPassword')
     const newPassword = newSecretEntry(entries, 'newPassword')
-    await call(authRoutes.changePassword, { body: { currentPassword, newPassword } })
-    element.reset()
-    say(account.passwordChanged)
+    await attempt(async () => {
+      await call(authRoutes.changePassword, { body: { currentPassword, newPassword } })
+      element.reset()
+      say(account.passwordChanged)
+    })
   }
   return (
     <section class="panel" aria-labelledby="change-password">
       <h2 id="change-password">{account.changePassword}</h2>
-      <Form submit={account.changePassword} send={send}>
-        <input type="hidden" name="username" autocomplete="username" value={user.value?.email ?? ''} />
-        <PasswordField name="currentPassword" label={account.currentPassword} autocomplete="current-password" />
-        <PasswordField
-          name="newPassword"
-          label={account.newPassword}
-          hint={form.passwordHint(PASSWORD_CHARACTERS_MIN)}
-          autocomplete="new-password"
-        />
-      </Form>
+      {step}
+      <div hidden={step !== null}>
+        <Form submit={account.changePassword} send={send}>
+          <input type="hidden" name="username" autocomplete="username" value={user.value?.email ?? ''} />
+          <PasswordField name="currentPassword" label={account.currentPassword} autocomplete="current-password" />
+          <PasswordField
+            name="newPassword"
+            label={account.newPassword}
+            hint={form.passwordHint(PASSWORD_CHARACTERS_MIN)}
+            autocomplete="new-password"
+          />
+        </Form>
+      </div>
     </section>
   )
 }
