@@ -1,4 +1,4 @@
-import { authEvents, pages, type Language, type MailSecret } from '@saas/contracts'
+import { authEvents, MAILED_CODE_DIGITS_MAX, pages, type Language, type MailSecret } from '@saas/contracts'
 import { sql, type Database, type Transaction } from '@saas/state'
 import type { Clock } from '@saas/config'
 import { CompactEncrypt } from 'jose'
@@ -7,9 +7,13 @@ import { emission, recipientOf, type Emission } from './account-events.ts'
 import { emailKeyOf, type Account } from './account.ts'
 import type { AddressProof } from './address-proof.ts'
 import { hmac, sha256, type DerivedKeys } from './derived-keys.ts'
+import type { Throttle } from './throttle.ts'
 
 const TOKEN_BYTES = 32
 const CODE_TRIES = 5
+const CODE_DIGITS = 6
+/** While somebody guesses: a year of that finds no code. */
+const PRESSED_CODE_DIGITS = MAILED_CODE_DIGITS_MAX
 const CODE_LIFETIME_MS = 10 * 60_000
 const VERIFY_LIFETIME_MS = 24 * 3_600_000
 const RESET_LIFETIME_MS = 60 * 60_000
@@ -114,10 +118,12 @@ interface MailedSecretsContext {
   readonly keys: DerivedKeys
   readonly mailSecretKey: Uint8Array
   readonly publicUrl: string
+  readonly throttle: Throttle
 }
 
 /**
- * What proves that somebody reads an address: links with 256-bit tokens, and six-digit codes. At rest there are only hashes; the
+ * What proves that somebody reads an address: links with 256-bit tokens, and codes of six digits, or of nine
+ * while somebody guesses at the address. At rest there are only hashes; the
  * mail's event carries them encrypted, for the notifications service alone. A new one voids the old.
  */
 export class MailedSecrets {
@@ -168,7 +174,7 @@ export class MailedSecrets {
   async requestEmailChange(tx: Transaction, account: Account, email: string): Promise<Emission> {
     const expiresAt = this.#after(VERIFY_LIFETIME_MS)
     const token = newToken()
-    const code = newCode()
+    const code = await this.#drawCode(tx, account.id)
     const hashes = [sha256(token), this.emailChangeCodeHash(account.id, code)]
     await tx.query(upsertEmailChange, [account.id, email, ...hashes, expiresAt, this.#after(CODE_LIFETIME_MS)])
     const secret = await this.#seal({ code, link: this.#link(pages.email, token) })
@@ -253,12 +259,18 @@ export class MailedSecrets {
 
   /** One of a registration can be tried by whoever names it, whatever strangers tried without a name, and the other way round. */
   async #newCode(tx: Transaction, email: string, purpose: CodePurpose, registrationId?: string): Promise<string> {
-    const code = newCode()
+    const code = await this.#drawCode(tx, emailKeyOf(email))
     for (const named of registrationId === undefined ? [undefined] : [undefined, registrationId]) {
       const hashes = [this.#addressHash(email, named), purpose, this.#codeHash(email, purpose, code)]
       await tx.query(upsertCode, [...hashes, this.#after(CODE_LIFETIME_MS), registrationId ?? null])
     }
     return code
+  }
+
+  /** `provenBy` is what attempts at the code are counted by. Who asked for it does not learn how long it is; its reader does. */
+  async #drawCode(tx: Transaction, provenBy: string): Promise<string> {
+    const isPressed = await this.#context.throttle.isPressed(tx, 'prove', provenBy)
+    return randomDigits(isPressed ? PRESSED_CODE_DIGITS : CODE_DIGITS)
   }
 
   /** A fragment is not sent to servers, so tokens stand in no log, and only a script's POST uses them up. */
@@ -291,6 +303,6 @@ function newToken(): string {
   return randomBytes(TOKEN_BYTES).toString('base64url')
 }
 
-function newCode(): string {
-  return String(randomInt(1_000_000)).padStart(6, '0')
+function randomDigits(count: number): string {
+  return String(randomInt(10 ** count)).padStart(count, '0')
 }

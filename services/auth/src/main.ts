@@ -73,7 +73,7 @@ export async function startAuth(config: AuthConfig, context: ServiceContext): Pr
   const throttle = new Throttle(database, clock, keys)
   const hashing = resources.use(new PasswordHashing())
   const accounts = new Accounts({ ...basics, throttle })
-  const secrets = new MailedSecrets({ ...basics, mailSecretKey: config.mailSecretKey, publicUrl: config.publicUrl })
+  const secrets = new MailedSecrets({ ...basics, ...config, throttle })
   const requests = resources.use(new AccountRequests({ ...basics, secrets }))
   const audit = new Audit(basics)
   const sessions = new Sessions({ ...basics, accessTokens, audit, revocations })

@@ -27,9 +27,12 @@ const limits = {
   'second-factor': { account: guessing, address: manyFromOneAddress },
   /** What passkeys are to sign. Each is a row until it is used or has expired. */
   challenge: { account: manyFromOneAddress, address: manyFromOneAddress },
-  /** Mailed codes and tokens; a code itself bears five tries. */
+  /**
+   * Mailed codes and tokens; a code itself bears five tries. The pauses are short, or whoever has no password would miss the ten
+   * minutes of their code; what keeps the one who guesses from being right is how long codes are then.
+   */
   prove: {
-    account: { free: 10, firstSeconds: 1, maxSeconds: 60, leakSeconds: 60 },
+    account: { free: 10, firstSeconds: 1, maxSeconds: 60, leakSeconds: 21_600 },
     address: manyFromOneAddress,
     knownBy: bySigningIn,
   },
@@ -48,7 +51,9 @@ const limits = {
 } satisfies Record<string, Readonly<Record<'account' | 'address', Limit>> & { readonly knownBy?: typeof bySigningIn }>
 export type Purpose = keyof typeof limits
 
-/** Longer than any level needs to leak away from where it can get. */
+/** A fifth try within hours is beyond it, which is as many as a code bears: whoever needs more does not read it. */
+const PRESSED_ABOVE_LEVEL = 4
+/** What nobody has tried for so long is forgotten, however high its level. */
 export const THROTTLE_FORGOTTEN_AFTER_MS = 86_400_000
 /** How long an address counts as the account's own after signing in from there. */
 export const ADDRESS_KNOWN_MS = 30 * 86_400_000
@@ -170,6 +175,13 @@ const forgiveAttempt = sql(
   `with ${forgiving({ accountKey: '$1', knownKey: '$2', addressKey: '$3', now: '$4', when: 'true' })} select`,
 )
 
+const selectPressed = sql<{ isPressed: boolean }>(
+  'auth.is_account_pressed',
+  `select level - extract(epoch from $2::timestamptz - updated_at) / $3::float8 > ${PRESSED_ABOVE_LEVEL} as "isPressed"
+   from throttle
+   where key = $1`,
+)
+
 const forgiveAccount = sql('auth.forgive_account', 'delete from throttle where key = $1')
 
 /**
@@ -229,6 +241,13 @@ export class Throttle {
   /** Forgets what was counted for the account from anywhere. */
   async forgiveAccount(tx: Transaction, purpose: Purpose, account: string): Promise<void> {
     await tx.query(forgiveAccount, [this.accountKey(purpose, account)])
+  }
+
+  /** Whether somebody is guessing at the account, from elsewhere than its owner signs in from. */
+  async isPressed(tx: Transaction, purpose: Purpose, account: string): Promise<boolean> {
+    const { leakSeconds } = limits[purpose].account
+    const [found] = await tx.query(selectPressed, [this.accountKey(purpose, account), this.#clock.now(), leakSeconds])
+    return found?.isPressed === true
   }
 
   /** By which an account is counted wherever it is tried from. */

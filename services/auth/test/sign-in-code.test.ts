@@ -81,6 +81,62 @@ describe('guessing a mailed code', () => {
     auth.clock.advance(1_000)
     expect((await tried(second)).status).toBe(200)
   })
+
+  test('makes the codes of that address longer, until one was right; who asks for one is told the same', async () => {
+    const [guessed, left] = [someone(), someone()]
+    for (const email of [guessed, left]) await registered(auth, email)
+    const asked = async (email: string) => {
+      const { status, body } = await auth.call(authRoutes.requestLoginCode, { body: { email } })
+      return { status, body }
+    }
+    const codeOf = async (email: string, n: number) => {
+      await asked(email)
+      return (await mailedSecret(auth, authEvents.loginCodeRequested, email, n)).code ?? ''
+    }
+    const enter = async (code: string) =>
+      (await auth.call(authRoutes.login, { body: { email: guessed, code }, headers: from('203.0.113.50') })).status
+    for (let guess = 0; guess < 5; guess += 1) {
+      expect(await codeOf(guessed, guess + 1)).toMatch(/^\d{6}$/)
+      expect(await enter('000000000')).toBe(401)
+      auth.clock.advance(300_000)
+    }
+    expect(await asked(guessed)).toEqual(await asked(left))
+    expect(await asked(guessed)).toEqual(await asked(someone()))
+    const long = await codeOf(guessed, 8)
+    expect(long).toMatch(/^\d{9}$/)
+    expect(await codeOf(left, 2)).toMatch(/^\d{6}$/)
+    expect(await enter(long)).toBe(200)
+    expect(await codeOf(guessed, 9)).toMatch(/^\d{6}$/)
+  })
+
+  test('at registrations and new addresses makes theirs longer, too, and a day later it is forgotten', async () => {
+    const email = someone()
+    const registrationId = crypto.randomUUID()
+    await auth.call(authRoutes.register, { body: { email, registrationId } })
+    const codeOf = async (n: number) => {
+      await auth.call(authRoutes.resendVerification, { body: { email, registrationId } })
+      return (await mailedSecret(auth, authEvents.verificationRequested, email, n)).code ?? ''
+    }
+    for (let guess = 0; guess < 5; guess += 1) {
+      await auth.call(authRoutes.verify, { body: { email, code: '000000000', registrationId } })
+    }
+    expect(await codeOf(2)).toMatch(/^\d{9}$/)
+    auth.clock.advance(86_400_000)
+    const code = await codeOf(3)
+    expect(code).toMatch(/^\d{6}$/)
+    const { body } = await auth.call(authRoutes.login, { body: { email, code, registrationId } })
+    const { as } = userOf(body)
+    const next = someone()
+    for (let guess = 0; guess < 5; guess += 1) {
+      await auth.call(authRoutes.confirmEmail, { as, body: { code: '000000000' } })
+    }
+    await auth.call(authRoutes.requestLoginCode, { body: { email } })
+    const again = (await mailedSecret(auth, authEvents.loginCodeRequested, email)).code ?? ''
+    await auth.call(authRoutes.changeEmail, { as, body: { email: next, code: again } })
+    const mail = await mailedSecret(auth, authEvents.emailChangeRequested, next)
+    expect(mail.code).toMatch(/^\d{9}$/)
+    expect((await auth.call(authRoutes.confirmEmail, { as, body: { code: mail.code ?? '' } })).status).toBe(200)
+  })
 })
 
 test.each(['by password', 'by mailed code'])(

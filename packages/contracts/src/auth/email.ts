@@ -2,7 +2,7 @@ import { Type } from '../schema.ts'
 import * as problems from '../problems.ts'
 import { route } from '../route.ts'
 import { Email, Strict } from '../shapes.ts'
-import { Accepted, Code, MailedToken, none, Password, Profile } from './shapes.ts'
+import { Accepted, MailedCode, MailedToken, none, Password, Profile } from './shapes.ts'
 
 export const emailRoutes = {
   changeEmail: route({
@@ -13,7 +13,7 @@ export const emailRoutes = {
     access: 'user',
     summary:
       'Request another address, with the password or a mailed sign-in code; a link and code are sent to the new one',
-    body: Type.Union([Strict({ email: Email, currentPassword: Password }), Strict({ email: Email, code: Code })]),
+    body: Type.Union([Strict({ email: Email, currentPassword: Password }), Strict({ email: Email, code: MailedCode })]),
     responses: { 202: Accepted },
     problems: [problems.wrongCredentials, problems.reauthenticationRequired, problems.tooManyRequests],
   }),
@@ -24,7 +24,7 @@ export const emailRoutes = {
     path: '/auth/email/confirm',
     access: 'user',
     summary: 'Prove the new address with the mailed token or code; ends every other session',
-    body: Type.Union([Strict({ token: MailedToken }), Strict({ code: Code })]),
+    body: Type.Union([Strict({ token: MailedToken }), Strict({ code: MailedCode })]),
     responses: { 200: Profile },
     problems: [problems.wrongToken, problems.addressTaken, problems.tooManyRequests],
   }),

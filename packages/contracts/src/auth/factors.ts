@@ -4,6 +4,7 @@ import { route } from '../route.ts'
 import { Strict } from '../shapes.ts'
 import {
   Code,
+  MailedCode,
   Factors,
   MailedToken,
   none,
@@ -43,7 +44,7 @@ export const factorRoutes = {
       'Confirm the caller’s identity again: with the second factor if one is set up, otherwise with the password or a mailed code',
     body: Type.Union([
       Strict({ password: Password }),
-      Strict({ mailedCode: Code }),
+      Strict({ mailedCode: MailedCode }),
       Strict({ code: Code }),
       Strict({ recoveryCode: RecoveryCode }),
       Strict({ passkey: PasskeyAssertion }),

@@ -21,6 +21,7 @@ export {
   NAME_CHARACTERS_MAX,
   PASSKEY_NAME_CHARACTERS_MAX,
   CODE_LIFETIME_MINUTES,
+  MAILED_CODE_DIGITS_MAX,
   avatarSizes,
   DataExport,
   Profile,

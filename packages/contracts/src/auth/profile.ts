@@ -3,7 +3,7 @@ import * as problems from '../problems.ts'
 import { route } from '../route.ts'
 import { Language, PictureKeyParams, Strict, Zone } from '../shapes.ts'
 import { MailPreferences, optionalMailKinds } from '../preferences.ts'
-import { AVATAR_BYTES_MAX, Code, DataExport, none, Password, PersonName, Profile } from './shapes.ts'
+import { AVATAR_BYTES_MAX, MailedCode, DataExport, none, Password, PersonName, Profile } from './shapes.ts'
 
 /** As a form that a mail program sends; multipart ones have long boundaries. */
 const UNSUBSCRIBE_BYTES_MAX = 1_000
@@ -49,7 +49,7 @@ export const profileRoutes = {
     path: '/profile',
     access: 'user',
     summary: 'Delete the account immediately and for good, with the password or a mailed sign-in code',
-    body: Type.Union([Strict({ currentPassword: Password }), Strict({ code: Code })]),
+    body: Type.Union([Strict({ currentPassword: Password }), Strict({ code: MailedCode })]),
     responses: { 204: none },
     problems: [
       problems.wrongCredentials,

@@ -2,7 +2,7 @@ import { Type } from '../schema.ts'
 import * as problems from '../problems.ts'
 import { route } from '../route.ts'
 import { Email, Id, Language, Strict, Zone } from '../shapes.ts'
-import { Accepted, Code, Password, PersonName, MailedToken, User } from './shapes.ts'
+import { Accepted, MailedCode, Password, PersonName, MailedToken, User } from './shapes.ts'
 
 // Who registers makes it up, and by it the code, and a new mail, are for that registration and nobody else's of the address.
 export const registrationId = Type.String({
@@ -44,7 +44,7 @@ export const registrationRoutes = {
     summary: 'Prove an address with the mailed token or code',
     body: Type.Union([
       Strict({ token: MailedToken }),
-      Strict({ email: Email, code: Code, registrationId: Type.Optional(registrationId) }),
+      Strict({ email: Email, code: MailedCode, registrationId: Type.Optional(registrationId) }),
     ]),
     responses: { 200: Type.Object({ status: Type.Literal('verified') }) },
     problems: [problems.wrongToken, problems.tooManyRequests],

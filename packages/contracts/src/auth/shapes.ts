@@ -7,8 +7,9 @@ import { Email, Id, Language, Strict, Time, Zone } from '../shapes.ts'
 export const AVATAR_BYTES_MAX = 2_000_000
 export const PASSWORD_CHARACTERS_MIN = 15
 export const PASSWORD_CHARACTERS_MAX = 256
-/** How long a mailed six-digit code is good. Links live longer; their events say how long. */
+/** How long a mailed code is good. Links live longer; their events say how long. */
 export const CODE_LIFETIME_MINUTES = 10
+export const MAILED_CODE_DIGITS_MAX = 9
 export const avatarSizes = { small: 64, medium: 192, large: 512 } as const
 
 /** What can prove that somebody is who they say, beside a password and a mailed code. `identity` is an account at a provider. */
@@ -18,7 +19,13 @@ export const factorChanges = ['added', 'removed', 'renewed', 'used'] as const
 export const RoleName = Type.Enum(roles)
 // The rule about strength is a problem of its own, so the schema only bounds what is hashed.
 export const Password = Type.String({ minLength: 1, maxLength: PASSWORD_CHARACTERS_MAX })
+/** Of an authenticator app. */
 export const Code = Type.String({ pattern: '^[0-9]{6}$', description: 'Six digits' })
+/** Longer while somebody guesses at the address. */
+export const MailedCode = Type.String({
+  pattern: `^[0-9]{6,${MAILED_CODE_DIGITS_MAX}}$`,
+  description: `Six digits, or up to ${MAILED_CODE_DIGITS_MAX} after many wrong ones`,
+})
 export const MailedToken = Type.String({
   minLength: 43,
   maxLength: 43,

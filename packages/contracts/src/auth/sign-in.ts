@@ -3,7 +3,16 @@ import * as problems from '../problems.ts'
 import { route } from '../route.ts'
 import { Email, Strict } from '../shapes.ts'
 import { registrationId } from './registration.ts'
-import { Accepted, none, Code, Password, RefreshToken, SecondFactorDue, SignedIn, sessionHeaders } from './shapes.ts'
+import {
+  Accepted,
+  none,
+  MailedCode,
+  Password,
+  RefreshToken,
+  SecondFactorDue,
+  SignedIn,
+  sessionHeaders,
+} from './shapes.ts'
 
 export const signInRoutes = {
   login: route({
@@ -16,7 +25,7 @@ export const signInRoutes = {
     headers: sessionHeaders,
     body: Type.Union([
       Strict({ email: Email, password: Password }),
-      Strict({ email: Email, code: Code, registrationId: Type.Optional(registrationId) }),
+      Strict({ email: Email, code: MailedCode, registrationId: Type.Optional(registrationId) }),
     ]),
     responses: { 200: Type.Union([SignedIn, SecondFactorDue]) },
     problems: [
@@ -32,7 +41,7 @@ export const signInRoutes = {
     method: 'POST',
     path: '/auth/login/code',
     access: 'anyone',
-    summary: 'Mail a six-digit code to sign in with',
+    summary: 'Mail a code to sign in with: six digits, nine while somebody guesses at the address',
     body: Strict({ email: Email }),
     responses: { 202: Accepted },
     problems: [problems.tooManyRequests],

@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals'
-import { authRoutes, type SecondFactorDue } from '@saas/contracts'
+import { authRoutes, MAILED_CODE_DIGITS_MAX, type SecondFactorDue } from '@saas/contracts'
 import { useEffect } from 'preact/hooks'
 import { call } from '../client.ts'
 import { Field, Form, PasswordField, entry, secretEntry } from '../components/form.tsx'
@@ -159,9 +159,9 @@ export function CodeField({ autofocus = false }) {
       class="code"
       inputMode="numeric"
       autocomplete="one-time-code"
-      pattern="[0-9]{6}"
+      pattern={`[0-9]{6,${MAILED_CODE_DIGITS_MAX}}`}
       required
-      maxLength={6}
+      maxLength={MAILED_CODE_DIGITS_MAX}
       autofocus={autofocus}
     />
   )
