@@ -1,5 +1,6 @@
 import { productsRoutes, type ImportReport, type exportFormats } from '@saas/contracts'
 import { open } from './client.ts'
+import { keepFile } from './kept-file.ts'
 import { Refused, Unanswered, problemOf } from './send.ts'
 import { usableToken } from './session.ts'
 
@@ -39,9 +40,5 @@ export async function exportFile(format: FileFormat): Promise<void> {
   } catch (error) {
     throw new Unanswered('The answer broke off.', { cause: error })
   }
-  const link = document.createElement('a')
-  link.href = URL.createObjectURL(file)
-  link.download = `products.${format}`
-  link.click()
-  URL.revokeObjectURL(link.href)
+  keepFile(file, `products.${format}`)
 }

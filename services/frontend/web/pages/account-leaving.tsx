@@ -3,6 +3,7 @@ import { authRoutes, type Profile } from '@saas/contracts'
 import type { ComponentChildren } from 'preact'
 import { call } from '../client.ts'
 import { Form } from '../components/form.tsx'
+import { keepFile } from '../kept-file.ts'
 import { texts } from '../language.ts'
 import { say, sayTrouble } from '../notices.ts'
 import { go, linkTo } from '../router.ts'
@@ -99,10 +100,5 @@ async function exported(): Promise<unknown> {
 }
 
 function save(everything: unknown): void {
-  const url = URL.createObjectURL(new Blob([JSON.stringify(everything, null, 2)], { type: 'application/json' }))
-  const link = document.createElement('a')
-  link.href = url
-  link.download = 'account.json'
-  link.click()
-  URL.revokeObjectURL(url)
+  keepFile(new Blob([JSON.stringify(everything, null, 2)], { type: 'application/json' }), 'account.json')
 }
