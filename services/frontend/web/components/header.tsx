@@ -1,4 +1,4 @@
-import { useRef } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
 import { basketCount } from '../basket.ts'
 import { texts } from '../language.ts'
 import { sayTrouble } from '../notices.ts'
@@ -49,8 +49,16 @@ function AccountMenu() {
   const { nav } = texts.value
   const menu = useRef<HTMLDivElement>(null)
   const person = user.value
-  if (person === undefined) return null
   const close = (): void => menu.current?.hidePopover()
+  useEffect(() => {
+    // Before 18.3, Safari on a phone does not do so by itself.
+    const closeOutside = ({ target }: PointerEvent): void => {
+      if (target instanceof Element && target.closest('.account-menu') === null) close()
+    }
+    addEventListener('pointerdown', closeOutside)
+    return () => removeEventListener('pointerdown', closeOutside)
+  }, [])
+  if (person === undefined) return null
   // A menu that is left stays over what is reached next.
   const onFocusOut = ({ relatedTarget }: FocusEvent): void => {
     if (relatedTarget instanceof Element && relatedTarget.closest('.account-menu') === null) close()
