@@ -65,6 +65,12 @@ const documents: Plugin = {
 }
 
 /**
+ * The oldest browsers that the pages run in. Scripts and styles are rewritten to what these understand, `light-dark()` for one; functions are not:
+ * AbortSignal.any decides for Safari and Chromium, popovers for Firefox. What is newer may only make a page nicer.
+ */
+const browsers = ['safari17.4', 'ios17.4', 'firefox125', 'chrome116']
+
+/**
  * `vite build` writes `dist/`, which src/main.ts serves. `vite --port N --host 127.0.0.1 --strictPort` is the page with
  * hot reload; the edge stands in front of it at the shop's own root, so links, cookies and API calls are the real ones.
  */
@@ -78,7 +84,7 @@ export default defineConfig({
   build: {
     outDir: join(here, 'dist'),
     emptyOutDir: true,
-    target: 'es2023',
+    target: browsers,
     // The content security policy allows no data: scripts, styles or fonts.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },

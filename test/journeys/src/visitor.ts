@@ -12,10 +12,31 @@ const tablet = { width: 768, height: 1024 }
 const phone = { width: 360, height: 780 }
 const artefacts = join(cloneDirectory, 'artefacts/journeys')
 
-/** Chromium has more than other browsers, and no type tells: Safari iterates over no stream. */
-const withoutWhatSafariLacks = `
-  delete ReadableStream.prototype[Symbol.asyncIterator]
-  delete ReadableStream.prototype.values
+/**
+ * Chromium has more than the oldest browsers that the pages are for (services/frontend/vite.config.ts), and no type tells: Safari iterates over no
+ * stream. What may only make a page nicer, and is asked for before it is used, need not be here.
+ */
+const withoutWhatOthersLack = `
+  for (const [owner, names] of [
+    [ReadableStream.prototype, ['values', Symbol.asyncIterator]],
+    [ReadableStream, ['from']],
+    [Iterator.prototype, ['drop', 'every', 'filter', 'find', 'flatMap', 'forEach', 'map', 'reduce', 'some', 'take', 'toArray']],
+    [Iterator, ['from', 'concat']],
+    [Set.prototype, ['difference', 'intersection', 'isDisjointFrom', 'isSubsetOf', 'isSupersetOf', 'symmetricDifference', 'union']],
+    [Map.prototype, ['getOrInsert', 'getOrInsertComputed']],
+    [Promise, ['try']],
+    [RegExp, ['escape']],
+    [Error, ['isError']],
+    [URL, ['parse']],
+    [Uint8Array, ['fromBase64', 'fromHex']],
+    [Uint8Array.prototype, ['toBase64', 'toHex']],
+    [Intl, ['DurationFormat']],
+    [HTMLDialogElement.prototype, ['closedBy', 'requestClose']],
+    [Element.prototype, ['moveBefore']],
+    [Document.prototype, ['startViewTransition']],
+    [globalThis, ['cookieStore', 'navigation', 'requestIdleCallback', 'scheduler', 'CloseWatcher', 'URLPattern']],
+  ])
+    for (const name of names) delete owner[name]
 `
 
 /** Somebody in front of a browser of their own. Whatever the pages complain about fails the journey. */
@@ -43,7 +64,7 @@ export class Visitor implements AsyncDisposable {
       timezoneId: 'Europe/Berlin',
     })
     context.setDefaultTimeout(STEP_TIMEOUT_MS)
-    await context.addInitScript(withoutWhatSafariLacks)
+    await context.addInitScript(withoutWhatOthersLack)
     return new Visitor(context, await context.newPage())
   }
 
