@@ -1,7 +1,7 @@
 import { ProblemError, problems } from '@saas/contracts'
 import { sql, type Database } from '@saas/state'
 import type { Clock } from '@saas/config'
-import type { Account } from './account.ts'
+import { emailKeyOf, type Account } from './account.ts'
 import type { Client } from './client.ts'
 import type { SecondFactors } from './factors/second-factors.ts'
 import type { PasswordHashing } from './hashing.ts'
@@ -44,7 +44,11 @@ export class Reproofs {
   /** @throws {ProblemError} `reauthentication-required`, `wrong-credentials`, `too-many-requests` */
   async require(account: Account, sessionId: string, reproof: Reproof, client: Client): Promise<void> {
     await this.#requireSecondFactor(account.id, sessionId)
-    await this.#context.throttle.take('reauthenticate', account.id, client.network)
+    // A code is counted with every other try at the address: by how many those are it is as long as it is.
+    const attempt =
+      'code' in reproof
+        ? await this.#context.throttle.take('prove', emailKeyOf(account.email), client.network)
+        : await this.#context.throttle.take('reauthenticate', account.id, client.network)
     const isRight =
       'code' in reproof
         ? await this.#context.secrets.isRightCode(account.email, 'sign-in', reproof.code)
@@ -53,9 +57,7 @@ export class Reproofs {
       const what = 'code' in reproof ? 'code' : 'current password'
       throw new ProblemError(problems.wrongCredentials, { detail: `The ${what} is not right.` })
     }
-    await this.#context.database.transaction((tx) =>
-      this.#context.throttle.forgiveAccount(tx, 'reauthenticate', account.id),
-    )
+    await this.#context.database.transaction((tx) => this.#context.throttle.forgive(tx, attempt))
   }
 
   async #requireSecondFactor(accountId: string, sessionId: string): Promise<void> {
