@@ -28,8 +28,13 @@ export const DeadLetter = Type.Object({
 })
 export type DeadLetter = Static<typeof DeadLetter>
 
+/** Of an outbox that is longer only this is known: it is asked for at each scrape. */
+export const OUTBOX_ROWS_COUNTED_MAX = 100_000
+
 export const Lag = Type.Object({
-  outboxPending: Type.Integer({ description: 'Rows not yet published to the stream' }),
+  outboxPending: Type.Integer({
+    description: `Rows not yet published to the stream, counted up to ${OUTBOX_ROWS_COUNTED_MAX + 1}`,
+  }),
   stream: Type.Object({ messages: Type.Integer(), bytes: Type.Integer(), bytesMax: Type.Integer() }),
   consumers: Type.Array(
     Type.Object({

@@ -1,7 +1,7 @@
 import type { NatsConnection } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
 import type { Clock } from '@saas/config'
-import type { Event, Lag, ServiceName } from '@saas/contracts'
+import { OUTBOX_ROWS_COUNTED_MAX, type Event, type Lag, type ServiceName } from '@saas/contracts'
 import type { Tracing } from '@saas/tracing'
 import { Adoption } from './adoption.ts'
 import { Broker } from './broker.ts'
@@ -37,7 +37,13 @@ export type Subscription = Disposable
 
 const countPending = sql<{ pending: number }>(
   'state.count_pending',
-  'select count(*) as pending from outbox where published_at is null',
+  `select count(*) as pending
+   from (
+     select
+     from outbox
+     where published_at is null
+     limit ${OUTBOX_ROWS_COUNTED_MAX + 1}
+   ) waiting`,
 )
 
 /**
@@ -140,7 +146,7 @@ export class Bus implements AsyncDisposable {
     return { outboxPending, ...behind }
   }
 
-  /** Rows of the outbox that are not on the stream, of all replicas. Asks the database alone. */
+  /** Rows of the outbox that are not on the stream, of all replicas, counted up to 100,001. Asks the database alone. */
   async outboxPending(): Promise<number> {
     const [row] = await this.#options.database.read(countPending)
     return row?.pending ?? 0

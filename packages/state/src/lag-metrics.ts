@@ -1,4 +1,4 @@
-import type { Lag } from '@saas/contracts'
+import { OUTBOX_ROWS_COUNTED_MAX, type Lag } from '@saas/contracts'
 import { Gauge, type Registry } from 'prom-client'
 import { KEPT_MAX } from './republication.ts'
 import { sql } from './statement.ts'
@@ -59,7 +59,7 @@ export function exposeLag(registry: Registry, source: LagSource): void {
   }
   gauge(
     'saas_outbox_waiting',
-    'Outbox rows not yet on the stream, over all replicas',
+    `Outbox rows not yet on the stream, over all replicas, counted up to ${OUTBOX_ROWS_COUNTED_MAX + 1}`,
     [],
     outboxPending,
     (shown, rows) => shown.set({ service }, rows),
