@@ -137,7 +137,7 @@ export class AccountRequests implements AsyncDisposable {
       everyMs: POLL_MS,
       clock,
       logger,
-      run: () => this.#applyDue(),
+      run: (signal) => this.#applyDue(signal),
     })
   }
 
@@ -175,8 +175,9 @@ export class AccountRequests implements AsyncDisposable {
     this.#work.nudge()
   }
 
-  async #applyDue(): Promise<void> {
-    while (await this.#applyNext()) this.#context.bus.nudge()
+  /** What is left when the service stops waits for the next replica. */
+  async #applyDue(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && (await this.#applyNext())) this.#context.bus.nudge()
   }
 
   async #applyNext(): Promise<boolean> {

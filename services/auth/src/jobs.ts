@@ -46,9 +46,9 @@ export function authJobs(parts: {
         everyMs: 15 * MINUTE_MS,
         clock,
         logger,
-        run: async () => {
+        run: async (signal) => {
           await pruneAuth(database, clock)
-          await unprovenAccounts.forget()
+          await unprovenAccounts.forget(signal)
         },
       }),
     ],

@@ -40,8 +40,9 @@ export class UnprovenAccounts {
     this.#clock = options.clock
   }
 
-  async forget(): Promise<void> {
-    while ((await this.#forgetSome()) === ACCOUNTS_PER_TRANSACTION) this.#bus.nudge()
+  /** Goes on until there are no more, or `signal` is aborted. */
+  async forget(signal: AbortSignal): Promise<void> {
+    while ((await this.#forgetSome()) === ACCOUNTS_PER_TRANSACTION && !signal.aborted) this.#bus.nudge()
     this.#bus.nudge()
   }
 
