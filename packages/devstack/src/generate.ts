@@ -5,6 +5,7 @@ import { allProblems, allRoutes, serviceNames, statefulServices } from '@saas/co
 import { asyncapi } from '@saas/contracts/asyncapi'
 import { edgeLocations, edgeRequestHeaders, edgeRoutes } from '@saas/contracts/edge'
 import { openapi } from '@saas/contracts/openapi'
+import { chartNeeds } from './generate/chart-needs.ts'
 import { chartReadme } from './generate/chart-readme.ts'
 import { chartSchema } from './generate/chart-schema.ts'
 import { decisionIndex, DECISIONS } from './generate/decision-index.ts'
@@ -29,7 +30,7 @@ const charts = readdirSync(join(cloneDirectory, 'charts')).filter((name) =>
   existsSync(join(cloneDirectory, 'charts', name, 'values.yaml')),
 )
 
-/** Everything that `pnpm generate` writes. Add a line to add a file. */
+/** Everything that `pnpm generate` writes, each after what it is made from. Add a line to add a file. */
 const targets: readonly Target[] = [
   { path: LANGUAGES, content: () => languagesModule() },
   { path: 'docs/api/openapi.json', content: () => json(openapi()) },
@@ -46,6 +47,10 @@ const targets: readonly Target[] = [
   ...serviceNames.map((service) => ({
     path: `charts/${service}/values.schema.json`,
     content: () => chartSchema(service),
+  })),
+  ...serviceNames.map((service) => ({
+    path: `charts/${service}/values.yaml`,
+    content: (present: string) => chartNeeds(service, present),
   })),
   ...charts.map((chart) => ({
     path: `charts/${chart}/README.md`,
@@ -67,22 +72,27 @@ if (import.meta.main) generate(process.argv.includes('--check'))
 
 /** Writes every generated file, or, to check, names those that differ from their sources and exits with 1. */
 function generate(check: boolean): void {
-  const drifted = targets.filter(({ path, content }) => read(path) !== content(read(path)))
   const stale = readdirSync(join(cloneDirectory, PROBLEM_PAGES), { withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.md'))
     .map(({ name }) => `${PROBLEM_PAGES}/${name}`)
     .filter((path) => !targets.some((target) => target.path === path))
   if (check) {
+    const drifted = targets.filter(({ path, content }) => read(path) !== content(read(path)))
     if (drifted.length + stale.length === 0) return
     process.stderr.write('These files differ from what they are generated from; run `pnpm generate`:\n')
     for (const path of [...drifted.map((target) => target.path), ...stale]) process.stderr.write(`  ${path}\n`)
     process.exitCode = 1
     return
   }
-  for (const { path, content } of drifted) {
+  let written = 0
+  for (const { path, content } of targets) {
+    const present = read(path)
+    const text = content(present)
+    if (text === present) continue
     const file = join(cloneDirectory, path)
     mkdirSync(dirname(file), { recursive: true })
-    writeFileSync(file, content(read(path)))
+    writeFileSync(file, text)
+    written += 1
     process.stdout.write(`wrote ${path}\n`)
     // Most of the rest is made of the contracts, and those in memory have the languages of before.
     if (path === LANGUAGES) {
@@ -95,7 +105,7 @@ function generate(check: boolean): void {
     rmSync(join(cloneDirectory, path))
     process.stdout.write(`removed ${path}\n`)
   }
-  if (drifted.length + stale.length === 0) process.stdout.write('everything is up to date\n')
+  if (written + stale.length === 0) process.stdout.write('everything is up to date\n')
 }
 
 function read(path: string): string {

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { expect, test } from 'vitest'
-import { allProblems, languages } from '@saas/contracts'
+import { parse } from 'yaml'
+import { allProblems, languages, needs } from '@saas/contracts'
+import { chartNeeds } from '../src/generate/chart-needs.ts'
 import { decisionIndex } from '../src/generate/decision-index.ts'
 import { languagesModule } from '../src/generate/languages.ts'
 import { problemIndex, problemPage } from '../src/generate/problem-pages.ts'
@@ -21,6 +23,33 @@ test('what people wrote in a README stays around the generated tables', () => {
 
 test('a README that is not there gets a title, the description and the tables', () => {
   expect(serviceReadme('products', '')).toMatch(/^# products\n\n\S.*\n\n<!-- generated -->\n\n## Owns\n/)
+})
+
+test('a chart asks for what the contracts say, and what else stands in its values stays', () => {
+  const present = `# Above
+needs:
+  database: false # really
+  objectStore: true
+  smtp: false
+  nats:
+    publish: [msg.products.>]
+    # Its own comment.
+    consume:
+      - msg.gone
+    hear: [msg.gone]
+
+environment: {} # below
+`
+  const written = chartNeeds('products', present)
+  expect(written).toMatch(/^# Above\nneeds:\n  database: true # really\n  objectStore: true\n/)
+  expect(written).toMatch(/\n    hear: \[\]\n\nenvironment: \{\} # below\n$/)
+  expect(parse(written)).toMatchObject({
+    needs: {
+      nats: { publish: ['msg.products.>'], consume: needs.products.consumes.map(({ subject }) => subject), hear: [] },
+    },
+  })
+  expect(written).toContain('# Its own comment.\n    consume:\n      - msg.orders.order.placed\n')
+  expect(chartNeeds('products', written)).toBe(written)
 })
 
 test('every problem has a page that says what to do, and stands in the list', () => {
