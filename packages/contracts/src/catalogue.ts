@@ -86,6 +86,7 @@ export const needs: Readonly<Record<ServiceName, Needs>> = {
       authEvents.passwordResetRequested,
       authEvents.passwordChanged,
       authEvents.factorChanged,
+      authEvents.secondFactorFailed,
       authEvents.sessionOpened,
       authEvents.emailChangeRequested,
       authEvents.emailChanged,

@@ -12,6 +12,7 @@ export const mailKinds = [
   'password-reset',
   'password-changed',
   'factor-changed',
+  'second-factor-failed',
   'new-sign-in',
   'order-confirmed',
   'order-rejected',

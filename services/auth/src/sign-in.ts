@@ -69,7 +69,7 @@ export class SignIn {
     const newHash = isOutdated(account.passwordHash) ? await this.#context.hashing.hash(password) : undefined
     const opened =
       newHash === undefined ? await this.#context.plain.open(candidate, attempt, client, traceParent) : undefined
-    return opened ?? (await this.#open(account, attempt, client, traceParent, newHash))
+    return opened ?? (await this.#open(account, attempt, client, traceParent, { byPassword: true, newHash }))
   }
 
   /**
@@ -94,7 +94,7 @@ export class SignIn {
     if (proof === undefined || account === undefined) return await this.#fail(email, client, 'code')
     if (account.disabledAt !== null) throw new ProblemError(problems.accountDisabled)
     const proven = account.verifiedAt === null ? await this.#prove(account, proof, traceParent) : account
-    return await this.#open(proven, attempt, client, traceParent, undefined)
+    return await this.#open(proven, attempt, client, traceParent, { byPassword: false })
   }
 
   async #fail(email: string, client: Client, by: string): Promise<never> {
@@ -125,14 +125,14 @@ export class SignIn {
     attempt: Attempt,
     client: Client,
     traceParent: string,
-    newHash: string | undefined,
+    { byPassword, newHash }: { readonly byPassword: boolean; readonly newHash?: string | undefined },
   ): Promise<OpenSession | SecondFactorDue> {
     const opened = await this.#context.database.transaction(async (tx) => {
       // The password may have been changed, or the account shut, since it was read.
       const [locked] = await tx.query(lockUnchanged, [account.id, account.passwordHash])
       if (locked === undefined) throw new ProblemError(problems.wrongCredentials)
       if (newHash !== undefined) await tx.query(updateHash, [account.id, newHash])
-      const outcome = await this.#context.pending.openOrAsk(tx, locked, client, traceParent)
+      const outcome = await this.#context.pending.openOrAsk(tx, locked, client, traceParent, { byPassword })
       const isOpen = !('mfaToken' in outcome)
       await Promise.all([
         this.#context.throttle.forgive(tx, attempt),

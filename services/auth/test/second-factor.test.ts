@@ -148,6 +148,61 @@ describe('an authenticator app', () => {
   })
 })
 
+describe('whoever knows the password and has no second factor', () => {
+  test('is told of at the third wrong code in a row, once a day, and anew once the password has changed', async () => {
+    const { email, app, user } = await enrolled()
+    const told = async () => await eventsTo(auth, authEvents.secondFactorFailed, email)
+    const guess = async (times: number, password = PASSWORD) => {
+      for (let guessed = 0; guessed < times; guessed += 1) {
+        const answer = await pass(await begun(email, password), { code: await wrongCode(app) })
+        expect(answer.body.type).toBe('/problems/wrong-credentials')
+      }
+      return (await told()).length
+    }
+    expect(await guess(2)).toBe(0)
+    expect((await pass(await begun(email), { code: await codeAt(app) })).status).toBe(200)
+    expect(await guess(2)).toBe(0)
+    const body = { mfaToken: await begun(email), recoveryCode: 'aaaaa-aaaaa' }
+    const device = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
+    const headers = { 'x-forwarded-for': '203.0.113.9', 'user-agent': device }
+    expect((await auth.call(authRoutes.passSecondFactor, { body, headers })).status).toBe(401)
+    expect(await told()).toMatchObject([
+      { data: { userId: user.userId, device: 'Firefox on Linux', address: '203.0.113.9' } },
+    ])
+    expect(await guess(1)).toBe(1)
+    auth.clock.advance(86_400_000 - 1)
+    expect(await guess(1)).toBe(1)
+    auth.clock.advance(1)
+    expect(await guess(1)).toBe(2)
+    const newPassword = 'another lantern for otters'
+    const code = await codeAt(app)
+    expect((await auth.call(authRoutes.reauthenticate, { as: user.as, body: { code } })).status).toBe(204)
+    const passwords = { currentPassword: PASSWORD, newPassword }
+    expect((await auth.call(authRoutes.changePassword, { as: user.as, body: passwords })).status).toBe(204)
+    expect(await guess(2, newPassword)).toBe(2)
+    expect(await guess(1, newPassword)).toBe(3)
+  })
+
+  test('is not anybody who came by a mailed code, nor one whose passkey was refused', async () => {
+    const { email, app } = await enrolled()
+    await auth.call(authRoutes.requestLoginCode, { body: { email } })
+    const { code = '' } = await mailedSecret(auth, authEvents.loginCodeRequested, email)
+    const { body } = await auth.call(authRoutes.login, { body: { email, code } })
+    for (let guess = 0; guess < 3; guess += 1) {
+      expect((await pass(body.mfaToken, { code: await wrongCode(app) })).status).toBe(401)
+    }
+    expect((await pass(body.mfaToken, { code: await codeAt(app) })).status).toBe(200)
+    const response = { clientDataJSON: 'AAAA', authenticatorData: 'AAAA', signature: 'AAAA' }
+    const passkey = { id: 'AAAA', rawId: 'AAAA', type: 'public-key' as const, response, clientExtensionResults: {} }
+    const mfaToken = await begun(email)
+    for (let failure = 0; failure < 3; failure += 1) {
+      const refused = await auth.call(authRoutes.passSecondFactor, { body: { mfaToken, passkey } })
+      expect(refused.body.type).toBe('/problems/wrong-credentials')
+    }
+    expect(await eventsTo(auth, authEvents.secondFactorFailed, email)).toEqual([])
+  })
+})
+
 describe('recovery codes', () => {
   test('sign in once each, typed in any way, and the owner is told', async () => {
     const { email, app, user } = await enrolled()

@@ -29,6 +29,7 @@ export interface FactsByKind {
   'password-reset': Readonly<Record<string, never>>
   'password-changed': Pick<DataOf<typeof authEvents.passwordChanged>, 'changedAt'>
   'factor-changed': Pick<DataOf<typeof authEvents.factorChanged>, 'factor' | 'change' | 'label' | 'changedAt'>
+  'second-factor-failed': Pick<DataOf<typeof authEvents.secondFactorFailed>, 'device' | 'address' | 'failedAt'>
   'new-sign-in': Pick<DataOf<typeof authEvents.sessionOpened>, 'device' | 'address' | 'openedAt'>
   'order-confirmed': OrderFacts
   'order-rejected': OrderFacts & Pick<DataOf<typeof ordersEvents.orderRejected>, 'reason'>

@@ -47,6 +47,7 @@ const mailEvents = [
   authEvents.passwordResetRequested,
   authEvents.passwordChanged,
   authEvents.factorChanged,
+  authEvents.secondFactorFailed,
   authEvents.sessionOpened,
   authEvents.emailChangeRequested,
   authEvents.emailChanged,
@@ -148,6 +149,11 @@ function mailOf(message: Mailing): NewMail | undefined {
       const { factor, change, label, changedAt } = message.data
       const content: Content = { kind: 'factor-changed', facts: { factor, change, label, changedAt } }
       return { ...plain(content, message.data), naturalKey: `factor-changed:${id}`, traceParent }
+    }
+    case authEvents.secondFactorFailed.subject: {
+      const { device, address, failedAt } = message.data
+      const content: Content = { kind: 'second-factor-failed', facts: { device, address, failedAt } }
+      return { ...plain(content, message.data), naturalKey: `second-factor-failed:${id}`, traceParent }
     }
     case authEvents.sessionOpened.subject: {
       const { newDevice, sessionId, device, address, openedAt } = message.data

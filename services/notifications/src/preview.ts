@@ -34,6 +34,7 @@ const examples: FactsByKind = {
   'password-reset': {},
   'password-changed': authEvents.passwordChanged.example,
   'factor-changed': authEvents.factorChanged.example,
+  'second-factor-failed': authEvents.secondFactorFailed.example,
   'new-sign-in': authEvents.sessionOpened.example,
   'order-confirmed': ordersEvents.orderConfirmed.example,
   'order-rejected': ordersEvents.orderRejected.example,

@@ -88,6 +88,10 @@ function factsOf(
       const { factor, change, label, changedAt } = content.facts
       return { factor, change, label: label === null ? null : singleLine(label), changedAt: time(changedAt) }
     }
+    case 'second-factor-failed': {
+      const { device, address, failedAt } = content.facts
+      return { device: singleLine(device), address: singleLine(address), failedAt: time(failedAt) }
+    }
     case 'new-sign-in': {
       const { device, address, openedAt } = content.facts
       return { device: singleLine(device), address: singleLine(address), openedAt: time(openedAt) }

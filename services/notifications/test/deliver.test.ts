@@ -23,6 +23,7 @@ describe.concurrent('every promised mail, once', () => {
       'password-reset': authEvents.passwordResetRequested,
       'password-changed': authEvents.passwordChanged,
       'factor-changed': authEvents.factorChanged,
+      'second-factor-failed': authEvents.secondFactorFailed,
       'new-sign-in': authEvents.sessionOpened,
       'email-change': authEvents.emailChangeRequested,
       'email-changed': authEvents.emailChanged,

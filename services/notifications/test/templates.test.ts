@@ -123,6 +123,16 @@ describe('what a template is given', () => {
     )
   })
 
+  test.each([
+    ['en', 'change it now', 'Address: 203.0.113.7'],
+    ['de', 'Ändere es jetzt', 'Adresse: 203.0.113.7'],
+  ])('whose password somebody knows reads when and from where, and where to change it (%s)', (wanted, advice, from) => {
+    const mail = all.find(({ kind, language }) => kind === 'second-factor-failed' && language === wanted)
+    for (const part of [advice, from, 'Firefox on Linux', '13:00', 'https://shop.example/account']) {
+      expect(mail?.text).toContain(part)
+    }
+  })
+
   test('an order is named by its short and its whole id, with a link', () => {
     const { subject, html, text } = templates.render('order-confirmed', 'en', orderView('en'))
     expect(subject).toBe('Your order ABCDEF12 is confirmed')

@@ -131,6 +131,19 @@ export const authEvents = {
       changedAt: '2026-01-01T12:00:00.000Z',
     },
   }),
+  secondFactorFailed: event({
+    subject: 'msg.auth.second-factor.failed',
+    aggregate: 'user',
+    summary:
+      'Somebody who knows the password sent several wrong codes in a row as the second factor; at most once a day',
+    data: Type.Object({ ...Recipient, device: Type.String(), address: Type.String(), failedAt: Time }),
+    example: {
+      ...recipient,
+      device: 'Firefox on Linux',
+      address: '203.0.113.7',
+      failedAt: '2026-01-01T12:00:00.000Z',
+    },
+  }),
   sessionOpened: event({
     subject: 'msg.auth.session.opened',
     aggregate: 'user',

@@ -1,8 +1,8 @@
-import { MFA_LIFETIME_MINUTES, ProblemError, problems, type SecondFactorDue } from '@saas/contracts'
+import { authEvents, MFA_LIFETIME_MINUTES, ProblemError, problems, type SecondFactorDue } from '@saas/contracts'
 import { sql, type Bus, type Database, type Transaction } from '@saas/state'
 import type { Clock } from '@saas/config'
 import { randomBytes } from 'node:crypto'
-import { emit } from '../account-events.ts'
+import { emission, emit, recipientOf } from '../account-events.ts'
 import { accountColumns, emailKeyOf, type Account } from '../account.ts'
 import type { Audit } from '../audit.ts'
 import type { Client } from '../client.ts'
@@ -14,11 +14,14 @@ import type { SecondFactors } from './second-factors.ts'
 
 const TOKEN_BYTES = 32
 const LIFETIME_MS = MFA_LIFETIME_MINUTES * 60_000
+/** In a row: an owner who mistypes is mostly right before. */
+const FAILURES_TOLD = 3
+const TOLD_AGAIN_AFTER_MS = 86_400_000
 
 const insertPending = sql(
   'auth.insert_pending_sign_in',
-  `insert into pending_sign_in (token_hash, account_id, security_version, expires_at)
-   values ($1, $2, $3, $4)`,
+  `insert into pending_sign_in (token_hash, account_id, security_version, expires_at, by_password)
+   values ($1, $2, $3, $4, $5)`,
 )
 
 const selectPending = sql<{ accountId: string }>(
@@ -40,7 +43,31 @@ const lockAccount = sql<Account>(
 
 const usePending = sql<{ id: string }>(
   'auth.use_pending_sign_in',
-  'delete from pending_sign_in where token_hash = $1 returning account_id as id',
+  `with used as (
+     delete from pending_sign_in where token_hash = $1 returning account_id as id
+   ),
+   forgotten as (
+     update second_factor_failure set failures = 0 where account_id in (select id from used)
+   )
+   select id from used`,
+)
+
+// Counted under the account's lock, and never forgotten with time: whoever waits between guesses is told of as well.
+const countFailure = sql<{ isToBeTold: boolean }>(
+  'auth.count_second_factor_failure',
+  `insert into second_factor_failure as before (account_id, security_version, failures)
+   select account_id, security_version, 1
+   from pending_sign_in
+   where token_hash = $1 and by_password
+   on conflict (account_id) do update
+   set security_version = excluded.security_version,
+     failures = case when before.security_version = excluded.security_version then before.failures + 1 else 1 end,
+     told_at = case
+       when before.security_version <> excluded.security_version then null
+       when before.failures + 1 >= ${FAILURES_TOLD} and coalesce(before.told_at <= $3, true) then $2::timestamptz
+       else before.told_at
+     end
+   returning new.told_at is not null and new.told_at is distinct from old.told_at as "isToBeTold"`,
 )
 
 interface PendingSignInsContext {
@@ -67,12 +94,13 @@ export class PendingSignIns {
     account: Account,
     client: Client,
     traceParent: string,
+    { byPassword = false } = {},
   ): Promise<OpenSession | SecondFactorDue> {
     const methods = await this.#context.secondFactors.methodsOf(tx, account.id)
     if (methods.length === 0) return await this.#context.sessions.open(tx, account, client, traceParent)
     const token = randomBytes(TOKEN_BYTES).toString('base64url')
     const expiresAt = new Date(this.#context.clock.now().getTime() + LIFETIME_MS)
-    await tx.query(insertPending, [sha256(token), account.id, account.securityVersion, expiresAt])
+    await tx.query(insertPending, [sha256(token), account.id, account.securityVersion, expiresAt, byPassword])
     return { mfaToken: token, methods, expiresIn: LIFETIME_MS / 1_000 }
   }
 
@@ -87,20 +115,39 @@ export class PendingSignIns {
       if (account === undefined) throw ended()
       const emissions = await this.#context.secondFactors.prove(tx, account, checked, now)
       // Nothing is used up by a wrong proof: the owner may type again.
-      if (emissions === undefined) return { guessedOf: account }
+      if (emissions === undefined) {
+        if (!('passkey' in proof)) await this.#countFailure(tx, account, mfaToken, client, traceParent)
+        return { guessedOf: account }
+      }
       if ((await tx.query(usePending, [sha256(mfaToken)])).length === 0) throw ended()
       await this.#context.throttle.forgive(tx, attempt)
       await this.#context.throttle.forgiveAccount(tx, 'reauthenticate', account.id)
       if (emissions.length > 0) await emit(tx, account.id, emissions, traceParent)
       return await this.#context.sessions.open(tx, account, client, traceParent, { passedSecondFactor: true })
     })
+    this.#context.bus.nudge()
     if ('guessedOf' in outcome) {
       // Whoever comes this far has passed the first factor: of all guesses these are the ones to look at.
       await this.#context.audit.recordFailure(emailKeyOf(outcome.guessedOf.email), client, 'second-factor')
       throw new ProblemError(problems.wrongCredentials)
     }
-    this.#context.bus.nudge()
     return outcome
+  }
+
+  /** The owner hears that somebody knows their password, at most once a day while nobody changes it. */
+  async #countFailure(
+    tx: Transaction,
+    account: Account,
+    mfaToken: string,
+    { device, address }: Client,
+    traceParent: string,
+  ): Promise<void> {
+    const now = this.#context.clock.now()
+    const toldBefore = new Date(now.getTime() - TOLD_AGAIN_AFTER_MS)
+    const [counted] = await tx.query(countFailure, [sha256(mfaToken), now, toldBefore])
+    if (counted?.isToBeTold !== true) return
+    const failed = { ...recipientOf(account), device, address, failedAt: now.toISOString() }
+    await emit(tx, account.id, [emission(authEvents.secondFactorFailed, failed)], traceParent)
   }
 
   /** Whose sign-in it is. @throws {ProblemError} `wrong-token` */

@@ -30,6 +30,7 @@ export const operate: typeof english = {
       'password-reset': 'Passwort zurücksetzen',
       'password-changed': 'Passwort geändert',
       'factor-changed': 'Anmeldeweg geändert',
+      'second-factor-failed': 'Falsche zweite Faktoren',
       'new-sign-in': 'Neue Anmeldung',
       'order-confirmed': 'Bestellung bestätigt',
       'order-rejected': 'Bestellung abgelehnt',

@@ -30,6 +30,7 @@ export const operate = {
       'password-reset': 'Password reset',
       'password-changed': 'Password changed',
       'factor-changed': 'Way to sign in changed',
+      'second-factor-failed': 'Wrong second factors',
       'new-sign-in': 'New sign-in',
       'order-confirmed': 'Order confirmed',
       'order-rejected': 'Order rejected',
