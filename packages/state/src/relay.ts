@@ -180,7 +180,9 @@ export class Relay implements AsyncDisposable {
         // Before the pass, which fails as long as all that waits is refused.
         const hasAdvanced = await this.#republication.advance()
         if (isWanted || hasAdvanced || (await this.#isPending())) {
-          isWanted = (await this.#pass(stream)) > 0 || hasAdvanced
+          const rows = await this.#pass(stream)
+          this.#republication.published(rows)
+          isWanted = rows > 0 || hasAdvanced
         }
         if (!isWanted) isWanted = await this.#wake.wait(POLL_INTERVAL_MS)
         backoffMs = BACKOFF_FIRST_MS

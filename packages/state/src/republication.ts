@@ -13,8 +13,11 @@ const RECALLED_PER_STATEMENT = 2_000
 const INSTALMENT_ROWS = 500
 /** The last aggregate of an instalment may have more. */
 const INSTALMENT_VERSIONS = 2_000
-/** However many new ones wait, the kept ones get on as well. */
+/** However many new ones wait, the kept ones get on as well: so often at most, and never with more than half of what is published. */
 const INSTALMENT_INTERVAL_MS = 1_000
+const PUBLISHED_PER_KEPT = 2
+/** So often when nothing is published, as by a full stream, or when only such rows wait that cannot be sent. */
+const INSTALMENT_INTERVAL_MAX_MS = 60_000
 /** By so much the clocks of who makes the ids of aggregates and messages may differ. */
 const CLOCK_ERROR_SECONDS = 60
 /** So many of them are counted. */
@@ -205,6 +208,8 @@ export class Republication {
   #isWritten = true
   #hasGoneBack = false
   #instalmentAtMs = -Infinity
+  /** So many rows have to be published before the next instalment, when many wait. */
+  #owed = 0
 
   constructor(database: Database, stream: Pick<Stream, 'ensure'>, logger: Logger) {
     this.#database = database
@@ -244,6 +249,11 @@ export class Republication {
     return this.#isWritten ? await this.#recallSome() : await this.#writeSome()
   }
 
+  /** To be told of each pass: so many rows were published. */
+  published(rows: number): void {
+    this.#owed -= rows
+  }
+
   /**
    * What a relay may publish of the rows it read, in a transaction that holds their shards: when the stream lacks older versions of
    * their aggregates, those with them.
@@ -273,25 +283,28 @@ export class Republication {
   }
 
   /**
-   * An instalment: some of the kept rows join those that wait for being published. Not while another relay publishes or many rows wait
-   * already.
+   * An instalment: some of the kept rows join those that wait for being published. Not while another relay publishes. When many wait
+   * already they would stand before those, as most of them are of older aggregates: then only when what the last one had is published,
+   * and as much again.
    */
   async #recallSome(): Promise<boolean> {
-    const isDue = performance.now() - this.#instalmentAtMs > INSTALMENT_INTERVAL_MS
-    const newest = await this.#database.transaction(async (tx) => {
+    const waitedMs = performance.now() - this.#instalmentAtMs
+    const isDue = waitedMs > (this.#owed > 0 ? INSTALMENT_INTERVAL_MAX_MS : INSTALMENT_INTERVAL_MS)
+    const instalment = await this.#database.transaction(async (tx) => {
       const [[lock], [first]] = await Promise.all([tx.query(tryAllShards), tx.query(countWaiting)])
       // Another replica has noticed that the stream was lost again.
       this.#isWritten = first?.is_written ?? true
       if (lock?.is_alone !== true || !this.#isWritten) return undefined
       if (!isDue && first?.waiting === INSTALMENT_ROWS) return undefined
       const aggregates = await tx.query(selectNewest)
-      await recallAll(tx, aggregates)
+      const rows = await recallAll(tx, aggregates)
       await tx.query(moveBelow, [aggregates.at(-1)?.newest_id ?? null])
-      return aggregates
+      return { rows, isLast: aggregates.length === 0 }
     })
-    if (newest === undefined) return false
+    if (instalment === undefined) return false
     this.#instalmentAtMs = performance.now()
-    if (newest.length > 0) return true
+    this.#owed = PUBLISHED_PER_KEPT * instalment.rows
+    if (!instalment.isLast) return true
     this.#isUnderWay = false
     this.#logger.info('The last of the kept messages is published again')
     return false

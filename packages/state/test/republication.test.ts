@@ -1,7 +1,7 @@
 import { productsEvents } from '@saas/contracts'
 import { Client } from 'pg'
 import { v7 as uuidv7 } from 'uuid'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import {
   connectState,
   emit,
@@ -13,6 +13,7 @@ import {
   type TestState,
 } from './fixtures.ts'
 import { SHARD_LOCK_CLASS, SHARDS } from '../src/relay-shards.ts'
+import { Republication } from '../src/republication.ts'
 
 const { subject: NEW } = productsEvents.productDeleted
 const OLD = 'msg.products.product.created'
@@ -31,6 +32,52 @@ test('what is new does not wait for all that a lost stream had', async () => {
   expect(sequence - last).toBeLessThan(3_000)
   await everythingIsPublished(products)
   expect((await state(bus)).messages).toBe(5_001)
+})
+
+test('however slowly anything is published, no more of what a lost stream had stands before what is new than one instalment', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  await publishedOnLostStream(products, 2_000)
+  const stream = {
+    createdAt: '2026-01-01',
+    lastSequence: 0,
+    messages: 0,
+    takesBatches: true,
+    isReplicated: false,
+    bytes: 0,
+    bytesMax: 0,
+  }
+  const republication = new Republication(
+    products.state.database,
+    { ensure: () => Promise.resolve(stream) },
+    products.log.logger,
+  )
+  const recalled = async (): Promise<number> => {
+    await republication.advance()
+    const left = 'select from outbox where published_at is null and stream_sequence is not null'
+    return (await products.database.query(left)).length
+  }
+  await republication.whenNeeded(stream)
+  while ((await products.state.bus.kept()) !== 2_000) await republication.advance()
+  expect(await recalled()).toBe(500)
+  // Nobody publishes anything, however long that takes.
+  vi.advanceTimersByTime(30_000)
+  expect(await recalled()).toBe(500)
+  // What it had, which stands before the others, and as much of those.
+  republication.published(999)
+  expect(await recalled()).toBe(500)
+  republication.published(1)
+  expect(await recalled()).toBe(1_000)
+  // At once it would be more than half of what is published quickly.
+  republication.published(1_000)
+  expect(await recalled()).toBe(1_000)
+  vi.advanceTimersByTime(1_001)
+  expect(await recalled()).toBe(1_500)
+  // Rows that cannot be sent would keep the others for ever.
+  vi.advanceTimersByTime(60_001)
+  expect(await recalled()).toBe(2_000)
 })
 
 test('of an aggregate of which something new waits, the older versions come first', async () => {
