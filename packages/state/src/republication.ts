@@ -157,14 +157,18 @@ const selectNewest = sql<Aggregate & { readonly newest_id: string }>(
 
 const moveBelow = sql('state.move_below', `update stream_position set republish_below = $1 where stream = '${STREAM}'`)
 
-// Where the lost stream had them stays, which tells them from what is new.
+// Where the lost stream had them stays, which tells them from what is new. Each aggregate once: fewer rows than the limit mean that none is
+// left, which they do not when a row is found for each of its aggregate's new versions.
 const recall = sql<{ rows: number }>(
   'state.recall',
   `with recalled as (
      delete from republication
      where message_id in (
        select message_id
-       from unnest($1::text[], $2::text[]) as waiting (aggregate_type, aggregate_id)
+       from (
+         select distinct aggregate_type, aggregate_id
+         from unnest($1::text[], $2::text[]) as waiting (aggregate_type, aggregate_id)
+       ) as aggregate
        join republication using (aggregate_type, aggregate_id)
        limit ${RECALLED_PER_STATEMENT}
      )

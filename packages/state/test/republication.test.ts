@@ -106,6 +106,33 @@ test('an aggregate with more versions than one statement or pass takes keeps its
   expect(await versionsOf(bus, NEW)).toEqual(Array.from({ length: 2_501 }, (_, n) => n + 1))
 })
 
+test('it keeps its order as well when several new versions wait, and a relay publishes them beside others', async () => {
+  await using bus = await testBus()
+  await using products = await connectState('products', bus)
+  const aggregateId = uuidv7()
+  await publishedOnLostStream(products, 2_500, { aggregateId, subject: NEW })
+  for (let version = 2_501; version <= 2_510; version += 1) await emit(products, { aggregateId, version })
+  // What a replica leaves that was killed when all was written down.
+  await products.state.bus.ensureStream()
+  await products.database.query(
+    `insert into republication
+     select id, aggregate_type, aggregate_id from outbox where published_at is not null order by id desc`,
+  )
+  await products.database.query(
+    `update stream_position
+     set stream_created_at = $1, last_sequence = 0, republish_below = 'ffffffff-ffff-ffff-ffff-ffffffffffff'`,
+    [(await (await bus.manager()).streams.info('messages')).created],
+  )
+  await products.database.query('analyze republication')
+  // Another relay has a shard of its own for long, so no instalment comes.
+  await using other = await lockHeld(products.database, `select (shard + 1) % ${SHARDS} as lock from outbox limit 1`)
+  products.state.bus.startRelay()
+  await eventually(async () => expect((await state(bus)).messages).toBe(2_510))
+  expect(await versionsOf(bus, NEW)).toEqual(Array.from({ length: 2_510 }, (_, n) => n + 1))
+  await other[Symbol.asyncDispose]()
+  await everythingIsPublished(products)
+})
+
 test('replicas publish together what a lost stream had, and another goes on with what a stopped one left', async () => {
   await using bus = await testBus()
   await using first = await connectState('products', bus)
@@ -143,11 +170,7 @@ test('while it is found out what a lost stream had, only what may have older ver
     [(await (await bus.manager()).streams.info('messages')).created],
   )
   {
-    const holder = new Client({ connectionString: database.url })
-    await holder.connect()
-    await using held = new AsyncDisposableStack()
-    held.defer(() => holder.end())
-    await holder.query('select pg_advisory_lock($1, $2)', [SHARD_LOCK_CLASS, SHARDS])
+    await using _writer = await lockHeld(database, `select ${SHARDS} as lock`)
     products.state.bus.startRelay()
     const late = await emit(products, { aggregateId: old, version: 4 })
     for (const version of [1, 2]) {
@@ -218,6 +241,16 @@ async function publishedOnLostStream(
      on conflict do nothing`,
     [count],
   )
+}
+
+/** Holds the lock of a shard, or of who writes down, until it is disposed. */
+async function lockHeld(database: TestDatabase, which: string): Promise<AsyncDisposable> {
+  const holder = new Client({ connectionString: database.url })
+  await holder.connect()
+  await holder.query(`select pg_advisory_lock(${SHARD_LOCK_CLASS}, lock) from (${which}) as held`)
+  const held = new AsyncDisposableStack()
+  held.defer(() => holder.end())
+  return held
 }
 
 async function everythingIsPublished(products: TestState): Promise<void> {
