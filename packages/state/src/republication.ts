@@ -13,9 +13,9 @@ const RECALLED_PER_STATEMENT = 2_000
 const INSTALMENT_ROWS = 500
 /** The last aggregate of an instalment may have more. */
 const INSTALMENT_VERSIONS = 2_000
-/** However many new ones wait, the kept ones get on as well: so often at most, and never with more than half of what is published. */
+/** However many new ones wait, the kept ones get on as well: so often at most, and with a tenth of what is published. */
 const INSTALMENT_INTERVAL_MS = 1_000
-const PUBLISHED_PER_KEPT = 2
+const PUBLISHED_PER_KEPT = 10
 /** So often when nothing is published, as by a full stream, or when only such rows wait that cannot be sent. */
 const INSTALMENT_INTERVAL_MAX_MS = 60_000
 /** By so much the clocks of who makes the ids of aggregates and messages may differ. */
@@ -288,8 +288,8 @@ export class Republication {
 
   /**
    * An instalment: some of the kept rows join those that wait for being published. Not while another relay publishes. When many wait
-   * already they would stand before those, as most of them are of older aggregates: then only when what the last one had is published,
-   * and as much again.
+   * already they would stand before those, as most of them are of older aggregates: then only when ten times as many as the last one had are
+   * published.
    */
   async #recallSome(): Promise<boolean> {
     const waitedMs = performance.now() - this.#instalmentAtMs

@@ -65,13 +65,13 @@ test('however slowly anything is published, no more of what a lost stream had st
   // Nobody publishes anything, however long that takes.
   vi.advanceTimersByTime(30_000)
   expect(await recalled()).toBe(500)
-  // What it had, which stands before the others, and as much of those.
-  republication.published(999)
+  // What it had, which stands before the others, and nine times as many of those.
+  republication.published(4_999)
   expect(await recalled()).toBe(500)
   republication.published(1)
   expect(await recalled()).toBe(1_000)
-  // At once it would be more than half of what is published quickly.
-  republication.published(1_000)
+  // What is published quickly would soon let in another one.
+  republication.published(5_000)
   expect(await recalled()).toBe(1_000)
   vi.advanceTimersByTime(1_001)
   expect(await recalled()).toBe(1_500)
