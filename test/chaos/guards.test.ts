@@ -31,9 +31,9 @@ async function provoke(stack: Stack, ledger: Ledger, { without, provocation }: G
   const people = {
     manager: shopper(['manager']),
     shoppers: [shopper(), shopper(), shopper()],
-    cartShoppers: [shopper()],
+    cartShoppers: [[shopper()]],
   }
-  const userIds = [...people.shoppers, ...people.cartShoppers].map(({ userId }) => userId)
+  const userIds = [...people.shoppers, ...people.cartShoppers.flat()].map(({ userId }) => userId)
   await introduce(stack.databases.notifications, userIds)
   const products = [await people.manager.sell(15, 490), await people.manager.sell(15, 120)]
   await eventually(async () => (await stack.databases.orders?.query('select 1 from product_copy'))?.length === 2)

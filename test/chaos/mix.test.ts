@@ -21,6 +21,8 @@ const FAULT_MS_MAX = sized(200, 4_000)
 const DRAINED_WITHIN_MS = sized(45_000, 120_000)
 const TIMEOUT_MS = sized(120_000, 3_600_000)
 const STOCK = sized(400, 5_000)
+/** One alone would change a cart 18,000 times in ten minutes, and a new stream has to be told all of them before the next change. */
+const CROWD = sized(1, 100)
 
 let stack: Stack
 let people: People
@@ -54,9 +56,9 @@ beforeAll(async () => {
   people = {
     manager: new Shopper(managerId, direct(stack, managerId, ['manager']), ledger),
     shoppers: [...throughTheEdge, ...Array.from({ length: sized(4, 6) }, shopper)],
-    cartShoppers: Array.from({ length: sized(1, 2) }, shopper),
+    cartShoppers: Array.from({ length: sized(1, 2) }, () => Array.from({ length: CROWD }, shopper)),
   }
-  const userIds = [...people.shoppers, ...people.cartShoppers]
+  const userIds = [...people.shoppers, ...people.cartShoppers.flat()]
     .filter((person) => !throughTheEdge.includes(person))
     .map(({ userId }) => userId)
   await introduce(stack.databases.notifications, userIds)

@@ -9,8 +9,8 @@ const SHORT_PAUSE_MS = 20
 export interface People {
   readonly manager: Shopper
   readonly shoppers: readonly Shopper[]
-  /** Order nothing but their cart. */
-  readonly cartShoppers: readonly Shopper[]
+  /** They order nothing but their cart. Of each crowd one at a time, whoever it is. */
+  readonly cartShoppers: readonly (readonly Shopper[])[]
 }
 
 /** Everybody does one thing after another, each as chance has it, until they are told to stop. */
@@ -30,7 +30,7 @@ export async function shopUntil(
   }
   await Promise.all([
     ...people.shoppers.map((shopper) => repeat(() => orderSomething(shopper, products, dice))),
-    ...people.cartShoppers.map((shopper) => repeat(() => orderCart(shopper, products, dice))),
+    ...people.cartShoppers.map((crowd) => repeat(() => orderCart(dice.pick(crowd), products, dice))),
     repeat(async () => {
       const delta = dice.between(-2, 5)
       // A change of 0 is refused.
